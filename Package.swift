@@ -1,0 +1,72 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+let cSettings: [CSetting] = [
+    .treatAllWarnings(as: .error)
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
+
+/// A library target of the package; all of them share one set of compiler settings.
+func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "power-attention",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "power", targets: ["power"]),
+        .library(name: "PowerAttention", targets: ["PowerAttention"]),
+        .library(name: "LanguageModel", targets: ["LanguageModel"]),
+        .library(name: "Training", targets: ["Training"]),
+        .library(name: "Inference", targets: ["Inference"]),
+        .library(name: "Experiments", targets: ["Experiments"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        .target(name: "CKernels", cSettings: cSettings),
+        library("Tensors", ["CKernels"]),
+        library("BackendInterface", ["Tensors"]),
+        library("CPUBackend", ["BackendInterface", "Tensors", "CKernels"]),
+        library("PowerAttention", ["BackendInterface", "CPUBackend", "Tensors"]),
+        library(
+            "LanguageModel", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors"],
+            resources: [.copy("Resources")]),
+        library("Inference", ["LanguageModel", "PowerAttention", "Tensors"]),
+        library("Training", ["LanguageModel", "Inference", "PowerAttention", "Tensors", logging]),
+        library("Experiments", ["Training", "Inference", "LanguageModel", "PowerAttention", "Tensors"]),
+        .executableTarget(
+            name: "power",
+            dependencies: [
+                "Experiments", "Training", "Inference", "LanguageModel", "PowerAttention", "Tensors", argumentParser,
+                logging, toml,
+            ],
+            swiftSettings: swiftSettings),
+
+        tests("TensorsTests", ["Tensors"]),
+        tests("CPUBackendTests", ["CPUBackend", "BackendInterface", "Tensors", "CKernels"]),
+        tests("PowerAttentionTests", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors"]),
+        tests("LanguageModelTests", ["LanguageModel", "PowerAttention", "BackendInterface", "CPUBackend", "Tensors"]),
+        tests("TrainingTests", ["Training", "Inference", "LanguageModel", "Tensors"]),
+        tests("ExperimentsTests", ["Experiments", "Tensors"]),
+        tests("CommandTests", ["power", "Tensors"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

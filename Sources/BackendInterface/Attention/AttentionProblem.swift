@@ -1,0 +1,105 @@
+package import Tensors
+
+/// One validated call of the operator, with every choice made: what a backend is asked to compute.
+///
+/// Tokens are numbered through the batch: token `s` of batch entry `b` is `b·t + s`. Each of `sequences` is a range of tokens
+/// that attend only among themselves: the batch entries, or the parts of a packed batch.
+package struct AttentionProblem: Sendable, Hashable {
+    package var mechanism: AttentionConfiguration.Mechanism
+    package var normalization: AttentionConfiguration.Normalization
+    /// Resolved: never `automatic`.
+    package var form: AttentionConfiguration.Form
+    package var scale: Double
+    package var chunkSize: Int
+    package var tile: Int
+
+    package var sequences: [Range<Int>]
+    /// The number of tokens of all sequences: b·t.
+    package var tokenCount: Int
+    package var queryHeads: Int
+    package var keyHeads: Int
+    /// d, the width of queries and keys.
+    package var keyWidth: Int
+    /// e, the width of values and outputs.
+    package var valueWidth: Int
+
+    package init(
+        mechanism: AttentionConfiguration.Mechanism, normalization: AttentionConfiguration.Normalization,
+        form: AttentionConfiguration.Form, scale: Double, chunkSize: Int, tile: Int, sequences: [Range<Int>], tokenCount: Int,
+        queryHeads: Int, keyHeads: Int, keyWidth: Int, valueWidth: Int
+    ) {
+        self.mechanism = mechanism
+        self.normalization = normalization
+        self.form = form
+        self.scale = scale
+        self.chunkSize = chunkSize
+        self.tile = tile
+        self.sequences = sequences
+        self.tokenCount = tokenCount
+        self.queryHeads = queryHeads
+        self.keyHeads = keyHeads
+        self.keyWidth = keyWidth
+        self.valueWidth = valueWidth
+    }
+
+    /// r, the number of query heads that read one key head.
+    package var group: Int { queryHeads / keyHeads }
+
+    package var degree: Int? {
+        if case .power(let degree) = mechanism { degree } else { nil }
+    }
+}
+
+/// The tensors of one call: `q [b, t, hq, d]`, `k [b, t, h, d]`, `v [b, t, h, e]` of one floating-point type, and
+/// `logG [b, t, h]` in float32 (float64 beside float64 inputs).
+package struct AttentionInputs: Sendable {
+    package var q, k, v: Tensor
+    package var logG: Tensor?
+    package var initialState: ExpandedState?
+
+    package init(q: Tensor, k: Tensor, v: Tensor, logG: Tensor? = nil, initialState: ExpandedState? = nil) {
+        self.q = q
+        self.k = k
+        self.v = v
+        self.logG = logG
+        self.initialState = initialState
+    }
+}
+
+/// What the forward pass leaves for the backward pass.
+package struct AttentionContext: Sendable {
+    /// y before rounding to the type of the inputs: float32, or float64 from the reference.
+    package var output: Tensor
+    /// A number per row `[b, t, hq]` whose meaning is the backend's: the normalizer, or the log of the sum of exponentials.
+    package var rowStatistics: Tensor?
+
+    package init(output: Tensor, rowStatistics: Tensor?) {
+        self.output = output
+        self.rowStatistics = rowStatistics
+    }
+}
+
+package struct AttentionResult: Sendable {
+    package var context: AttentionContext
+    package var finalState: ExpandedState?
+
+    package init(context: AttentionContext, finalState: ExpandedState?) {
+        self.context = context
+        self.finalState = finalState
+    }
+}
+
+/// Gradients in the accumulation type: float32, or float64 from the reference.
+package struct AttentionGradients: Sendable {
+    package var q, k, v: Tensor
+    package var logG: Tensor?
+    package var initialState: ExpandedState?
+
+    package init(q: Tensor, k: Tensor, v: Tensor, logG: Tensor?, initialState: ExpandedState?) {
+        self.q = q
+        self.k = k
+        self.v = v
+        self.logG = logG
+        self.initialState = initialState
+    }
+}

@@ -1,0 +1,2 @@
+@_exported public import BackendInterface
+@_exported public import Tensors

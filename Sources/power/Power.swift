@@ -1,0 +1,10 @@
+import ArgumentParser
+
+@main
+struct Power: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "power",
+        abstract: "Power attention: the operator, language models trained with it, and the experiments of the paper.",
+        version: "0.1.0",
+        subcommands: [])
+}
