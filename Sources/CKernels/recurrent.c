@@ -31,6 +31,17 @@ static inline __attribute__((always_inline)) void run_answer(feature_run run, fl
 }
 
 POWER_CLONES
+void recurrent_answer(const feature_run *runs, intptr_t run_count, int32_t degree, intptr_t e, const float *q, const float *S,
+                      const float *z, float *y, float *normalizer) {
+    for (intptr_t r = 0; r < run_count; r++) {
+        feature_run run = runs[r];
+        run_answer(run, prefix(run, degree, q), q + run.start, S, z, e, y, normalizer);
+        S += run.length * e;
+        z += run.length;
+    }
+}
+
+POWER_CLONES
 void recurrent_step(const feature_run *runs, intptr_t run_count, int32_t degree, intptr_t d, intptr_t e, intptr_t group,
                     const float *q, intptr_t q_stride, const float *k, const float *v, float decay, float *S, float *z,
                     float *y, float *normalizer) {

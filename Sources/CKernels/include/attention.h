@@ -90,6 +90,10 @@ double inner_product(const float *x, const float *y, intptr_t count);
 /// The largest magnitude.
 float largest_magnitude(const float *x, intptr_t count);
 
+/// What one query reads from a state: `y [e] += φ(q)ᵀS`, `normalizer += φ(q)ᵀz`.
+void recurrent_answer(const feature_run *runs, intptr_t run_count, int32_t degree, intptr_t e, const float *q, const float *S,
+                      const float *z, float *y, float *normalizer);
+
 /// The recurrent form for one token of one key head and the `group` query heads that read it: `y [group, e] += decay·φ(q)ᵀS +
 /// (q·k)^p v`, `normalizer [group] += decay·φ(q)ᵀz + (q·k)^p`, then `S = decay·S + φ(k) vᵀ` and `z = decay·z + φ(k)`. The token's
 /// own weight is taken from the inner product itself, which is exact where the sum over features cancels. `q` is `[group,

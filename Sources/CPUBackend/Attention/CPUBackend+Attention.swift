@@ -45,10 +45,12 @@ extension CPUBackend: AttentionBackend {
             context: AttentionContext(output: output, rowStatistics: statistics), finalState: finalState ? state?.state : nil)
     }
 
-    /// The problem with chunks of at least 16 tokens: sums over features of the few keys of a shorter first chunk cancel where a
-    /// query is nearly orthogonal to them, and float32 would lose digits that the definition keeps.
+    /// The problem as the passes take it. The attention form is one chunk. Chunks have at least 16 tokens: sums over features of
+    /// the few keys of a shorter first chunk cancel where a query is nearly orthogonal to them, and float32 would lose digits
+    /// that the definition keeps.
     static func conditioned(_ problem: AttentionProblem) -> AttentionProblem {
         var problem = problem
+        if problem.form == .attention { problem.chunkSize = problem.sequences.map(\.count).max() ?? 1 }
         problem.chunkSize = max(problem.chunkSize, RecurrentPass.directTokens)
         return problem
     }
