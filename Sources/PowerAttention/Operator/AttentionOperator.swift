@@ -50,7 +50,7 @@ public struct AttentionOperator: Sendable {
         try checkShape(outputGradient, "dy", shape)
         try checkType(outputGradient, "dy", [inputs.q.dataType, context.output.dataType])
         try checkShape(context.output, "context", shape)
-        if let finalStateGradient { try check(finalStateGradient, "final state gradient", problem) }
+        if let finalStateGradient { try check(finalStateGradient, "final state gradient", problem, besides: inputs.q.dataType) }
         return try device.backend(for: inputs.q.dataType).backward(
             problem, inputs, context: context, outputGradient: outputGradient, finalStateGradient: finalStateGradient)
     }

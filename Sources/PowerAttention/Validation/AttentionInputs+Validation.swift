@@ -2,33 +2,21 @@ import BackendInterface
 import Tensors
 
 extension AttentionInputs {
-    /// The extents of one call, read from the shapes.
-    struct Extents {
-        var batch, length, queryHeads, keyHeads, keyWidth, valueWidth: Int
-    }
-
     /// Checks shapes, types and the values of the gates.
     ///
     /// - Parameter accumulationTypes: the types that gates and states may have.
-    func validatedExtents(accumulationTypes: [DataType]) throws(PowerAttentionError) -> Extents {
+    func validatedExtents(accumulationTypes: [DataType]) throws(PowerAttentionError) -> AttentionExtents {
         try checkType(q, "q", [.float32, .float16, .bfloat16, .float64])
         try checkType(k, "k", [q.dataType])
         try checkType(v, "v", [q.dataType])
         try checkRank(q, "q", "[b, t, hq, d]")
         try checkRank(k, "k", "[b, t, h, d]")
         try checkRank(v, "v", "[b, t, h, e]")
-        let extents = Extents(
+        let extents = AttentionExtents(
             batch: q.shape[0], length: q.shape[1], queryHeads: q.shape[2], keyHeads: k.shape[2], keyWidth: q.shape[3],
             valueWidth: v.shape[3])
         let (b, t, h) = (extents.batch, extents.length, extents.keyHeads)
-        try checkRange(extents.keyWidth, "q", "d", 1...256)
-        try checkRange(extents.valueWidth, "v", "e", 1...256)
-        try checkRange(h, "k", "h", 1...Int.max)
-        guard extents.queryHeads > 0 && extents.queryHeads.isMultiple(of: h) else {
-            throw PowerAttentionError(
-                argument: "q", given: "\(extents.queryHeads) query heads for \(h) key heads",
-                expected: "a positive multiple of the key heads")
-        }
+        try extents.validate()
         try checkShape(k, "k", [b, t, h, extents.keyWidth])
         try checkShape(v, "v", [b, t, h, extents.valueWidth])
         if let logG {
@@ -92,14 +80,5 @@ func checkRank(_ tensor: Tensor, _ argument: String, _ layout: String) throws(Po
 func checkShape(_ tensor: Tensor, _ argument: String, _ shape: [Int]) throws(PowerAttentionError) {
     guard tensor.shape == shape else {
         throw PowerAttentionError(argument: argument, given: "shape \(tensor.shape)", expected: "\(shape)")
-    }
-}
-
-private func checkRange(
-    _ value: Int, _ argument: String, _ extent: String, _ range: ClosedRange<Int>
-) throws(PowerAttentionError) {
-    guard range.contains(value) else {
-        let upper = range.upperBound == .max ? "at least \(range.lowerBound)" : "\(range.lowerBound)…\(range.upperBound)"
-        throw PowerAttentionError(argument: argument, given: "\(extent) = \(value)", expected: upper)
     }
 }
