@@ -5,7 +5,10 @@
 enum {
     /// Columns of B packed at a time: with 256 steps they stay in the first-level cache beside the rows of A.
     PANEL = 32,
-    PACKED_A = (MATRIX_BLOCK_DEPTH + 16) * (MATRIX_BLOCK_ROWS + 16),
+    /// Rows of A, or groups of 48 of its columns, lie a little more than the depth apart.
+    A_STRIDE = MATRIX_BLOCK_DEPTH + 16,
+    A_GROUP = 48,
+    PACKED_A = A_STRIDE * (MATRIX_BLOCK_ROWS + A_GROUP),
     PACKED_B = MATRIX_BLOCK_DEPTH * PANEL,
 };
 

@@ -90,12 +90,17 @@ double inner_product(const float *x, const float *y, intptr_t count);
 /// The largest magnitude.
 float largest_magnitude(const float *x, intptr_t count);
 
-/// The recurrent form for one token of one key head and the `group` query heads that read it. With `v`, first
-/// `S = decay·S + φ(k) vᵀ` and `z = decay·z + φ(k)`; then `y [group, e] = φ(q)ᵀS` and `normalizer [group] = φ(q)ᵀz`, which both
-/// arrive zeroed. `q` is `[group, padded d]`; coefficients are on the side of the query.
-void recurrent_step(const feature_run *runs, intptr_t run_count, int32_t degree, intptr_t e, intptr_t group, const float *q,
-                    intptr_t q_stride, const float *k, const float *v, float decay, float *S, float *z, float *y,
-                    float *normalizer);
+/// What one query reads from a state: `y [e] += φ(q)ᵀS`, `normalizer += φ(q)ᵀz`.
+void recurrent_answer(const feature_run *runs, intptr_t run_count, int32_t degree, intptr_t e, const float *q, const float *S,
+                      const float *z, float *y, float *normalizer);
+
+/// The recurrent form for one token of one key head and the `group` query heads that read it: `y [group, e] += decay·φ(q)ᵀS +
+/// (q·k)^p v`, `normalizer [group] += decay·φ(q)ᵀz + (q·k)^p`, then `S = decay·S + φ(k) vᵀ` and `z = decay·z + φ(k)`. The token's
+/// own weight is taken from the inner product itself, which is exact where the sum over features cancels. `q` is `[group,
+/// padded d]`; coefficients are on the side of the query.
+void recurrent_step(const feature_run *runs, intptr_t run_count, int32_t degree, intptr_t d, intptr_t e, intptr_t group,
+                    const float *q, intptr_t q_stride, const float *k, const float *v, float decay, float *S, float *z,
+                    float *y, float *normalizer);
 
 /// For `rows` rows of width `e`: `offset[r·row_stride] = −factor[r·row_stride]·Σ dy·y`.
 void row_offsets(const float *dy, const float *y, intptr_t stride, intptr_t rows, intptr_t e, const float *factor,

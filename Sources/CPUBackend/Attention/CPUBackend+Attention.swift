@@ -7,6 +7,7 @@ extension CPUBackend: AttentionBackend {
         throws(PowerAttentionError) -> AttentionResult
     {
         let (q, k, v) = Self.widened(inputs)
+        let problem = Self.conditioned(problem)
         let operands = AttentionOperands(problem, q: q, k: k, v: v, logG: inputs.logG, initial: inputs.initialState)
         let shape = Array(inputs.q.shape.dropLast())
         var output = Tensor(uninitialized: shape + [problem.valueWidth], .float32)
@@ -20,7 +21,8 @@ extension CPUBackend: AttentionBackend {
             state = StateBuffer(problem, features: features, initial: inputs.initialState)
         }
         if let features = operands.features, let state, problem.form == .recurrent {
-            RecurrentPass(operands: operands, features: features, pass: pass).run(state)
+            RecurrentPass(operands: operands, features: features, pass: pass).run(
+                state, startsEmpty: inputs.initialState == nil)
         } else {
             let sweep = state.flatMap { _ in
                 operands.features.map { StateSweep(operands, features: $0, heads: problem.keyHeads) }
@@ -41,6 +43,16 @@ extension CPUBackend: AttentionBackend {
         withExtendedLifetime((q, k, v)) {}
         return AttentionResult(
             context: AttentionContext(output: output, rowStatistics: statistics), finalState: finalState ? state?.state : nil)
+    }
+
+    /// The problem as the passes take it. The attention form is one chunk. Chunks have at least 16 tokens: sums over features of
+    /// the few keys of a shorter first chunk cancel where a query is nearly orthogonal to them, and float32 would lose digits
+    /// that the definition keeps.
+    static func conditioned(_ problem: AttentionProblem) -> AttentionProblem {
+        var problem = problem
+        if problem.form == .attention { problem.chunkSize = problem.sequences.map(\.count).max() ?? 1 }
+        problem.chunkSize = max(problem.chunkSize, RecurrentPass.directTokens)
+        return problem
     }
 
     /// Queries, keys and values in float32.

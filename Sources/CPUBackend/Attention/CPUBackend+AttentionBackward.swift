@@ -9,6 +9,16 @@ extension CPUBackend {
         _ problem: AttentionProblem, _ inputs: AttentionInputs, context: AttentionContext, outputGradient: Tensor,
         finalStateGradient: ExpandedState?
     ) throws(PowerAttentionError) -> AttentionGradients {
+        if problem.form == .recurrent {
+            // The gradients of the recurrent form are those of the chunked one, and want its better conditioned normalizers.
+            var chunked = problem
+            chunked.form = .chunked
+            let result = try forward(chunked, inputs, finalState: false)
+            return try backward(
+                chunked, inputs, context: result.context, outputGradient: outputGradient, finalStateGradient: finalStateGradient
+            )
+        }
+        let problem = Self.conditioned(problem)
         let (q, k, v) = Self.widened(inputs)
         let dy = outputGradient.converted(to: .float32)
         let operands = AttentionOperands(problem, q: q, k: k, v: v, logG: inputs.logG, initial: inputs.initialState)

@@ -59,6 +59,46 @@ struct QueryPass: @unchecked Sendable {
         }
     }
 
+    /// Up to as many queries, as in decoding, read the state one by one: 64 lanes would be mostly empty.
+    private static let fewTokens = 8
+
+    private func readStateByRows(
+        _ state: StateBuffer, features: FeatureTable, sequence: Int, head: Int, rows: Int,
+        queries: UnsafeMutablePointer<Float>, answer: UnsafeMutablePointer<Float>, normalizer: UnsafeMutablePointer<Float>
+    ) {
+        let (lanes, e, padded) = (Self.lanes, problem.valueWidth, features.paddedWidth)
+        let (S, z) = (state.matrix(sequence: sequence, head: head), state.normalizer(sequence: sequence, head: head))
+        var workspace = Workspace(floats: padded + e, pieces: 2)
+        let (query, row) = (workspace.take(padded), workspace.take(e))
+        for lane in 0..<rows {
+            for i in 0..<padded { query[i] = queries[i * lanes + lane] }
+            row.update(repeating: 0, count: e)
+            recurrent_answer(
+                features.runs, features.runCount, Int32(features.power.degree), e, query, S, z, row, normalizer + lane)
+            for i in 0..<e { answer[i * lanes + lane] = row[i] }
+        }
+    }
+
+    /// The reading of the state alone, for benchmarks.
+    func readState(_ item: ChunkItem, head: Int, block: Int, state: StateBuffer, features: FeatureTable) {
+        let lanes = Self.lanes
+        let tokens = item.block(block)
+        let featureCount = FeatureTable.block * Self.featureBlocks
+        var workspace = Workspace(
+            floats: lanes * (features.paddedWidth + problem.valueWidth + featureCount + 2), pieces: 5)
+        let factors = workspace.take(lanes)
+        let queries = workspace.takeZeros(features.paddedWidth * lanes)
+        let answer = workspace.takeZeros(problem.valueWidth * lanes)
+        let normalizer = workspace.takeZeros(lanes)
+        operands.rowScales(token: tokens.lowerBound, head: head, rows: tokens.count, into: factors)
+        transpose_tokens(
+            operands.query(token: tokens.lowerBound, head: head), operands.queryStride, tokens.count, problem.keyWidth, factors,
+            queries, lanes, lanes)
+        readState(
+            state, features: features, sequence: item.sequence, head: head / problem.group, queries: queries,
+            phi: workspace.take(featureCount * lanes), answer: answer, normalizer: normalizer)
+    }
+
     /// `answer += φ(q)ᵀS`, `normalizer += φ(q)ᵀz`.
     private func readState(
         _ state: StateBuffer, features: FeatureTable, sequence: Int, head: Int, queries: UnsafeMutablePointer<Float>,

@@ -3,12 +3,17 @@ import CKernels
 import Tensors
 
 /// The recurrent form: one token after another through the state, heads side by side.
+///
+/// The answers of the first 16 tokens after an empty state are taken from their inner products: a sum over features of so few
+/// keys cancels where a query is nearly orthogonal to all of them, and float32 would lose digits that the definition keeps.
 struct RecurrentPass: @unchecked Sendable {
     let operands: AttentionOperands
     let features: FeatureTable
     let pass: QueryPass
 
-    func run(_ state: StateBuffer) {
+    static let directTokens = 16
+
+    func run(_ state: StateBuffer, startsEmpty: Bool) {
         let problem = operands.problem
         parallelFor(problem.sequences.count * problem.keyHeads) { index in
             let (sequence, head) = (index / problem.keyHeads, index % problem.keyHeads)
@@ -18,6 +23,12 @@ struct RecurrentPass: @unchecked Sendable {
                 let item = ChunkItem(
                     sequence: sequence, chunk: chunk, tokens: problem.chunk(chunk, of: problem.sequences[sequence]))
                 run(item, head: head, S: S, z: z)
+                if startsEmpty && chunk == 0 {
+                    let first = ChunkItem(sequence: sequence, chunk: 0, tokens: item.tokens.prefix(Self.directTokens))
+                    for member in head * problem.group..<(head + 1) * problem.group {
+                        pass.run(first, head: member, block: 0, state: nil)
+                    }
+                }
             }
         }
     }
@@ -52,7 +63,7 @@ struct RecurrentPass: @unchecked Sendable {
             answer.update(repeating: 0, count: group * e)
             normalizer.update(repeating: 0, count: group)
             recurrent_step(
-                features.runs, features.runCount, Int32(features.power.degree), e, group, queries, padded, key,
+                features.runs, features.runCount, Int32(features.power.degree), d, e, group, queries, padded, key,
                 operands.value(token: token, head: head), decay, S, z, answer, normalizer)
             for member in 0..<group {
                 store(

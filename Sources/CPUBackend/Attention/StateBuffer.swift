@@ -60,7 +60,7 @@ extension AttentionOperands {
         _ operand: StateOperand, weighted: Bool, decay: Float, blocks: Range<Int>, features: FeatureTable,
         S: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>
     ) {
-        let (rows, span) = (FeatureTable.block, 4 * Self.lanes)
+        let (rows, span) = (FeatureTable.block, 2 * Self.lanes)
         let (e, padded) = (problem.valueWidth, paddedValueWidth)
         var workspace = Workspace(floats: rows * span, pieces: 1)
         let phi = workspace.take(rows * span)

@@ -13,7 +13,7 @@ extension Device {
     /// The one place that chooses a backend. Tensors in float64 always run on the reference.
     package func backend(for dataType: DataType) -> any AttentionBackend {
         switch self {
-        case .cpu: ReferenceBackend()
+        case .cpu: dataType == .float64 ? ReferenceBackend() : CPUBackend()
         case .reference: ReferenceBackend()
         }
     }
