@@ -5,6 +5,7 @@ import Tensors
 /// Which form evaluates a problem, with what chunk size, and why: a pure function of the problem and of the memory allowed.
 struct FormChoice: Sendable, Hashable, CustomStringConvertible {
     let form: AttentionConfiguration.Form
+    /// In the attention form, one chunk holds the longest sequence.
     let chunkSize: Int
     let reason: String
 
@@ -21,17 +22,17 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
         _ problem: AttentionProblem, _ configuration: AttentionConfiguration, initialState: Bool, finalState: Bool,
         stateLimit: Double = stateLimit
     ) throws(PowerAttentionError) {
+        let longest = max(problem.sequences.map(\.count).max() ?? 0, 1)
         guard let expansion = problem.expansion else {
             guard !initialState && !finalState else {
                 throw PowerAttentionError(
                     argument: "state", given: "a state for exponential attention",
                     expected: "none: an exponential has no state of constant size")
             }
-            self.init(form: .attention, chunkSize: 1, reason: "an exponential has no other form")
+            self.init(form: .attention, chunkSize: longest, reason: "an exponential has no other form")
             return
         }
         let chunkSize = configuration.chunkSize ?? Self.chunkSize(problem, expansion)
-        let longest = problem.sequences.map(\.count).max() ?? 0
         let held = initialState || finalState ? max(problem.sequences.count, 1) : 1
         let bytes = 4 * Double(held * problem.keyHeads) * Double(expansion.dimension) * Double(problem.valueWidth + 1)
         guard bytes <= stateLimit else {
@@ -43,12 +44,14 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
                         + "(a quarter of this machine's memory)")
             }
             let reason = "a state would take \(formatted(bytes: bytes))"
-            self.init(form: .attention, chunkSize: chunkSize, reason: reason)
+            self.init(form: .attention, chunkSize: longest, reason: reason)
             return
         }
         if configuration.form != .automatic {
-            self.init(form: configuration.form, chunkSize: chunkSize, reason: "asked for")
-        } else if longest <= 1 {
+            self.init(
+                form: configuration.form, chunkSize: configuration.form == .attention ? longest : chunkSize,
+                reason: "asked for")
+        } else if longest == 1 {
             self.init(form: .recurrent, chunkSize: 1, reason: "one token a sequence")
         } else {
             func cost(_ form: AttentionConfiguration.Form) -> Double {
@@ -57,7 +60,7 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
             }
             let (attention, chunked) = (cost(.attention), cost(.chunked))
             self.init(
-                form: chunked < attention ? .chunked : .attention, chunkSize: chunkSize,
+                form: chunked < attention ? .chunked : .attention, chunkSize: chunked < attention ? chunkSize : longest,
                 reason: "\(formatted(count: chunked))FLOP chunked, \(formatted(count: attention))FLOP as attention")
         }
     }
