@@ -34,9 +34,18 @@ public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Hashabl
         let (n, m) = significand > 1.4142135623730951 ? (exponent + 1, significand / 2) : (exponent, significand)
         let s = (m - 1) / (m + 1)
         let square = s * s
-        var series = 0.0
-        for k in stride(from: 23.0, through: 1, by: -2) { series = series * square + 1 / k }
-        return n * 0.6931471805599453 + 2 * s * series
+        var series = 1.0 / 23
+        series = series * square + 1.0 / 21
+        series = series * square + 1.0 / 19
+        series = series * square + 1.0 / 17
+        series = series * square + 1.0 / 15
+        series = series * square + 1.0 / 13
+        series = series * square + 1.0 / 11
+        series = series * square + 1.0 / 9
+        series = series * square + 1.0 / 7
+        series = series * square + 1.0 / 5
+        series = series * square + 1.0 / 3
+        return n * 0.6931471805599453 + 2 * s * (series * square + 1)
     }
 
     /// A tensor of normally distributed numbers.

@@ -54,6 +54,6 @@ extension CPUBackend {
     package func add(_ x: inout Tensor, _ y: Tensor) {
         let type = x.dataType.kernelCode
         let (source, output) = (y.storage, x.uniqueStorage())
-        RowPartition(rows: y.count).forEach { _, first, end in add_elements(type, output.pointer, source.pointer, first, end) }
+        RowPartition(rows: y.count).forEach { _, first, end in add_residual(type, output.pointer, source.pointer, first, end) }
     }
 }
