@@ -52,9 +52,14 @@ let package = Package(
         library("Inference", ["LanguageModel", "PowerAttention", "Tensors"]),
         library("Training", ["LanguageModel", "Inference", "PowerAttention", "Tensors", logging]),
         library("Experiments", ["Training", "Inference", "LanguageModel", "PowerAttention", "Tensors"]),
+        .target(
+            name: "Benchmarks",
+            dependencies: ["Training", "LanguageModel", "PowerAttention", "CPUBackend", "BackendInterface", "Tensors", "CKernels"],
+            path: "Benchmarks/Sources", swiftSettings: swiftSettings),
         .executableTarget(
             name: "power",
             dependencies: [
+                "Benchmarks",
                 "Experiments", "Training", "Inference", "LanguageModel", "PowerAttention", "Tensors", argumentParser,
                 logging, toml,
             ],

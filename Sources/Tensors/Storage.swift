@@ -1,6 +1,5 @@
 import Synchronization
 
-
 /// A block of 64-byte-aligned host memory, returned to a pool when its last owner goes away.
 ///
 /// A training step allocates the same sizes again and again. Fresh pages from the system cost more than the arithmetic on them,

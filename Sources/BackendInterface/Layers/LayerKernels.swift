@@ -19,12 +19,14 @@ package protocol LayerKernels: Sendable {
     func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor) -> (y: Tensor, statistics: Tensor)
     func layerNormBackward(
         _ x: Tensor, weight: Tensor, statistics: Tensor, gradient: Tensor, weightGradient: inout Tensor,
-        biasGradient: inout Tensor) -> Tensor
+        biasGradient: inout Tensor
+    ) -> Tensor
 
     /// `y = x / rms(x) · weight`; statistics are `[rows]`: the reciprocal of the root mean square.
     func rmsNorm(_ x: Tensor, weight: Tensor) -> (y: Tensor, statistics: Tensor)
     func rmsNormBackward(
-        _ x: Tensor, weight: Tensor, statistics: Tensor, gradient: Tensor, weightGradient: inout Tensor) -> Tensor
+        _ x: Tensor, weight: Tensor, statistics: Tensor, gradient: Tensor, weightGradient: inout Tensor
+    ) -> Tensor
 
     /// The Gaussian error linear unit in its tanh form (Hendrycks, Gimpel 2016).
     func gelu(_ x: Tensor) -> Tensor

@@ -1,0 +1,7 @@
+#pragma once
+
+// The umbrella of the module: every header of the target stands here.
+#include "attention.h"
+#include "convert.h"
+#include "matrix_product.h"
+#include "simd.h"

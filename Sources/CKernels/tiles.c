@@ -1,0 +1,117 @@
+#include "attention.h"
+#include "simd.h"
+#include <string.h>
+
+enum { L = TOKEN_LANES };
+
+POWER_CLONES
+void transpose_tokens(const float *x, intptr_t stride, intptr_t rows, intptr_t d, const float *factor, float *out, intptr_t ld,
+                      intptr_t lanes) {
+    for (intptr_t l0 = 0; l0 < lanes; l0 += 16)
+        for (intptr_t i = 0; i < d; i++) {
+            float *restrict to = out + i * ld + l0;
+            const float *from = x + l0 * stride + i;
+            intptr_t present = rows - l0;
+            if (present >= 16)
+                for (int l = 0; l < 16; l++) to[l] = from[l * stride] * factor[l0 + l];
+            else
+                for (int l = 0; l < 16; l++) to[l] = l < present ? from[l * stride] * factor[l0 + l] : 0;
+        }
+}
+
+POWER_CLONES
+void combine_rows(const float *tile, const float *weight, intptr_t rows, float *sum) {
+    float total[L];
+    memcpy(total, sum, sizeof total);
+    for (intptr_t f = 0; f < rows; f++) {
+        float w = weight[f];
+        for (int l = 0; l < L; l++) total[l] += w * tile[f * L + l];
+    }
+    memcpy(sum, total, sizeof total);
+}
+
+POWER_CLONES
+void combine_lanes(const float *tile, intptr_t ld, intptr_t rows, const float *weight, intptr_t lanes, float *sum) {
+    for (intptr_t f = 0; f < rows; f++) {
+        const float *row = tile + f * ld;
+        float partial[16] = {0}, total = 0;
+        for (intptr_t l = 0; l < lanes; l += 16)
+            for (int x = 0; x < 16; x++) partial[x] += row[l + x] * weight[l + x];
+        for (int x = 0; x < 16; x++) total += partial[x];
+        sum[f] += total;
+    }
+}
+
+POWER_CLONES
+void add_outer_product(float *tile, const float *column, const float *row, intptr_t rows) {
+    for (intptr_t f = 0; f < rows; f++) {
+        float factor = column[f];
+        for (int l = 0; l < L; l++) tile[f * L + l] += factor * row[l];
+    }
+}
+
+POWER_CLONES
+void scale_elements(float *x, float factor, intptr_t count) {
+    for (intptr_t i = 0; i < count; i++) x[i] *= factor;
+}
+
+POWER_CLONES
+void add_elements(float *x, const float *y, intptr_t count) {
+    for (intptr_t i = 0; i < count; i++) x[i] += y[i];
+}
+
+POWER_CLONES
+void scale_lanes(float *tile, const float *row, intptr_t rows) {
+    for (intptr_t f = 0; f < rows; f++)
+        for (int l = 0; l < L; l++) tile[f * L + l] *= row[l];
+}
+
+POWER_CLONES
+void store_tokens(const float *tile, intptr_t d, intptr_t rows, const double *factor, float *out, intptr_t stride,
+                  int32_t accumulate) {
+    for (intptr_t l = 0; l < rows; l++) {
+        float *restrict to = out + l * stride;
+        double f = factor[l];
+        if (accumulate)
+            for (intptr_t i = 0; i < d; i++) to[i] += (float)(tile[i * L + l] * f);
+        else
+            for (intptr_t i = 0; i < d; i++) to[i] = (float)(tile[i * L + l] * f);
+    }
+}
+
+POWER_CLONES
+void scale_tokens(const float *x, intptr_t stride, intptr_t rows, intptr_t d, const float *factor, float *out, intptr_t ld) {
+    for (intptr_t l = 0; l < rows; l++) {
+        float f = factor[l];
+        float *restrict to = out + l * ld;
+        for (intptr_t i = 0; i < d; i++) to[i] = x[l * stride + i] * f;
+        for (intptr_t i = d; i < ld; i++) to[i] = 0;
+    }
+}
+
+POWER_CLONES
+double inner_product(const float *x, const float *y, intptr_t count) {
+    double partial[8] = {0}, total = 0;
+    intptr_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (int l = 0; l < 8; l++) partial[l] += (double)x[i + l] * y[i + l];
+    for (; i < count; i++) total += (double)x[i] * y[i];
+    for (int l = 0; l < 8; l++) total += partial[l];
+    return total;
+}
+
+POWER_CLONES
+float largest_magnitude(const float *x, intptr_t count) {
+    float largest = 0;
+    for (intptr_t i = 0; i < count; i++) {
+        float magnitude = x[i] < 0 ? -x[i] : x[i];
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    return largest;
+}
+
+void row_offsets(const float *dy, const float *y, intptr_t stride, intptr_t rows, intptr_t e, const float *factor,
+                 intptr_t row_stride, float *offset) {
+    for (intptr_t r = 0; r < rows; r++)
+        offset[r * row_stride] = (float)(-factor[r * row_stride] * inner_product(dy + r * stride, y + r * stride, e));
+}

@@ -1,0 +1,36 @@
+import BackendInterface
+public import Tensors
+
+extension AttentionOperator {
+    /// What a call on tensors of this shape would cost, in the form that it would take.
+    ///
+    /// - Throws: `PowerAttentionError` where the extents are illegal or the state does not fit in memory.
+    public func cost(of shape: AttentionShape) throws(PowerAttentionError) -> AttentionCost {
+        let problem = try problem(shape)
+        return AttentionCost(problem, form: problem.form, chunkSize: problem.chunkSize)
+    }
+
+    /// The form and the chunk size of a call on tensors of this shape, with the reason in words.
+    public func describeForm(of shape: AttentionShape) throws(PowerAttentionError) -> String {
+        try FormChoice(unresolved(shape), configuration, initialState: false, finalState: false).description
+    }
+
+    private func problem(_ shape: AttentionShape) throws(PowerAttentionError) -> AttentionProblem {
+        var problem = try unresolved(shape)
+        let choice = try FormChoice(problem, configuration, initialState: false, finalState: false)
+        problem.form = choice.form
+        problem.chunkSize = choice.chunkSize
+        return problem
+    }
+
+    private func unresolved(_ shape: AttentionShape) throws(PowerAttentionError) -> AttentionProblem {
+        for (name, value) in [("batch", shape.batch), ("length", shape.length)] where value < 0 {
+            throw PowerAttentionError(argument: name, given: "\(value)", expected: "at least 0")
+        }
+        let extents = AttentionExtents(
+            batch: shape.batch, length: shape.length, queryHeads: shape.queryHeads, keyHeads: shape.keyHeads,
+            keyWidth: shape.keyWidth, valueWidth: shape.valueWidth)
+        try extents.validate()
+        return try unresolvedProblem(extents, cuSeqlens: nil)
+    }
+}

@@ -1,0 +1,97 @@
+import BackendInterface
+import Foundation
+import Tensors
+
+/// Which form evaluates a problem, with what chunk size, and why: a pure function of the problem and of the memory allowed.
+struct FormChoice: Sendable, Hashable, CustomStringConvertible {
+    let form: AttentionConfiguration.Form
+    /// In the attention form, one chunk holds the longest sequence.
+    let chunkSize: Int
+    let reason: String
+
+    var description: String {
+        let chunks = form == .chunked ? ", \(chunkSize) tokens a chunk" : ""
+        return "\(form.rawValue)\(chunks): \(reason)"
+    }
+
+    /// States may take a quarter of the machine's memory.
+    static let stateLimit = Double(ProcessInfo.processInfo.physicalMemory) / 4
+
+    /// - Throws: `PowerAttentionError` where the form asked for, or a state that goes in or out, does not fit in memory.
+    init(
+        _ problem: AttentionProblem, _ configuration: AttentionConfiguration, initialState: Bool, finalState: Bool,
+        stateLimit: Double = stateLimit
+    ) throws(PowerAttentionError) {
+        let longest = max(problem.sequences.map(\.count).max() ?? 0, 1)
+        guard let expansion = problem.expansion else {
+            guard !initialState && !finalState else {
+                throw PowerAttentionError(
+                    argument: "state", given: "a state for exponential attention",
+                    expected: "none: an exponential has no state of constant size")
+            }
+            self.init(form: .attention, chunkSize: longest, reason: "an exponential has no other form")
+            return
+        }
+        let chunkSize = configuration.chunkSize ?? Self.chunkSize(problem, expansion)
+        let held = initialState || finalState ? max(problem.sequences.count, 1) : 1
+        let bytes = 4 * Double(held * problem.keyHeads) * Double(expansion.dimension) * Double(problem.valueWidth + 1)
+        guard bytes <= stateLimit else {
+            guard !initialState && !finalState && (configuration.form == .automatic || configuration.form == .attention) else {
+                throw PowerAttentionError(
+                    .unsupported, argument: configuration.form == .automatic ? "state" : "form",
+                    given: "\(configuration.form.rawValue) with a state of \(formatted(bytes: bytes))",
+                    expected: "the attention form without states, or a state of at most \(formatted(bytes: stateLimit)) "
+                        + "(a quarter of this machine's memory)")
+            }
+            let reason = "a state would take \(formatted(bytes: bytes))"
+            self.init(form: .attention, chunkSize: longest, reason: reason)
+            return
+        }
+        if configuration.form != .automatic {
+            self.init(
+                form: configuration.form, chunkSize: configuration.form == .attention ? longest : chunkSize,
+                reason: "asked for")
+        } else if longest == 1 {
+            self.init(form: .recurrent, chunkSize: 1, reason: "one token a sequence")
+        } else {
+            func cost(_ form: AttentionConfiguration.Form) -> Double {
+                AttentionCost(problem, form: form, chunkSize: chunkSize, initialState: initialState, finalState: finalState)
+                    .forwardFLOPs
+            }
+            let (attention, chunked) = (cost(.attention), cost(.chunked))
+            self.init(
+                form: chunked < attention ? .chunked : .attention, chunkSize: chunked < attention ? chunkSize : longest,
+                reason: "\(formatted(count: chunked))FLOP chunked, \(formatted(count: attention))FLOP as attention")
+        }
+    }
+
+    private init(form: AttentionConfiguration.Form, chunkSize: Int, reason: String) {
+        self.form = form
+        self.chunkSize = chunkSize
+        self.reason = reason
+    }
+
+    /// The largest power of two from 64 to 1,024 at which the pairs inside a chunk cost at most an eighth of the products with
+    /// the state: small enough to cost little, large enough that the state seldom moves.
+    static func chunkSize(_ problem: AttentionProblem, _ expansion: SymmetricPower) -> Int {
+        let perToken = 2 * Double(expansion.dimension * (problem.valueWidth + 1) * (problem.queryHeads + problem.keyHeads))
+        let perPair = Double((problem.keyWidth + problem.valueWidth) * problem.queryHeads)
+        var size = 64
+        while size < 1024 && Double(2 * size) * perPair <= perToken / 8 { size *= 2 }
+        return size
+    }
+}
+
+/// A number of bytes for people: `188.3 GB`.
+func formatted(bytes: Double) -> String { formatted(count: bytes) + "B" }
+
+/// A number with a decimal prefix: `1.23 G`.
+func formatted(count: Double) -> String {
+    var value = count
+    var prefixes = ["", "k", "M", "G", "T", "P"][...]
+    while value >= 1000 && prefixes.count > 1 {
+        value /= 1000
+        prefixes = prefixes.dropFirst()
+    }
+    return String(format: "%.\(prefixes.count == 6 ? 0 : 1)f ", value) + (prefixes.first ?? "")
+}

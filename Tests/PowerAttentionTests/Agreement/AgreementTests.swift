@@ -1,0 +1,16 @@
+import BackendInterface
+import PowerAttention
+import Tensors
+import Testing
+
+/// Every device in every form against the reference, over the whole table of problems.
+@Suite struct AgreementTests {
+    @Test(arguments: VerificationProblem.table) func cpu(_ problem: VerificationProblem) throws {
+        let verification = try Verification(problem)
+        for variant in verification.variants {
+            for measurement in try verification.measure(variant, on: .cpu) where !measurement.passes {
+                Issue.record("\(problem), \(variant): \(measurement)")
+            }
+        }
+    }
+}
