@@ -12,18 +12,19 @@ extension AttentionOperator {
 
     /// The form and the chunk size of a call on tensors of this shape, with the reason in words.
     public func describeForm(of shape: AttentionShape) throws(PowerAttentionError) -> String {
-        try FormChoice(unresolved(shape), configuration, initialState: false, finalState: false).description
+        try FormChoice(unresolvedProblem(shape), configuration, initialState: false, finalState: false).description
     }
 
     private func problem(_ shape: AttentionShape) throws(PowerAttentionError) -> AttentionProblem {
-        var problem = try unresolved(shape)
+        var problem = try unresolvedProblem(shape)
         let choice = try FormChoice(problem, configuration, initialState: false, finalState: false)
         problem.form = choice.form
         problem.chunkSize = choice.chunkSize
         return problem
     }
 
-    private func unresolved(_ shape: AttentionShape) throws(PowerAttentionError) -> AttentionProblem {
+    /// The problem of one call on tensors of this shape, before a form is chosen.
+    func unresolvedProblem(_ shape: AttentionShape) throws(PowerAttentionError) -> AttentionProblem {
         for (name, value) in [("batch", shape.batch), ("length", shape.length)] where value < 0 {
             throw PowerAttentionError(argument: name, given: "\(value)", expected: "at least 0")
         }

@@ -142,7 +142,7 @@ extension VerificationProblem {
                 VerificationProblem(.exponential(window: nil), AttentionShape(length: 70, heads: 2, width: 16))
                     .with { $0.cuSeqlens = [0, 64, 64, 65, 70] },
                 VerificationProblem(.exponential(window: nil), AttentionShape(length: 90, heads: 1, width: 16))
-                    .with { $0.numbers = .normal(magnitude: 30) },
+                    .with { $0.numbers = .normal(magnitude: 3) },
             ]
     }
 
@@ -172,6 +172,7 @@ extension VerificationProblem {
         let closing = functions.map { degree, normalization in
             power(degree, normalization, shape) {
                 $0.gates = .closing
+                $0.numbers = degree == 4 ? .aligned : .normal(magnitude: 1)
                 $0.states = true
                 $0.chunkSizes = [1, 16, 64]
             }
