@@ -54,7 +54,9 @@ let package = Package(
         library("Experiments", ["Training", "Inference", "LanguageModel", "PowerAttention", "Tensors"]),
         .target(
             name: "Benchmarks",
-            dependencies: ["Training", "LanguageModel", "PowerAttention", "CPUBackend", "BackendInterface", "Tensors", "CKernels"],
+            dependencies: [
+                "Training", "LanguageModel", "PowerAttention", "CPUBackend", "BackendInterface", "Tensors", "CKernels",
+            ],
             path: "Benchmarks/Sources", swiftSettings: swiftSettings),
         .executableTarget(
             name: "power",
