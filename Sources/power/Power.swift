@@ -8,7 +8,7 @@ struct Power: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Bench.self,
-            FlopsCommand.self,
+            FlopsCommand.self, TrainCommand.self, EvalCommand.self,
             ReportCommand.self,
             TokenizeCommand.self,
         ])
