@@ -8,7 +8,10 @@ struct Power: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Bench.self,
-            FlopsCommand.self, TrainCommand.self, EvalCommand.self,
+            FlopsCommand.self,
+            QuickstartCommand.self,
+            TrainCommand.self,
+            EvalCommand.self,
             ReportCommand.self,
             TokenizeCommand.self,
         ])
