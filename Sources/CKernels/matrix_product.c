@@ -9,7 +9,8 @@ enum {
     A_STRIDE = MATRIX_BLOCK_DEPTH + 16,
     A_GROUP = 48,
     PACKED_A = A_STRIDE * (MATRIX_BLOCK_ROWS + A_GROUP),
-    PACKED_B = MATRIX_BLOCK_DEPTH * PANEL,
+    PANELS = 4,
+    PACKED_B = MATRIX_BLOCK_DEPTH * PANEL * PANELS,
 };
 
 intptr_t matrix_block_workspace(void) { return PACKED_A + PACKED_B; }

@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// A seeded generator of random numbers whose whole state can be saved: SplitMix64 (Steele, Lea, Flood 2014).
 ///
 /// The same seed gives the same numbers on every machine.
@@ -25,10 +17,35 @@ public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Hashabl
     /// A number in [0, 1), uniform, with 53 random bits.
     public mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 
-    /// A number from the standard normal distribution (Box–Muller, one of the pair).
+    /// A number from the standard normal distribution (Marsaglia's polar method, one of the pair), from arithmetic that every
+    /// machine rounds alike: libraries' logarithms and cosines differ in their last bits.
     public mutating func normal() -> Double {
-        let radius = (-2 * log(1 - uniform())).squareRoot()
-        return radius * cos(2 * Double.pi * uniform())
+        while true {
+            let x = 2 * uniform() - 1
+            let y = 2 * uniform() - 1
+            let square = x * x + y * y
+            if square > 0, square < 1 { return x * (-2 * Self.log(square) / square).squareRoot() }
+        }
+    }
+
+    /// The natural logarithm of a positive number: `log(2^n m) = n log 2 + 2 artanh((m − 1) / (m + 1))`.
+    private static func log(_ x: Double) -> Double {
+        let (exponent, significand) = (Double(x.exponent), x.significand)
+        let (n, m) = significand > 1.4142135623730951 ? (exponent + 1, significand / 2) : (exponent, significand)
+        let s = (m - 1) / (m + 1)
+        let square = s * s
+        var series = 1.0 / 23
+        series = series * square + 1.0 / 21
+        series = series * square + 1.0 / 19
+        series = series * square + 1.0 / 17
+        series = series * square + 1.0 / 15
+        series = series * square + 1.0 / 13
+        series = series * square + 1.0 / 11
+        series = series * square + 1.0 / 9
+        series = series * square + 1.0 / 7
+        series = series * square + 1.0 / 5
+        series = series * square + 1.0 / 3
+        return n * 0.6931471805599453 + 2 * s * (series * square + 1)
     }
 
     /// A tensor of normally distributed numbers.

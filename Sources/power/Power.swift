@@ -6,5 +6,10 @@ struct Power: AsyncParsableCommand {
         commandName: "power",
         abstract: "Power attention: the operator, language models trained with it, and the experiments of the paper.",
         version: "0.1.0",
-        subcommands: [Bench.self, FlopsCommand.self])
+        subcommands: [
+            Bench.self,
+            FlopsCommand.self,
+            ReportCommand.self,
+            TokenizeCommand.self,
+        ])
 }

@@ -35,11 +35,7 @@ extension CPUBackend {
         Self.prepareRows(
             operands, dy: dy, output: context.output, statistics: statistics, factor: outputFactor, offset: outputFactor + rows)
 
-        let scorePass = ScoreGradientPass(buffers: buffers)
-        let allItems = (0..<operands.chunkCount).flatMap { operands.chunkItems($0) }
-        WorkList(allItems, heads: problem.keyHeads, parts: { _ in 1 }).run { item, head, _ in
-            scorePass.run(item, keyHead: head)
-        }
+        ScoreGradientPass.run((0..<operands.chunkCount).flatMap { operands.chunkItems($0) }, buffers)
         var finalTerm: [Double] = []
         var initialGradient: ExpandedState?
         if let features = operands.features,

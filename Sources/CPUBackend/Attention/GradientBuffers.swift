@@ -11,9 +11,10 @@ struct GradientBuffers: @unchecked Sendable {
     /// exponential attention the offset is −dy·y and `logSum` the log of the sum of exponentials.
     let outputFactor, offset: UnsafePointer<Float>
     let logSum: UnsafePointer<Float>
-    let q, k, v: UnsafeMutablePointer<Float>
+    let q: UnsafeMutablePointer<Float>
+    var k, v: UnsafeMutablePointer<Float>
     /// Exponential attention with gates: the sums of the exponents' gradients over the queries of a key, `[tokens, h]`.
-    let keySums: UnsafeMutablePointer<Float>
+    var keySums: UnsafeMutablePointer<Float>
 
     func outputGradient(token: Int, head: Int) -> UnsafePointer<Float> {
         outputGradient + token * operands.outputStride + head * operands.problem.valueWidth

@@ -10,10 +10,46 @@ struct ScoreGradientPass: @unchecked Sendable {
     private var problem: AttentionProblem { buffers.operands.problem }
     private static let lanes = AttentionOperands.lanes
 
-    func run(_ item: ChunkItem, keyHead: Int) {
+    /// Runs over all chunks and key heads. Where those are too few for the cores, as with one long sequence in the attention form,
+    /// the queries of a chunk are dealt to four parts with sums of their own for dk and dv, added up in a fixed order: the bits
+    /// depend neither on the number of cores nor on their timing.
+    static func run(_ items: [ChunkItem], _ buffers: GradientBuffers) {
+        let problem = buffers.operands.problem
+        let blocks = items.map(\.blockCount).max() ?? 0
+        guard items.count * problem.keyHeads < splitParts, blocks >= 2 * splitParts else {
+            let pass = ScoreGradientPass(buffers: buffers)
+            WorkList(items, heads: problem.keyHeads, parts: { _ in 1 }).run { item, head, _ in
+                pass.run(item, keyHead: head, part: 0, parts: 1)
+            }
+            return
+        }
+        let counts = [problem.keyWidth, problem.valueWidth, 1].map { $0 * problem.tokenCount * problem.keyHeads }
+        let size = counts.reduce(0, +)
+        var memory = Tensor([splitParts, size], .float32)
+        let partial = Shared(memory.mutablePointer(to: Float.self))
+        WorkList(items, heads: problem.keyHeads, parts: { _ in splitParts }).run { item, head, part in
+            var own = buffers
+            own.k = partial.pointer + part * size
+            own.v = own.k + counts[0]
+            own.keySums = own.v + counts[1]
+            ScoreGradientPass(buffers: own).run(item, keyHead: head, part: part, parts: splitParts)
+        }
+        for part in 0..<splitParts {
+            var source = partial.pointer + part * size
+            for (target, count) in zip([buffers.k, buffers.v, buffers.keySums], counts) {
+                add_elements(target, source, count)
+                source += count
+            }
+        }
+        withExtendedLifetime(memory) {}
+    }
+
+    private static let splitParts = 4
+
+    private func run(_ item: ChunkItem, keyHead: Int, part: Int, parts: Int) {
         let lanes = Self.lanes
         for head in keyHead * problem.group..<(keyHead + 1) * problem.group {
-            for block in 0..<item.blockCount {
+            for block in stride(from: part, to: item.blockCount, by: parts) {
                 let (d, e) = (operands.paddedKeyWidth, operands.paddedValueWidth)
                 var workspace = Workspace(floats: lanes * (3 * d + 2 * e + 3 * lanes + 12), pieces: 24)
                 run(item, tokens: item.block(block), head: head, keyHead: keyHead, workspace: &workspace)

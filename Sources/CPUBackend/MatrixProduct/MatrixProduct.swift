@@ -25,7 +25,7 @@ package struct MatrixProduct: Sendable {
         func count() -> Int {
             ((rows + rowBlock - 1) / rowBlock) * ((columns + columnBlock - 1) / columnBlock)
         }
-        while count() < 4 * coreCount, max(rowBlock, columnBlock) > 64 {
+        while count() < 2 * coreCount, max(rowBlock, columnBlock) > 64 {
             if columnBlock >= rowBlock {
                 columnBlock = (columnBlock / 2 + 31) / 32 * 32
             } else {

@@ -1,0 +1,59 @@
+import CKernels
+package import Tensors
+
+extension CPUBackend {
+    package func embed(_ tokens: [Int32], table: Tensor) -> Tensor {
+        let (type, width) = (table.dataType.kernelCode, table.rowWidth)
+        var y = Tensor(uninitialized: [tokens.count, width], table.dataType)
+        let (source, output) = (table.storage, y.uniqueStorage())
+        RowPartition(rows: tokens.count, width: width).forEach { _, first, end in
+            embed_rows(type, tokens, source.pointer, output.pointer, first, end, width)
+        }
+        return y
+    }
+
+    /// Every part takes the tokens of one residue class, in order: no row is written by two parts, and the order of the additions
+    /// to it does not depend on the number of parts.
+    package func embedBackward(_ tokens: [Int32], gradient: Tensor, tableGradient: inout Tensor) {
+        let (type, width) = (gradient.dataType.kernelCode, gradient.rowWidth)
+        let (source, output) = (gradient.storage, tableGradient.uniqueStorage())
+        let parts = min(2 * coreCount, RowPartition(rows: tokens.count, width: width).count)
+        parallelFor(parts) { part in
+            embed_rows_backward(type, tokens, source.pointer, output.pointer, tokens.count, width, part, parts)
+        }
+    }
+
+    package func rotate(_ x: inout Tensor, cosines: Tensor, sines: Tensor, inverse: Bool) {
+        let (type, headWidth, length) = (x.dataType.kernelCode, 2 * cosines.rowWidth, cosines.shape[0])
+        let (rows, width) = (x.shape[0], x.rowWidth)
+        let (cosines, sines, output) = (cosines.storage, sines.storage, x.uniqueStorage())
+        RowPartition(rows: rows, width: width).forEach { _, first, end in
+            rotate_pairs(
+                type, output.pointer, cosines.pointer, sines.pointer, inverse ? -1 : 1, first, end, length, width / headWidth,
+                headWidth)
+        }
+    }
+
+    package func addBias(_ x: inout Tensor, bias: Tensor) {
+        let (type, width) = (x.dataType.kernelCode, x.rowWidth)
+        let rows = x.count / width
+        let (bias, output) = (bias.storage, x.uniqueStorage())
+        RowPartition(rows: rows, width: width).forEach { _, first, end in
+            add_bias(type, output.pointer, bias.pointer, first, end, width)
+        }
+    }
+
+    package func addBiasBackward(gradient: Tensor, biasGradient: inout Tensor) {
+        let (type, width) = (gradient.dataType.kernelCode, gradient.rowWidth)
+        let sums = ColumnSums(RowPartition(rows: gradient.count / width, width: width), columns: width, gradient.dataType)
+        let source = gradient.storage
+        sums.forEach { partial, first, end in sum_columns(type, source.pointer, partial, first, end, width) }
+        sums.add(to: &biasGradient)
+    }
+
+    package func add(_ x: inout Tensor, _ y: Tensor) {
+        let type = x.dataType.kernelCode
+        let (source, output) = (y.storage, x.uniqueStorage())
+        RowPartition(rows: y.count).forEach { _, first, end in add_residual(type, output.pointer, source.pointer, first, end) }
+    }
+}

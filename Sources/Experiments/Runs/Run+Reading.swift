@@ -1,0 +1,115 @@
+import Foundation
+public import Tensors
+
+extension Run {
+    /// Reads a run folder: `config.json` and `metrics.jsonl`, and `eval.json` and `sample.json` where they exist.
+    ///
+    /// The last line of `metrics.jsonl` may be unfinished, because a run that is going on may be writing it; it is left out.
+    ///
+    /// - Throws: ``PowerAttentionError`` that names the file and the line, where a file is missing or damaged.
+    /// - Complexity: O(size of the files).
+    public init(path: String) throws(PowerAttentionError) {
+        let folder = URL(fileURLWithPath: path, isDirectory: true)
+        let configuration = try Self.decode(JSONValue.self, folder, path, "config.json")
+        guard let configuration, configuration.isObject else {
+            throw PowerAttentionError(
+                configuration == nil ? .inputOutput : .damagedFile, argument: "\(path)/config.json",
+                given: configuration == nil ? "no such file" : "\(configuration?.summary ?? "")",
+                expected: "the folder of a training run, which holds a configuration")
+        }
+        let evaluation = try Self.decode(Evaluation.self, folder, path, "eval.json")
+        if let fault = evaluation?.fault {
+            throw PowerAttentionError(
+                .damagedFile, argument: "\(path)/eval.json", given: fault.given, expected: fault.expected)
+        }
+        self.init(
+            path: path, name: folder.standardizedFileURL.lastPathComponent, configuration: configuration,
+            steps: try Self.steps(folder, path), evaluation: evaluation,
+            sample: try Self.decode(Sample.self, folder, path, "sample.json"))
+    }
+
+    /// The contents of a file, or `nil` where it does not exist.
+    private static func contents(_ folder: URL, _ path: String, _ file: String) throws(PowerAttentionError) -> Data? {
+        do {
+            return try Data(contentsOf: folder.appendingPathComponent(file))
+        } catch CocoaError.fileReadNoSuchFile {
+            return nil
+        } catch {
+            throw PowerAttentionError(
+                .inputOutput, argument: "\(path)/\(file)", given: "an unreadable file", expected: "a readable one",
+                cause: error)
+        }
+    }
+
+    private static func decode<Value: Decodable>(
+        _ type: Value.Type, _ folder: URL, _ path: String, _ file: String
+    ) throws(PowerAttentionError) -> Value? {
+        guard let data = try contents(folder, path, file) else { return nil }
+        do {
+            return try JSONDecoder().decode(type, from: data)
+        } catch {
+            throw PowerAttentionError(
+                .damagedFile, argument: "\(path)/\(file)", given: reason(error), expected: "JSON as a training run writes it")
+        }
+    }
+
+    private static func steps(_ folder: URL, _ path: String) throws(PowerAttentionError) -> [Step] {
+        guard let data = try contents(folder, path, "metrics.jsonl") else {
+            throw PowerAttentionError(
+                .inputOutput, argument: "\(path)/metrics.jsonl", given: "no such file",
+                expected: "the folder of a training run, which holds a line of metrics a step")
+        }
+        let decoder = JSONDecoder()
+        let newline = UInt8(ascii: "\n")
+        var steps: [Step] = []
+        var start = data.startIndex
+        var number = 0
+        while start < data.endIndex {
+            let end = data[start...].firstIndex(of: newline)
+            let line = data[start..<(end ?? data.endIndex)]
+            start = (end ?? data.endIndex - 1) + 1
+            number += 1
+            func damaged(_ given: String, _ expected: String) -> PowerAttentionError {
+                PowerAttentionError(
+                    .damagedFile, argument: "\(path)/metrics.jsonl line \(number)", given: given, expected: expected)
+            }
+            do {
+                let step = try decoder.decode(Step.self, from: line)
+                if let fault = step.fault(after: steps.last) { throw damaged(fault.given, fault.expected) }
+                steps.append(step)
+            } catch let error as PowerAttentionError {
+                throw error
+            } catch {
+                if end == nil { break }
+                throw damaged(reason(error), "a JSON object with step, tokens, loss and seconds")
+            }
+        }
+        return steps
+    }
+}
+
+extension Run.Step {
+    /// What is wrong with the numbers of this line after those of the line before, or `nil`.
+    fileprivate func fault(after last: Run.Step?) -> (given: String, expected: String)? {
+        let (before, tokensBefore, secondsBefore) = (last?.step ?? 0, last?.tokens ?? 0, last?.seconds ?? 0)
+        guard step > before else { return ("step \(step) after step \(before)", "steps in increasing order") }
+        guard tokens >= tokensBefore else { return ("\(tokens) tokens after \(tokensBefore)", "a number that does not fall") }
+        guard seconds >= secondsBefore else { return ("\(seconds) s after \(secondsBefore) s", "a number that does not fall") }
+        if let flops, flops < last?.flops ?? 0 {
+            return ("\(flops) FLOPs after \(last?.flops ?? 0)", "a number that does not fall")
+        }
+        guard loss >= 0, heldOutLoss ?? 0 >= 0 else { return ("a negative loss", "a loss in nats") }
+        return nil
+    }
+}
+
+/// A decoder's reason in one line.
+private func reason(_ error: any Error) -> String {
+    switch error {
+    case DecodingError.keyNotFound(let key, _): "no \"\(key.stringValue)\""
+    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+        "a wrong value of \"\(context.codingPath.map(\.stringValue).joined(separator: "."))\""
+    case DecodingError.dataCorrupted: "text that is not JSON"
+    default: "\(error)"
+    }
+}

@@ -1,0 +1,83 @@
+/// What a training run left in its folder: the configuration, a line of metrics a step, and, where they have been written, the
+/// evaluation over positions and a sample of text.
+///
+/// ```swift
+/// let runs = [try Run(path: "runs/power"), try Run(path: "runs/softmax")]
+/// try Report(runs: runs).write(to: "comparison.html")
+/// ```
+public struct Run: Sendable {
+    /// The folder, as it was given.
+    public let path: String
+    /// The last component of the path: what the run is called in reports.
+    public let name: String
+    /// `config.json`.
+    package let configuration: JSONValue
+    /// `metrics.jsonl`, in the order of the steps.
+    public let steps: [Step]
+    /// `eval.json`, where there is one.
+    public let evaluation: Evaluation?
+    /// `sample.json`, where there is one.
+    public let sample: Sample?
+
+    package init(
+        path: String, name: String, configuration: JSONValue, steps: [Step], evaluation: Evaluation?, sample: Sample?
+    ) {
+        self.path = path
+        self.name = name
+        self.configuration = configuration
+        self.steps = steps
+        self.evaluation = evaluation
+        self.sample = sample
+    }
+
+    /// One line of `metrics.jsonl`. Tokens, seconds and FLOPs count from the start of the run.
+    public struct Step: Sendable, Hashable, Decodable {
+        public let step: Int
+        public let tokens: Int
+        /// The mean loss of the step's tokens, in nats a token.
+        public let loss: Double
+        /// The mean loss over the held-out documents, where this step ended with an evaluation.
+        public let heldOutLoss: Double?
+        public let seconds: Double
+        public let flops: Double?
+        public let learningRate: Double?
+        public let gradientNorm: Double?
+        public let tokensPerSecond: Double?
+
+        enum CodingKeys: String, CodingKey {
+            case step, tokens, loss, seconds, flops
+            case heldOutLoss = "held_out_loss"
+            case learningRate = "learning_rate"
+            case gradientNorm = "gradient_norm"
+            case tokensPerSecond = "tokens_per_second"
+        }
+    }
+
+    /// `sample.json`: a prompt and the model's continuation of it.
+    public struct Sample: Sendable, Hashable, Decodable {
+        public let prompt: String
+        public let text: String
+    }
+}
+
+extension Run {
+    /// The name of the tokenizer; losses of runs with different tokenizers do not compare token by token.
+    package var tokenizer: String? { configuration["tokenizer"]?.string }
+
+    /// Whether a token is a byte, so that nats a token are bits a byte times ln 2.
+    package var isByteLevel: Bool { tokenizer == "bytes" }
+
+    package var parameterCount: Int? { configuration["parameters"]?.integer }
+
+    /// The sequence mixer in words: "power attention, degree 2, gated".
+    package var mixer: String? {
+        guard let model = configuration["model"], let mixer = model["mixer"]?.string else { return nil }
+        let settings = ["degree", "window"].compactMap { key in model[key]?.integer.map { "\(key) \(NumberFormat.grouped($0))" }
+        }
+        let gates = model["gated"] == .bool(true) ? ["gated"] : []
+        return (["\(mixer) attention"] + settings + gates).joined(separator: ", ")
+    }
+
+    /// The last held-out loss of the training run.
+    package var heldOutLoss: Double? { steps.last { $0.heldOutLoss != nil }?.heldOutLoss }
+}

@@ -1,0 +1,39 @@
+import BackendInterface
+package import Tensors
+
+/// The logarithm of the share of the past that every key head keeps at every token: `log_g = logsigmoid(x·Wᵀ + b)`.
+package struct Gate {
+    let weight, bias: Parameter
+    let kernels: any LayerKernels
+
+    /// The bias at the start; with a weight of zero every gate is sigmoid(b) = 0.999.
+    static let initialBias = 6.906768
+
+    /// What the backward pass needs: the input, and `x·Wᵀ`.
+    package struct Context {
+        let x, projection: Tensor
+    }
+
+    init(
+        _ name: String, width: Int, heads: Int, _ source: ParameterSource, _ kernels: any LayerKernels
+    ) throws(PowerAttentionError) {
+        weight = try source.make("\(name).weight", [heads, width], .constant(0), decays: true)
+        bias = try source.make("\(name).bias", [heads], .constant(Self.initialBias), decays: false)
+        self.kernels = kernels
+    }
+
+    package func forward(_ x: Tensor) -> (Tensor, Context) {
+        var projection = Tensor(uninitialized: [x.shape[0], weight.value.shape[0]], x.dataType)
+        kernels.multiply(x, transposeA: false, weight.value, transposeB: true, into: &projection, accumulate: false)
+        return (kernels.logSigmoid(projection, bias: bias.value), Context(x: x, projection: projection))
+    }
+
+    /// Adds the parameters' gradients and the input's. The gradient of the logarithms is used up.
+    package func backward(_ context: Context, gradient: consuming Tensor, addingTo inputGradient: inout Tensor) {
+        kernels.logSigmoidBackward(
+            context.projection, bias: bias.value, gradient: &gradient, biasGradient: &bias.gradient)
+        kernels.multiply(
+            gradient, transposeA: false, weight.value, transposeB: false, into: &inputGradient, accumulate: true)
+        kernels.multiply(gradient, transposeA: true, context.x, transposeB: false, into: &weight.gradient, accumulate: true)
+    }
+}

@@ -1,0 +1,39 @@
+import BackendInterface
+package import Tensors
+
+/// `y = x·Wᵀ + b` with `W [outputs, inputs]` and, where the model has biases, `b [outputs]`.
+package struct Linear {
+    let weight: Parameter
+    let bias: Parameter?
+    let kernels: any LayerKernels
+
+    init(
+        _ name: String, inputs: Int, outputs: Int, deviation: Double = Linear.deviation, bias: Bool, _ source: ParameterSource,
+        _ kernels: any LayerKernels
+    ) throws(PowerAttentionError) {
+        weight = try source.make("\(name).weight", [outputs, inputs], .normal(deviation: deviation), decays: true)
+        self.bias = bias ? try source.make("\(name).bias", [outputs], .constant(0), decays: false) : nil
+        self.kernels = kernels
+    }
+
+    /// The standard deviation of every matrix at the start, as in GPT-2.
+    static let deviation = 0.02
+
+    /// That of projections onto the residual stream, which sums up two of them a block.
+    static func residualDeviation(layers: Int) -> Double { deviation / Double(2 * layers).squareRoot() }
+
+    package func forward(_ x: Tensor) -> Tensor {
+        var y = Tensor(uninitialized: [x.shape[0], weight.value.shape[0]], x.dataType)
+        kernels.multiply(x, transposeA: false, weight.value, transposeB: true, into: &y, accumulate: false)
+        if let bias { kernels.addBias(&y, bias: bias.value) }
+        return y
+    }
+
+    /// Adds the parameters' gradients, and writes the input's or, accumulating, adds it.
+    package func backward(_ x: Tensor, gradient: Tensor, into inputGradient: inout Tensor, accumulate: Bool) {
+        kernels.multiply(
+            gradient, transposeA: false, weight.value, transposeB: false, into: &inputGradient, accumulate: accumulate)
+        kernels.multiply(gradient, transposeA: true, x, transposeB: false, into: &weight.gradient, accumulate: true)
+        if let bias { kernels.addBiasBackward(gradient: gradient, biasGradient: &bias.gradient) }
+    }
+}

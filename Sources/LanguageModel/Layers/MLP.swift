@@ -1,0 +1,45 @@
+import BackendInterface
+package import Tensors
+
+/// Two projections with an activation between them: `y = gelu(x·W₁ᵀ)·W₂ᵀ`, or `y = (silu(x·Gᵀ) · x·Vᵀ)·W₂ᵀ` with `W₁ = [G; V]`.
+package struct MLP {
+    let activation: ModelConfiguration.Activation
+    let input, output: Linear
+    let kernels: any LayerKernels
+
+    /// What the backward pass needs: the input, and the hidden units before and after the activation.
+    package struct Context {
+        let x, hidden, activated: Tensor
+    }
+
+    init(
+        _ name: String, _ model: ModelConfiguration, _ source: ParameterSource, _ kernels: any LayerKernels
+    ) throws(PowerAttentionError) {
+        activation = model.mlp
+        let outputs = activation == .swiglu ? 2 * model.hiddenWidth : model.hiddenWidth
+        input = try Linear("\(name).input", inputs: model.width, outputs: outputs, bias: model.biases, source, kernels)
+        output = try Linear(
+            "\(name).output", inputs: model.hiddenWidth, outputs: model.width,
+            deviation: Linear.residualDeviation(layers: model.layers), bias: model.biases, source, kernels)
+        self.kernels = kernels
+    }
+
+    package func forward(_ x: Tensor) -> (Tensor, Context) {
+        let hidden = input.forward(x)
+        let activated = activation == .swiglu ? kernels.swiglu(hidden) : kernels.gelu(hidden)
+        return (output.forward(activated), Context(x: x, hidden: hidden, activated: activated))
+    }
+
+    /// The gradient with respect to the input.
+    package func backward(_ context: Context, gradient: Tensor) -> Tensor {
+        var hiddenGradient = Tensor(uninitialized: context.activated.shape, context.activated.dataType)
+        output.backward(context.activated, gradient: gradient, into: &hiddenGradient, accumulate: false)
+        switch activation {
+        case .gelu: kernels.geluBackward(context.hidden, gradient: &hiddenGradient)
+        case .swiglu: hiddenGradient = kernels.swigluBackward(context.hidden, gradient: hiddenGradient)
+        }
+        var inputGradient = Tensor(uninitialized: context.x.shape, context.x.dataType)
+        input.backward(context.x, gradient: hiddenGradient, into: &inputGradient, accumulate: false)
+        return inputGradient
+    }
+}

@@ -1,0 +1,109 @@
+import BackendInterface
+import PowerAttention
+package import Tensors
+
+/// The layer that mixes tokens: projections to queries, keys, values and gates, rotary positions, the operator, and a projection
+/// back. Grouped queries: query head `i` reads key head `i / (heads / keyHeads)`.
+package struct SequenceMixer {
+    let query, key, value, output: Linear
+    let gate: Gate?
+    let attention: AttentionOperator
+    /// The same operator where it advances a state: it chooses its form by the state, whatever form training has.
+    let decoding: AttentionOperator
+    let kernels: any LayerKernels
+    let heads, keyHeads, headWidth: Int
+
+    /// What the backward pass needs: the input, the operator's inputs and what it left behind, and the mixed values.
+    package struct Context {
+        let x: Tensor
+        let inputs: AttentionInputs
+        let attention: AttentionContext
+        let gate: Gate.Context?
+    }
+
+    init(
+        _ name: String, _ model: ModelConfiguration, _ source: ParameterSource, _ kernels: any LayerKernels
+    ) throws(PowerAttentionError) {
+        heads = model.heads
+        keyHeads = model.keyHeads
+        headWidth = model.keyWidth
+        func projection(_ part: String, _ heads: Int) throws(PowerAttentionError) -> Linear {
+            try Linear(
+                "\(name).\(part)", inputs: model.width, outputs: heads * model.keyWidth, bias: model.biases, source, kernels)
+        }
+        query = try projection("query", heads)
+        key = try projection("key", keyHeads)
+        value = try projection("value", keyHeads)
+        gate = model.gated ? try Gate("\(name).gate", width: model.width, heads: keyHeads, source, kernels) : nil
+        output = try Linear(
+            "\(name).output", inputs: heads * headWidth, outputs: model.width,
+            deviation: Linear.residualDeviation(layers: model.layers), bias: model.biases, source, kernels)
+        attention = try AttentionOperator(model.attention)
+        var automatic = model.attention
+        automatic.form = .automatic
+        decoding = try AttentionOperator(automatic)
+        self.kernels = kernels
+    }
+
+    /// The operator's inputs for `x [batch · length, width]`.
+    func inputs(_ x: Tensor, _ layout: SequenceLayout) -> (AttentionInputs, Gate.Context?) {
+        var q = query.forward(x)
+        var k = key.forward(x)
+        kernels.rotate(&q, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: false)
+        kernels.rotate(&k, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: false)
+        let gates = gate?.forward(x)
+        let (batch, length) = (layout.batch, layout.length)
+        let inputs = AttentionInputs(
+            q: q.reshaped([batch, length, heads, headWidth]), k: k.reshaped([batch, length, keyHeads, headWidth]),
+            v: value.forward(x).reshaped([batch, length, keyHeads, headWidth]),
+            logG: gates?.0.reshaped([batch, length, keyHeads]))
+        return (inputs, gates?.1)
+    }
+
+    package func forward(_ x: Tensor, _ layout: SequenceLayout) throws(PowerAttentionError) -> (Tensor, Context) {
+        let (inputs, gateContext) = inputs(x, layout)
+        let context = try attention.forward(inputs).context
+        let y = output.forward(rows(context.output))
+        return (y, Context(x: x, inputs: inputs, attention: context, gate: gateContext))
+    }
+
+    /// Mixes tokens with those before them, whose state goes on.
+    func advance(
+        _ x: Tensor, _ layout: SequenceLayout, _ state: inout DecodingState
+    ) throws(PowerAttentionError) -> Tensor {
+        let inputs = inputs(x, layout).0
+        let y = try decoding.advance(&state, q: inputs.q, k: inputs.k, v: inputs.v, logG: inputs.logG)
+        return output.forward(rows(y))
+    }
+
+    /// The gradient with respect to the input.
+    package func backward(
+        _ context: Context, _ layout: SequenceLayout, gradient: Tensor
+    ) throws(PowerAttentionError) -> Tensor {
+        let mixed = context.attention.output
+        var mixedGradient = Tensor(uninitialized: [layout.rows, heads * headWidth], gradient.dataType)
+        output.backward(rows(mixed), gradient: gradient, into: &mixedGradient, accumulate: false)
+        var gradients = try attention.backward(
+            context.inputs, context: context.attention, outputGradient: mixedGradient.reshaped(mixed.shape))
+        gradients.q = rows(gradients.q)
+        gradients.k = rows(gradients.k)
+        kernels.rotate(&gradients.q, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: true)
+        kernels.rotate(&gradients.k, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: true)
+
+        var inputGradient = Tensor(uninitialized: context.x.shape, gradient.dataType)
+        query.backward(context.x, gradient: gradients.q, into: &inputGradient, accumulate: false)
+        key.backward(context.x, gradient: gradients.k, into: &inputGradient, accumulate: true)
+        value.backward(context.x, gradient: rows(gradients.v), into: &inputGradient, accumulate: true)
+        if let gate, let gateContext = context.gate, let logG = gradients.logG {
+            gradients.logG = nil
+            gate.backward(gateContext, gradient: rows(logG, width: 1), addingTo: &inputGradient)
+        }
+        return inputGradient
+    }
+
+    /// `[b, t, heads, width]` as one row a token.
+    private func rows(_ x: Tensor) -> Tensor { x.reshaped([x.shape[0] * x.shape[1], x.shape[2] * x.shape[3]]) }
+
+    /// `[b, t, heads]` as one row a token.
+    private func rows(_ x: Tensor, width: Int) -> Tensor { x.reshaped([x.shape[0] * x.shape[1], x.shape[2] * width]) }
+}

@@ -1,0 +1,20 @@
+extension ModelConfiguration {
+    /// The number of weights in matrices that multiply every token; an embedding is looked up, a tied head multiplies.
+    package var productWeights: Int {
+        let projections = width * keyWidth * (2 * heads + 2 * keyHeads) + (gated ? width * keyHeads : 0)
+        let mlpWeights = width * hiddenWidth * (mlp == .swiglu ? 3 : 2)
+        return layers * (projections + mlpWeights) + vocabularySize * width
+    }
+
+    /// The number of trained numbers of the model.
+    public var parameterCount: Int {
+        let norms = (2 * layers + 1) * width * (norm == .layerNorm ? 2 : 1)
+        let hiddenOutputs = hiddenWidth * (mlp == .swiglu ? 2 : 1)
+        let biasCount = (gated ? keyHeads : 0) + (biases ? keyWidth * (heads + 2 * keyHeads) + 2 * width + hiddenOutputs : 0)
+        return productWeights + (tiedEmbeddings ? 0 : vocabularySize * width) + norms + layers * biasCount
+    }
+
+    /// The floating-point operations of the products with weights, forward and backward, for one token: two for every weight
+    /// forward, four backward.
+    package var trainingWeightFLOPs: Int { 6 * productWeights }
+}

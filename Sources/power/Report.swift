@@ -1,0 +1,38 @@
+import ArgumentParser
+import Experiments
+
+/// `power report`: training runs as one page.
+struct ReportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "report",
+        abstract: "Show training runs in one HTML page: loss curves, in-context learning curves, configurations, numbers.",
+        discussion: """
+            The page is one self-contained file. Several runs are laid over each other: loss against tokens, FLOPs and seconds, \
+            and the loss along the context where 'power eval' has been run.
+            """)
+
+    @Argument(help: "Folders of training runs.")
+    var runs: [String]
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "Where the page is written (default: report.html in the folder of a single run, else in the current folder).",
+            valueName: "file"))
+    var output: String?
+
+    @Option(help: ArgumentHelp("Write runs.csv, metrics.csv and in_context.csv into this folder too.", valueName: "folder"))
+    var csv: String?
+
+    func validate() throws {
+        if runs.isEmpty { throw ValidationError("Give at least one folder of a training run.") }
+    }
+
+    func run() throws {
+        let report = Report(runs: try runs.map { try Run(path: $0) })
+        let page = output ?? (runs.count == 1 ? "\(runs[0])/report.html" : "report.html")
+        try report.write(to: page)
+        print(page)
+        if let csv { try report.writeCSV(to: csv) }
+    }
+}
