@@ -69,6 +69,7 @@ let package = Package(
         tests("CPUBackendTests", ["CPUBackend", "BackendInterface", "Tensors", "CKernels"]),
         tests("PowerAttentionTests", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors"]),
         tests("LanguageModelTests", ["LanguageModel", "PowerAttention", "BackendInterface", "CPUBackend", "Tensors"]),
+        tests("InferenceTests", ["Inference", "LanguageModel", "PowerAttention", "Tensors"]),
         tests("TrainingTests", ["Training", "Inference", "LanguageModel", "Tensors"]),
         tests("ExperimentsTests", ["Experiments", "Tensors"]),
         tests("CommandTests", ["power", "Tensors"]),
