@@ -54,7 +54,9 @@ let package = Package(
         library("Experiments", ["Training", "Inference", "LanguageModel", "PowerAttention", "Tensors"]),
         .target(
             name: "Benchmarks",
-            dependencies: ["Training", "LanguageModel", "PowerAttention", "CPUBackend", "BackendInterface", "Tensors", "CKernels"],
+            dependencies: [
+                "Training", "LanguageModel", "PowerAttention", "CPUBackend", "BackendInterface", "Tensors", "CKernels",
+            ],
             path: "Benchmarks/Sources", swiftSettings: swiftSettings),
         .executableTarget(
             name: "power",
@@ -69,7 +71,7 @@ let package = Package(
         tests("TensorsTests", ["Tensors", "TestSupport"]),
         tests("CPUBackendTests", ["CPUBackend", "BackendInterface", "Tensors", "CKernels"]),
         tests("PowerAttentionTests", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors"]),
-        tests(
+tests(
             "LanguageModelTests",
             ["LanguageModel", "PowerAttention", "BackendInterface", "CPUBackend", "Tensors", "TestSupport"]),
         tests("InferenceTests", ["Inference", "LanguageModel", "PowerAttention", "Tensors"]),

@@ -20,14 +20,16 @@ void transpose_tokens(const float *x, intptr_t stride, intptr_t rows, intptr_t d
 }
 
 POWER_CLONES
-void combine_rows(const float *tile, const float *weight, intptr_t rows, float *sum) {
-    float total[L];
-    memcpy(total, sum, sizeof total);
-    for (intptr_t f = 0; f < rows; f++) {
-        float w = weight[f];
-        for (int l = 0; l < L; l++) total[l] += w * tile[f * L + l];
+void combine_rows(const float *tile, const float *weight, intptr_t rows, double *sum) {
+    for (int l = 0; l < L; l += 16) {
+        double total[16];
+        for (int x = 0; x < 16; x++) total[x] = sum[l + x];
+        for (intptr_t f = 0; f < rows; f++) {
+            double w = weight[f];
+            for (int x = 0; x < 16; x++) total[x] += w * tile[f * L + l + x];
+        }
+        for (int x = 0; x < 16; x++) sum[l + x] = total[x];
     }
-    memcpy(sum, total, sizeof total);
 }
 
 POWER_CLONES

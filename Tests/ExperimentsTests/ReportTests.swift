@@ -60,6 +60,14 @@ import Testing
         for link in page.matches(of: /href="([^"]{0,12})/) { #expect(link.1.hasPrefix("data:")) }
     }
 
+    @Test(arguments: [1, 2])
+    func namesAreEscapedEverywhere(count: Int) throws {
+        let folders = try (0..<count).map { try RunFolder("<i>&\"' \($0)") }
+        let page = Report(runs: try folders.map { try Run(path: $0.path) }).html()
+        #expect(wellFormednessFault(page) == nil)
+        #expect(!page.contains("<i>"))
+    }
+
     @Test func sameRunsGiveTheSamePage() throws {
         let folder = try RunFolder()
         #expect(Report(runs: [try Run(path: folder.path)]).html() == Report(runs: [try Run(path: folder.path)]).html())

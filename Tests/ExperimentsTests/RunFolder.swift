@@ -7,7 +7,7 @@ final class RunFolder {
     var path: String { url.path }
 
     static let configuration = """
-        {"model": {"mixer": {"power": {"degree": 2}}, "gated": true, "layers": 2, "width": 64, "rotary_base": 10000.0},
+        {"model": {"mixer": "power", "degree": 2, "gated": true, "layers": 2, "width": 64, "rotary_base": 10000.0},
          "training": {"learning_rate": 0.003, "steps": 200}, "data": {"path": "a <b> & \\"c\\""}, "tokenizer": "bytes",
          "parameters": 123456}
         """

@@ -29,8 +29,9 @@ void contract_features(const feature_run *runs, feature_position position, intpt
 void transpose_tokens(const float *x, intptr_t stride, intptr_t rows, intptr_t d, const float *factor, float *out, intptr_t ld,
                       intptr_t lanes);
 
-/// `sum [64] (+)= Σ_f weight[f]·tile[f, :]` for `rows` rows of 64.
-void combine_rows(const float *tile, const float *weight, intptr_t rows, float *sum);
+/// `sum [64] += Σ_f weight[f]·tile[f, :]` for `rows` rows of 64. In double: sums over features cancel where a query is nearly
+/// orthogonal to the keys.
+void combine_rows(const float *tile, const float *weight, intptr_t rows, double *sum);
 
 /// `sum[f] += Σ_l tile[f, l]·weight[l]` over `lanes` columns, a multiple of 64.
 void combine_lanes(const float *tile, intptr_t ld, intptr_t rows, const float *weight, intptr_t lanes, float *sum);
@@ -95,7 +96,18 @@ float largest_magnitude(const float *x, intptr_t count);
 
 /// What one query reads from a state: `y [e] += φ(q)ᵀS`, `normalizer += φ(q)ᵀz`.
 void recurrent_answer(const feature_run *runs, intptr_t run_count, int32_t degree, intptr_t e, const float *q, const float *S,
-                      const float *z, float *y, float *normalizer);
+                      const float *z, float *y, double *normalizer);
+
+/// What the queries in the columns of `x [padded d, 64]` read from a state, in double: `y [e, 64] += φ(x)ᵀS`, `normalizer [64] +=
+/// φ(x)ᵀz`, for the first `lanes` of them, a multiple of 8.
+void read_state_double(const feature_run *runs, intptr_t run_count, int32_t degree, intptr_t e, const float *x, intptr_t lanes,
+                       const float *S, const float *z, double *y, double *normalizer);
+
+/// The chain rule of `read_state_double`: adds to `dx [padded d, 64]` what the gradients of the answers `[e, 64]` and of the
+/// normalizers `weight [64]` ask of the queries.
+void read_state_gradient_double(const feature_run *runs, intptr_t run_count, int32_t degree, intptr_t e, const float *x,
+                                intptr_t lanes, const float *S, const float *z, const float *gradient, const float *weight,
+                                double *dx);
 
 /// The recurrent form for one token of one key head and the `group` query heads that read it: `y [group, e] += decay·φ(q)ᵀS +
 /// (q·k)^p v`, `normalizer [group] += decay·φ(q)ᵀz + (q·k)^p`, then `S = decay·S + φ(k) vᵀ` and `z = decay·z + φ(k)`. The token's
@@ -103,7 +115,7 @@ void recurrent_answer(const feature_run *runs, intptr_t run_count, int32_t degre
 /// padded d]`; coefficients are on the side of the query.
 void recurrent_step(const feature_run *runs, intptr_t run_count, int32_t degree, intptr_t d, intptr_t e, intptr_t group,
                     const float *q, intptr_t q_stride, const float *k, const float *v, float decay, float *S, float *z,
-                    float *y, float *normalizer);
+                    float *y, double *normalizer);
 
 /// For `rows` rows of width `e`: `offset[r·row_stride] = −factor[r·row_stride]·Σ dy·y`.
 void row_offsets(const float *dy, const float *y, intptr_t stride, intptr_t rows, intptr_t e, const float *factor,

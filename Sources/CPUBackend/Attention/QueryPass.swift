@@ -36,10 +36,19 @@ struct QueryPass: @unchecked Sendable {
         if let features = operands.features {
             if let state {
                 let phi = workspace.take(featureCount * lanes)
-                readState(
-                    state, features: features, sequence: item.sequence, head: keyHead, queries: queries, phi: phi,
-                    answer: answer,
-                    normalizer: normalizer)
+                if features.power.degree == 4 {
+                    readStateInDouble(
+                        state, features: features, sequence: item.sequence, head: keyHead, rows: tokens.count,
+                        queries: queries, answer: answer, normalizer: normalizer)
+                } else if tokens.count <= Self.fewTokens {
+                    readStateByRows(
+                        state, features: features, sequence: item.sequence, head: keyHead, rows: tokens.count,
+                        queries: queries, answer: answer, normalizer: normalizer)
+                } else {
+                    readState(
+                        state, features: features, sequence: item.sequence, head: keyHead, queries: queries, phi: phi,
+                        answer: answer, normalizer: normalizer)
+                }
                 let decay = workspace.takeZeros(lanes)
                 operands.chunkDecay(
                     toEnd: false, tokens: tokens, head: keyHead, chunkEnd: item.tokens.upperBound,
@@ -73,9 +82,30 @@ struct QueryPass: @unchecked Sendable {
         for lane in 0..<rows {
             for i in 0..<padded { query[i] = queries[i * lanes + lane] }
             row.update(repeating: 0, count: e)
+            var sum = 0.0
             recurrent_answer(
-                features.runs, features.runCount, Int32(features.power.degree), e, query, S, z, row, normalizer + lane)
+                features.runs, features.runCount, Int32(features.power.degree), e, query, S, z, row, &sum)
+            normalizer[lane] += Float(sum)
             for i in 0..<e { answer[i * lanes + lane] = row[i] }
+        }
+    }
+
+    /// At degree 4 the features of a query and a state of few keys cancel to a thousandth and less of their size: a sum in float32
+    /// keeps too few digits for the normalizer of such a row.
+    private func readStateInDouble(
+        _ state: StateBuffer, features: FeatureTable, sequence: Int, head: Int, rows: Int,
+        queries: UnsafeMutablePointer<Float>, answer: UnsafeMutablePointer<Float>, normalizer: UnsafeMutablePointer<Float>
+    ) {
+        let (lanes, e) = (Self.lanes, problem.valueWidth)
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: (e + 1) * lanes) { memory in
+            memory.initialize(repeating: 0)
+            guard let sums = memory.baseAddress else { return }
+            read_state_double(
+                features.runs, features.runCount, Int32(features.power.degree), e, queries, (rows + 7) / 8 * 8,
+                state.matrix(sequence: sequence, head: head), state.normalizer(sequence: sequence, head: head), sums,
+                sums + e * lanes)
+            for index in 0..<e * lanes { answer[index] += Float(sums[index]) }
+            for lane in 0..<lanes { normalizer[lane] += Float(sums[e * lanes + lane]) }
         }
     }
 
@@ -106,14 +136,20 @@ struct QueryPass: @unchecked Sendable {
     ) {
         let (lanes, e) = (Self.lanes, problem.valueWidth)
         let (S, z) = (state.matrix(sequence: sequence, head: head), state.normalizer(sequence: sequence, head: head))
-        for block in stride(from: 0, to: features.blockCount, by: Self.featureBlocks) {
-            let first = block * FeatureTable.block
-            let count = min(FeatureTable.block * Self.featureBlocks, features.dimension - first)
-            expand_features(
-                features.runs, features.position(ofBlock: block), count, Int32(features.power.degree), queries, lanes, lanes, 1,
-                phi, lanes)
-            operands.tile(e, lanes, count, S + first * e, 1, e, phi, lanes, answer, lanes, 1)
-            combine_rows(phi, z + first, count, normalizer)
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: lanes) { sums in
+            sums.initialize(repeating: 0)
+            guard let sum = sums.baseAddress else { return }
+            for block in stride(from: 0, to: features.blockCount, by: Self.featureBlocks) {
+                let first = block * FeatureTable.block
+                let count = min(FeatureTable.block * Self.featureBlocks, features.dimension - first)
+                expand_features(
+                    features.runs, features.position(ofBlock: block), count, Int32(features.power.degree), queries, lanes,
+                    lanes,
+                    1, phi, lanes)
+                operands.tile(e, lanes, count, S + first * e, 1, e, phi, lanes, answer, lanes, 1)
+                combine_rows(phi, z + first, count, sum)
+            }
+            for lane in 0..<lanes { normalizer[lane] += Float(sum[lane]) }
         }
     }
 

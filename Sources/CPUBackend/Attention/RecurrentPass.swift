@@ -36,11 +36,11 @@ struct RecurrentPass: @unchecked Sendable {
     private func run(_ item: ChunkItem, head: Int, S: UnsafeMutablePointer<Float>, z: UnsafeMutablePointer<Float>) {
         let problem = operands.problem
         let (d, e, group, padded) = (problem.keyWidth, problem.valueWidth, problem.group, features.paddedWidth)
-        var workspace = Workspace(floats: (group + 1) * padded + group * (e + 2) + 1, pieces: 6)
+        var workspace = Workspace(floats: (group + 1) * padded + group * (e + 2), pieces: 4)
         let queries = workspace.takeZeros(group * padded)
         let key = workspace.takeZeros(padded)
         let answer = workspace.take(group * e)
-        let normalizer = workspace.take(group)
+        let normalizer = UnsafeMutableRawPointer(workspace.take(2 * group)).bindMemory(to: Double.self, capacity: group)
         let carry = operands.scales.carry(sequence: item.sequence, head: head, chunk: item.chunk)
         let keyScale = operands.scales.keyScale(sequence: item.sequence, head: head, chunk: item.chunk)
         let exponent = operands.scales.keyExponent(sequence: item.sequence, head: head, chunk: item.chunk)
@@ -73,10 +73,10 @@ struct RecurrentPass: @unchecked Sendable {
     }
 
     private func store(
-        _ answer: UnsafeMutablePointer<Float>, _ normalizer: Float, token: Int, head: Int, keyExponent: Int32
+        _ answer: UnsafeMutablePointer<Float>, _ normalizer: Double, token: Int, head: Int, keyExponent: Int32
     ) {
         let problem = operands.problem
-        var factor = normalizer == 0 ? 0 : 1 / Double(normalizer)
+        var factor = normalizer == 0 ? 0 : 1 / normalizer
         if problem.normalization == .none {
             factor = operands.rawFactor(token: token, head: head, keyExponent: keyExponent)
         }

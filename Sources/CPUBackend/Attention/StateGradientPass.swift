@@ -35,10 +35,15 @@ struct StateGradientPass: @unchecked Sendable {
             buffers.outputGradient(token: tokens.lowerBound, head: head), operands.outputStride, tokens.count, e, weights,
             gradients, lanes, lanes)
         let result = workspace.takeZeros(features.paddedWidth * lanes)
-        let slopes = workspace.take(Self.featureCount * lanes)
-        contract(
-            state, sequence: item.sequence, head: keyHead, gradients: gradients, weights: offset, columns: columns,
-            weighted: true, slopes: slopes, result: result)
+        if degree == 4 {
+            contractInDouble(
+                state, sequence: item.sequence, head: keyHead, gradients: gradients, weights: offset, columns: columns,
+                rows: tokens.count, result: result)
+        } else {
+            contract(
+                state, sequence: item.sequence, head: keyHead, gradients: gradients, weights: offset, columns: columns,
+                weighted: true, slopes: workspace.take(Self.featureCount * lanes), result: result)
+        }
         buffers.add(
             result, width: d, rows: tokens.count, factor: factors, to: buffers.q(token: tokens.lowerBound, head: head),
             stride: operands.queryStride)
@@ -135,6 +140,23 @@ struct StateGradientPass: @unchecked Sendable {
             add_outer_product(slopes, z + first, weights, count)
             contract_features(
                 features.runs, features.position(ofBlock: block), count, degree, columns, slopes, weighted ? 1 : 0, result)
+        }
+    }
+
+    /// The gradient of what queries read at degree 4, in double as they read it.
+    private func contractInDouble(
+        _ state: StateBuffer, sequence: Int, head: Int, gradients: UnsafePointer<Float>, weights: UnsafePointer<Float>,
+        columns: UnsafePointer<Float>, rows: Int, result: UnsafeMutablePointer<Float>
+    ) {
+        let count = features.paddedWidth * Self.lanes
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: count) { memory in
+            memory.initialize(repeating: 0)
+            guard let sums = memory.baseAddress else { return }
+            read_state_gradient_double(
+                features.runs, features.runCount, degree, problem.valueWidth, columns, (rows + 7) / 8 * 8,
+                state.matrix(sequence: sequence, head: head), state.normalizer(sequence: sequence, head: head), gradients,
+                weights, sums)
+            for index in 0..<count { result[index] += Float(sums[index]) }
         }
     }
 

@@ -39,8 +39,7 @@ package enum JSONValue: Sendable, Hashable, Decodable {
         if case .integer(let value) = self { value } else { nil }
     }
 
-    /// The value on one line. An object with one member reads as an enumeration's case: `{"power": {"degree": 2}}` is
-    /// "power, degree 2".
+    /// The value on one line.
     package var summary: String {
         switch self {
         case .null: "none"
@@ -49,12 +48,7 @@ package enum JSONValue: Sendable, Hashable, Decodable {
         case .number(let value): NumberFormat.general(value)
         case .string(let value): value
         case .array(let values): values.map(\.summary).joined(separator: ", ")
-        case .object(let members):
-            members.sorted { $0.key < $1.key }.map { key, value in
-                if case .object(let inner) = value, inner.isEmpty { return key }
-                return members.count == 1 && value.isObject
-                    ? "\(key), \(value.summary)" : "\(NumberFormat.words(key)) \(value.summary)"
-            }.joined(separator: ", ")
+        case .object: flattened.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
         }
     }
 
@@ -62,19 +56,13 @@ package enum JSONValue: Sendable, Hashable, Decodable {
         if case .object = self { true } else { false }
     }
 
-    /// The leaves of an object with their paths in words, in the order of the paths. A member that reads as an enumeration's
-    /// case is a leaf.
+    /// The leaves of an object with their paths in words, in the order of the paths.
     package var flattened: [(key: String, value: String)] {
         guard case .object(let members) = self else { return [] }
         return members.sorted { $0.key < $1.key }.flatMap { key, value -> [(key: String, value: String)] in
             let words = NumberFormat.words(key)
-            guard value.isObject, !value.isCase else { return [(words, value.summary)] }
+            guard value.isObject else { return [(words, value.summary)] }
             return value.flattened.map { ("\(words) · \($0.key)", $0.value) }
         }
-    }
-
-    /// Whether this is an object of one member that is an object: an enumeration's case with its associated values.
-    private var isCase: Bool {
-        if case .object(let members) = self { members.count == 1 && members.values.allSatisfy(\.isObject) } else { false }
     }
 }

@@ -71,10 +71,11 @@ extension Run {
 
     /// The sequence mixer in words: "power attention, degree 2, gated".
     package var mixer: String? {
-        guard let model = configuration["model"], let mixer = model["mixer"] else { return nil }
-        let words = mixer.summary.split(separator: ",", maxSplits: 1)
-        let gates = model["gated"] == .bool(true) ? ", gated" : ""
-        return "\(words[0]) attention" + (words.count > 1 ? ",\(words[1])" : "") + gates
+        guard let model = configuration["model"], let mixer = model["mixer"]?.string else { return nil }
+        let settings = ["degree", "window"].compactMap { key in model[key]?.integer.map { "\(key) \(NumberFormat.grouped($0))" }
+        }
+        let gates = model["gated"] == .bool(true) ? ["gated"] : []
+        return (["\(mixer) attention"] + settings + gates).joined(separator: ", ")
     }
 
     /// The last held-out loss of the training run.
