@@ -9,7 +9,7 @@ struct Power: AsyncParsableCommand {
         subcommands: [
             ApplyCommand.self,
             Bench.self,
-            FlopsCommand.self,
+            FlopsCommand.self, TrainCommand.self, EvalCommand.self,
             ReportCommand.self,
             TokenizeCommand.self,
         ])
