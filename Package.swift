@@ -67,13 +67,16 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
-        tests("TensorsTests", ["Tensors"]),
+        .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        tests("TensorsTests", ["Tensors", "TestSupport"]),
         tests("CPUBackendTests", ["CPUBackend", "BackendInterface", "Tensors", "CKernels"]),
         tests("PowerAttentionTests", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors"]),
-        tests("LanguageModelTests", ["LanguageModel", "PowerAttention", "BackendInterface", "CPUBackend", "Tensors"]),
-        tests("TrainingTests", ["Training", "Inference", "LanguageModel", "Tensors"]),
+        tests(
+            "LanguageModelTests",
+            ["LanguageModel", "PowerAttention", "BackendInterface", "CPUBackend", "Tensors", "TestSupport"]),
+        tests("TrainingTests", ["Training", "Inference", "LanguageModel", "Tensors", "TestSupport"]),
         tests("ExperimentsTests", ["Experiments", "Tensors"]),
-        tests("CommandTests", ["power", "Tensors"]),
+        tests("CommandTests", ["power", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -42,6 +42,9 @@ public struct PowerAttentionError: Error, Sendable, CustomStringConvertible {
 
     public var description: String {
         let reason = cause.map { " (\($0))" } ?? ""
-        return "\(argument): \(given) given, expected \(expected)\(reason)"
+        switch code {
+        case .inputOutput, .damagedFile: return "\(argument): \(given), expected \(expected)\(reason)"
+        default: return "\(argument): \(given) given, expected \(expected)\(reason)"
+        }
     }
 }
