@@ -10,5 +10,6 @@ struct Power: AsyncParsableCommand {
             Bench.self,
             FlopsCommand.self,
             ReportCommand.self,
+            TokenizeCommand.self,
         ])
 }

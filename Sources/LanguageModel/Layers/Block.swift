@@ -1,4 +1,5 @@
 import BackendInterface
+import PowerAttention
 package import Tensors
 
 /// Two residual branches, each behind its own normalization: `x += mixer(norm(x))`, then `x += mlp(norm(x))`.
@@ -34,6 +35,17 @@ package struct Block {
         return (
             y, Context(mixerNorm: mixerNormContext, mlpNorm: mlpNormContext, mixer: mixerContext, mlp: mlpContext)
         )
+    }
+
+    /// The output for tokens that follow those of a state.
+    func advance(
+        _ x: Tensor, _ layout: SequenceLayout, _ state: inout DecodingState
+    ) throws(PowerAttentionError) -> Tensor {
+        var mixed = try mixer.advance(mixerNorm.forward(x).0, layout, &state)
+        kernels.add(&mixed, x)
+        var y = mlp.forward(mlpNorm.forward(mixed).0).0
+        kernels.add(&y, mixed)
+        return y
     }
 
     /// Turns the gradient of the output into that of the input, in place.

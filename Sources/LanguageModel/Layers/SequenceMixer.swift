@@ -8,6 +8,8 @@ package struct SequenceMixer {
     let query, key, value, output: Linear
     let gate: Gate?
     let attention: AttentionOperator
+    /// The same operator where it advances a state: it chooses its form by the state, whatever form training has.
+    let decoding: AttentionOperator
     let kernels: any LayerKernels
     let heads, keyHeads, headWidth: Int
 
@@ -37,6 +39,9 @@ package struct SequenceMixer {
             "\(name).output", inputs: heads * headWidth, outputs: model.width,
             deviation: Linear.residualDeviation(layers: model.layers), bias: model.biases, source, kernels)
         attention = try AttentionOperator(model.attention)
+        var automatic = model.attention
+        automatic.form = .automatic
+        decoding = try AttentionOperator(automatic)
         self.kernels = kernels
     }
 
@@ -60,6 +65,15 @@ package struct SequenceMixer {
         let context = try attention.forward(inputs).context
         let y = output.forward(rows(context.output))
         return (y, Context(x: x, inputs: inputs, attention: context, gate: gateContext))
+    }
+
+    /// Mixes tokens with those before them, whose state goes on.
+    func advance(
+        _ x: Tensor, _ layout: SequenceLayout, _ state: inout DecodingState
+    ) throws(PowerAttentionError) -> Tensor {
+        let inputs = inputs(x, layout).0
+        let y = try decoding.advance(&state, q: inputs.q, k: inputs.k, v: inputs.v, logG: inputs.logG)
+        return output.forward(rows(y))
     }
 
     /// The gradient with respect to the input.

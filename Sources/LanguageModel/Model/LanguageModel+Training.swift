@@ -73,7 +73,7 @@ extension LanguageModel {
     }
 
     /// Checks that tokens are in the vocabulary.
-    func check(_ tokens: [Int32]) throws(PowerAttentionError) {
+    package func check(_ tokens: [Int32]) throws(PowerAttentionError) {
         let vocabulary = configuration.vocabularySize
         if let token = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
             throw PowerAttentionError(argument: "tokens", given: "token \(token)", expected: "0…\(vocabulary - 1)")

@@ -103,7 +103,8 @@ private func dot<Number: BinaryFloatingPoint & SIMDScalar>(
     var index = 0
     while index + 8 <= count {
         let offset = index * MemoryLayout<Number>.stride
-        lanes += rawA.loadUnaligned(fromByteOffset: offset, as: SIMD8<Number>.self)
+        lanes +=
+            rawA.loadUnaligned(fromByteOffset: offset, as: SIMD8<Number>.self)
             * rawB.loadUnaligned(fromByteOffset: offset, as: SIMD8<Number>.self)
         index += 8
     }
