@@ -71,7 +71,7 @@ let package = Package(
         tests("TensorsTests", ["Tensors", "TestSupport"]),
         tests("CPUBackendTests", ["CPUBackend", "BackendInterface", "Tensors", "CKernels"]),
         tests("PowerAttentionTests", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors"]),
-tests(
+        tests(
             "LanguageModelTests",
             ["LanguageModel", "PowerAttention", "BackendInterface", "CPUBackend", "Tensors", "TestSupport"]),
         tests("InferenceTests", ["Inference", "LanguageModel", "PowerAttention", "Tensors"]),
