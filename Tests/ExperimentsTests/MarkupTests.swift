@@ -41,13 +41,17 @@ import Testing
         (0.0, "0"), (7, "7"), (12.34, "12.3"), (999.4, "999"), (999.6, "1.00 k"), (1_234_567, "1.23 M"), (99.96e6, "100 M"),
         (1.03e14, "103 T"), (4.2e30, "4,200,000 Y"),
     ])
-    func compact(value: Double, expected: String) { #expect(NumberFormat.compact(value) == expected) }
+    func compact(value: Double, expected: String) {
+        #expect(NumberFormat.compact(value) == expected.replacing(" ", with: "\u{A0}"))
+    }
 
     @Test(arguments: [
         (0.0, "0.0 s"), (9.94, "9.9 s"), (38.2, "38 s"), (59.7, "1 min 00 s"), (252, "4 min 12 s"), (11_100, "3 h 05 min"),
         (187_200, "2 d 4 h"),
     ])
-    func duration(value: Double, expected: String) { #expect(NumberFormat.duration(value) == expected) }
+    func duration(value: Double, expected: String) {
+        #expect(NumberFormat.duration(value) == expected.replacing(" ", with: "\u{A0}"))
+    }
 
     @Test(arguments: [
         ("learning_rate", "learning rate"), ("keyValueHeads", "key value heads"), ("mlp", "mlp"), ("beta1", "beta1"),

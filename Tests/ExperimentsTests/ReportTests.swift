@@ -30,7 +30,7 @@ import Testing
         #expect(page.contains("position in the context (tokens, logarithmic)"))
         #expect(page.contains("<b>It is &lt;i&gt;</b> a &amp; b\u{FFFD} 🙂"))
         #expect(page.contains("a &lt;b&gt; &amp; &quot;c&quot;"))
-        #expect(page.contains("102 k tokens in 50 s"))
+        #expect(page.contains("102\u{A0}k tokens in 50\u{A0}s"))
         #expect(page.contains("<title>position 2\nausten: 2.500 ± 0.100</title>"))
     }
 

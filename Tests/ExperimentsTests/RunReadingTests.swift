@@ -44,14 +44,14 @@ import Testing
         (#"{"step":2,"tokens":9,"loss":1,"seconds":1"# + "\n", "JSON"),
         ("\n", "JSON"),
         (#"{"step":2,"tokens":9,"seconds":1}"# + "\n", "loss"),
-        (#"{"step":2,"tokens":9,"loss":"x","seconds":1}"# + "\n", "loss"),
-        (#"{"step":2,"tokens":9,"loss":1e999,"seconds":1}"# + "\n", "given"),
+        (#"{"step":2,"tokens":9,"loss":"x","seconds":1}"# + "\n", "value of \"loss\""),
+        (#"{"step":2,"tokens":9,"loss":1e999,"seconds":1}"# + "\n", "out of range"),
         (#"{"step":1,"tokens":9999,"loss":1,"seconds":1}"# + "\n", "step 1 after step 1"),
         (#"{"step":2,"tokens":9,"loss":1,"seconds":1}"# + "\n", "9 tokens after 512"),
         (#"{"step":2,"tokens":900,"loss":1,"seconds":0}"# + "\n", "s after"),
         (#"{"step":2,"tokens":900,"loss":1,"seconds":1,"flops":-1}"# + "\n", "FLOPs"),
         (#"{"step":2,"tokens":900,"loss":-1,"seconds":1}"# + "\n", "negative"),
-        (#"{"step":2,"tokens":99999999999999999999,"loss":1,"seconds":1}"# + "\n", "given"),
+        (#"{"step":2,"tokens":99999999999999999999,"loss":1,"seconds":1}"# + "\n", "out of range"),
     ])
     func damagedLineIsNamed(line: String, reason: String) throws {
         let text = RunFolder.line(1) + line + RunFolder.line(3)

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Numbers as text, the same in every locale.
+/// Numbers as text, the same in every locale. Numbers and their units are kept on one line by no-break spaces.
 package enum NumberFormat {
     /// "1,234,567".
     package static func grouped(_ value: Int) -> String {
@@ -41,7 +41,7 @@ package enum NumberFormat {
         let (divisor, prefix) = prefix(value)
         let scaled = value / divisor
         let digits = scaled >= 99.95 || (divisor == 1 && scaled == scaled.rounded()) ? 0 : scaled >= 9.995 ? 1 : 2
-        return fixed(scaled, digits: digits) + (prefix.isEmpty ? "" : " \(prefix)")
+        return fixed(scaled, digits: digits) + (prefix.isEmpty ? "" : "\u{A0}\(prefix)")
     }
 
     /// The SI prefix in which `value` is read, and what it stands for.
@@ -57,14 +57,14 @@ package enum NumberFormat {
 
     /// "38 s", "4 min 12 s", "3 h 05 min", "2 d 4 h".
     package static func duration(_ seconds: Double) -> String {
-        guard seconds.isFinite, seconds < 1e12 else { return "\(seconds) s" }
-        if seconds < 9.95 { return fixed(seconds, digits: 1) + " s" }
+        guard seconds.isFinite, seconds < 1e12 else { return "\(seconds)\u{A0}s" }
+        if seconds < 9.95 { return fixed(seconds, digits: 1) + "\u{A0}s" }
         let whole = Int(seconds.rounded())
         let (minutes, hours) = (whole / 60, whole / 3600)
-        if whole < 60 { return "\(whole) s" }
-        if minutes < 60 { return "\(minutes) min \(padded(whole % 60)) s" }
-        if hours < 48 { return "\(hours) h \(padded(minutes % 60)) min" }
-        return "\(hours / 24) d \(hours % 24) h"
+        if whole < 60 { return "\(whole)\u{A0}s" }
+        if minutes < 60 { return "\(minutes)\u{A0}min\u{A0}\(padded(whole % 60))\u{A0}s" }
+        if hours < 48 { return "\(hours)\u{A0}h\u{A0}\(padded(minutes % 60))\u{A0}min" }
+        return "\(hours / 24)\u{A0}d\u{A0}\(hours % 24)\u{A0}h"
     }
 
     private static func padded(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }

@@ -22,7 +22,7 @@ extension Report {
         .overline{font-size:13px;color:var(--soft);margin-bottom:12px}
         .lede{font-size:18px;line-height:1.55;color:var(--soft);margin-top:16px;max-width:42em;overflow-wrap:anywhere}
         section{margin-top:68px}
-        section>p{color:var(--soft);max-width:44em;margin-top:8px}
+        section>p{color:var(--soft);max-width:44em;margin-top:8px;text-wrap:pretty}
         section>figure+p{margin-top:36px}
         .overview{margin-top:36px}
         .keys{display:grid;grid-template-columns:repeat(6,1fr);border-top:1px solid var(--hair);border-bottom:1px solid var(--hair)}

@@ -2,15 +2,15 @@ import Foundation
 import Tensors
 
 extension Report {
-    /// Replaces the file as a whole, so that a reader never sees half a page.
+    /// Replaces the file as a whole, so that a reader never sees half a page, in a folder that is made where it does not exist.
     func write(_ text: String, to path: String) throws(PowerAttentionError) {
-        let url = URL(fileURLWithPath: path)
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
         do {
-            try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try Data(text.utf8).write(to: url, options: .atomic)
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
             throw PowerAttentionError(
-                .inputOutput, argument: path, given: "a path that cannot be written", expected: "a writable one", cause: error)
+                .inputOutput, argument: path, given: "a folder that cannot be made", expected: "a writable one", cause: error)
         }
+        try AtomicFile.write(text, to: path)
     }
 }

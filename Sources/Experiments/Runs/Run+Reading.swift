@@ -108,8 +108,8 @@ private func reason(_ error: any Error) -> String {
     switch error {
     case DecodingError.keyNotFound(let key, _): "no \"\(key.stringValue)\""
     case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-        "a wrong value of \"\(context.codingPath.map(\.stringValue).joined(separator: "."))\""
-    case DecodingError.dataCorrupted: "text that is not JSON"
+        "an illegal value of \"\(context.codingPath.map(\.stringValue).joined(separator: "."))\""
+    case DecodingError.dataCorrupted: "text that is not JSON, or a number out of range"
     default: "\(error)"
     }
 }
