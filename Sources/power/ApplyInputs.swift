@@ -32,7 +32,8 @@ struct ApplyInputs {
         }
         guard offsets.dataType == .int32, offsets.shape.count == 1 else {
             throw PowerAttentionError(
-                argument: "cu_seqlens", given: "\(offsets.dataType) of shape \(offsets.shape)", expected: "int32 of shape [n + 1]")
+                argument: "cu_seqlens", given: "\(offsets.dataType) of shape \(offsets.shape)",
+                expected: "int32 of shape [n + 1]")
         }
         cuSeqlens = offsets.array(of: Int32.self).map(Int.init)
     }

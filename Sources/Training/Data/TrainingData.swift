@@ -23,9 +23,9 @@ public struct TrainingData: Sendable {
         self.init(novels, training: Array(novels.documents.dropLast()), heldOut: Array(novels.documents.suffix(1)))
     }
 
-    /// What measures the held-out loss during training; `nil` where nothing is held out.
+    /// What measures the held-out loss during training; `nil` where nothing is held out or no loss is asked for.
     package func heldOutEvaluator(_ training: TrainingConfiguration) throws(PowerAttentionError) -> Evaluator? {
-        guard !heldOut.isEmpty else { return nil }
+        guard !heldOut.isEmpty, training.evaluationInterval > 0 else { return nil }
         let windows = try HeldOutWindows(
             source, documents: heldOut, context: training.context, limit: training.evaluationWindows)
         return Evaluator(windows)
