@@ -75,9 +75,10 @@ let package = Package(
             "LanguageModelTests",
             ["LanguageModel", "PowerAttention", "BackendInterface", "CPUBackend", "Tensors", "TestSupport"]),
         tests("InferenceTests", ["Inference", "LanguageModel", "PowerAttention", "Tensors"]),
-        tests("TrainingTests", ["Training", "Inference", "LanguageModel", "Tensors", "TestSupport"]),
+        tests(
+            "TrainingTests", ["Training", "Inference", "LanguageModel", "BackendInterface", "Tensors", "TestSupport", logging]),
         tests("ExperimentsTests", ["Experiments", "Tensors"]),
-        tests("CommandTests", ["power", "Tensors", "TestSupport"]),
+        tests("CommandTests", ["power", "Training", "LanguageModel", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

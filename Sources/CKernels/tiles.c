@@ -58,11 +58,6 @@ void scale_elements(float *x, float factor, intptr_t count) {
 }
 
 POWER_CLONES
-void add_elements(float *x, const float *y, intptr_t count) {
-    for (intptr_t i = 0; i < count; i++) x[i] += y[i];
-}
-
-POWER_CLONES
 void scale_lanes(float *tile, const float *row, intptr_t rows) {
     for (intptr_t f = 0; f < rows; f++)
         for (int l = 0; l < L; l++) tile[f * L + l] *= row[l];

@@ -18,6 +18,8 @@ public struct PowerAttentionError: Error, Sendable, CustomStringConvertible {
         public static let damagedFile = Code("damaged file")
         /// The operating system refused a read, a write or an allocation.
         public static let inputOutput = Code("input/output")
+        /// Arithmetic that left the finite numbers: a training run that diverged.
+        public static let nonFinite = Code("not finite")
     }
 
     public let code: Code

@@ -7,8 +7,9 @@ struct Power: AsyncParsableCommand {
         abstract: "Power attention: the operator, language models trained with it, and the experiments of the paper.",
         version: "0.1.0",
         subcommands: [
+            ApplyCommand.self,
             Bench.self,
-            FlopsCommand.self,
+            FlopsCommand.self, TrainCommand.self, EvalCommand.self,
             ReportCommand.self,
             TokenizeCommand.self,
         ])

@@ -5,6 +5,7 @@ import Testing
 @Suite struct MatrixProductTests {
     static let shapes = [
         (1, 1, 1), (1, 300, 70), (2, 65, 33), (3, 5, 0), (7, 5, 3), (17, 33, 20), (100, 31, 300), (600, 530, 260), (64, 48, 16),
+        (40, 70, 5000),
     ]
 
     /// Against the definition, summed in double: every shape, transposition and both ways of writing the result.

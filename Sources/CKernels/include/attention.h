@@ -42,9 +42,6 @@ void add_outer_product(float *tile, const float *column, const float *row, intpt
 /// `x *= factor`.
 void scale_elements(float *x, float factor, intptr_t count);
 
-/// `x += y`.
-void add_elements(float *x, const float *y, intptr_t count);
-
 /// `tile [rows, 64] *= row[l]`.
 void scale_lanes(float *tile, const float *row, intptr_t rows);
 

@@ -6,6 +6,10 @@ extension CPUBackend: AttentionBackend {
     package func forward(_ problem: AttentionProblem, _ inputs: AttentionInputs, finalState: Bool)
         throws(PowerAttentionError) -> AttentionResult
     {
+        OperationClock.measure(.attention) { evaluate(problem, inputs, finalState: finalState) }
+    }
+
+    func evaluate(_ problem: AttentionProblem, _ inputs: AttentionInputs, finalState: Bool) -> AttentionResult {
         let (q, k, v) = Self.widened(inputs)
         let problem = Self.conditioned(problem)
         let operands = AttentionOperands(problem, q: q, k: k, v: v, logG: inputs.logG, initial: inputs.initialState)

@@ -9,15 +9,24 @@ extension CPUBackend {
         _ problem: AttentionProblem, _ inputs: AttentionInputs, context: AttentionContext, outputGradient: Tensor,
         finalStateGradient: ExpandedState?
     ) throws(PowerAttentionError) -> AttentionGradients {
-        if problem.form == .recurrent {
+        OperationClock.measure(.attention) {
+            guard problem.form == .recurrent else {
+                return gradients(
+                    problem, inputs, context: context, outputGradient: outputGradient, finalStateGradient: finalStateGradient)
+            }
             // The gradients of the recurrent form are those of the chunked one, and want its better conditioned normalizers.
             var chunked = problem
             chunked.form = .chunked
-            let result = try forward(chunked, inputs, finalState: false)
-            return try backward(
-                chunked, inputs, context: result.context, outputGradient: outputGradient, finalStateGradient: finalStateGradient
-            )
+            return gradients(
+                chunked, inputs, context: evaluate(chunked, inputs, finalState: false).context,
+                outputGradient: outputGradient, finalStateGradient: finalStateGradient)
         }
+    }
+
+    private func gradients(
+        _ problem: AttentionProblem, _ inputs: AttentionInputs, context: AttentionContext, outputGradient: Tensor,
+        finalStateGradient: ExpandedState?
+    ) -> AttentionGradients {
         let problem = Self.conditioned(problem)
         let (q, k, v) = Self.widened(inputs)
         let dy = outputGradient.converted(to: .float32)

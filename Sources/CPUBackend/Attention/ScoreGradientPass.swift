@@ -34,12 +34,10 @@ struct ScoreGradientPass: @unchecked Sendable {
             own.keySums = own.v + counts[1]
             ScoreGradientPass(buffers: own).run(item, keyHead: head, part: part, parts: splitParts)
         }
-        for part in 0..<splitParts {
-            var source = partial.pointer + part * size
-            for (target, count) in zip([buffers.k, buffers.v, buffers.keySums], counts) {
-                add_elements(target, source, count)
-                source += count
-            }
+        var source = partial.pointer
+        for (target, count) in zip([buffers.k, buffers.v, buffers.keySums], counts) {
+            add_partial_sums(DataType.float32.kernelCode, source, splitParts, size, target, count)
+            source += count
         }
         withExtendedLifetime(memory) {}
     }

@@ -11,10 +11,12 @@ extension CPUBackend {
         precondition(a.dataType == c.dataType && b.dataType == c.dataType, "product of mixed types")
         let product = MatrixProduct(
             rows: rows, columns: columns, depth: depth, transposeA: transposeA, transposeB: transposeB)
-        if c.dataType == .float64 {
-            product(a.pointer(to: Double.self), b.pointer(), into: c.mutablePointer(), accumulate: accumulate)
-        } else {
-            product(a.pointer(to: Float.self), b.pointer(), into: c.mutablePointer(), accumulate: accumulate)
+        OperationClock.measure(.matrixProduct) {
+            if c.dataType == .float64 {
+                product(a.pointer(to: Double.self), b.pointer(), into: c.mutablePointer(), accumulate: accumulate)
+            } else {
+                product(a.pointer(to: Float.self), b.pointer(), into: c.mutablePointer(), accumulate: accumulate)
+            }
         }
         withExtendedLifetime((a, b)) {}
     }

@@ -1,10 +1,11 @@
 import CKernels
-package import Tensors
+import Tensors
 
 /// A matrix product `C = A·B` (or `C += A·B`) on all cores: how it is cut into blocks, and the blocks.
 ///
 /// C is cut into blocks of at most 512×512 and small enough that every core gets several; each block packs its operands and runs
-/// the micro-kernel on them. Every element of C is summed in an order that depends on k alone, so that the bits of the result
+/// the micro-kernel on them. Where C is small and k is large, as in the gradients of weights, k is cut instead, so that the
+/// operands are read once. Every element of C is summed in an order that depends on the extents alone: the bits of the result
 /// depend neither on the number of cores nor on their timing.
 package struct MatrixProduct: Sendable {
     package var rows, columns, depth: Int
@@ -42,22 +43,74 @@ package struct MatrixProduct: Sendable {
     ) {
         guard rows > 0, columns > 0 else { return }
         if rows <= 2 { return multiplyByVectors(a, b, into: c, accumulate: accumulate) }
+        guard depthParts > 1 else { return multiply(a, b, depths: 0..<depth, into: c, accumulate: accumulate) }
+        let count = rows * columns
+        let partial = Storage(byteCount: depthParts * count * MemoryLayout<Element>.stride)
+        let sums = partial.pointer.assumingMemoryBound(to: Element.self)
+        multiply(a, b, parts: depthParts, into: sums)
+        if !accumulate {
+            UnsafeMutableRawPointer(c).initializeMemory(
+                as: UInt8.self, repeating: 0, count: count * MemoryLayout<Element>.stride)
+        }
+        add_partial_sums(Element.dataType.kernelCode, sums, depthParts, count, c, count)
+        withExtendedLifetime(partial) {}
+    }
+
+    /// In how many parts k is cut: enough for eight blocks, each at least 1,024 deep.
+    private var depthParts: Int {
+        let blocks =
+            ((rows + Int(MATRIX_BLOCK_ROWS) - 1) / Int(MATRIX_BLOCK_ROWS))
+            * ((columns + Int(MATRIX_BLOCK_COLUMNS) - 1) / Int(MATRIX_BLOCK_COLUMNS))
+        return max(1, min(8 / blocks, depth / 1024))
+    }
+
+    /// One product for every part of k, side by side.
+    private func multiply<Element: MatrixElement>(
+        _ a: UnsafePointer<Element>, _ b: UnsafePointer<Element>, parts: Int, into sums: UnsafeMutablePointer<Element>
+    ) {
+        let (rowBlock, columnBlock) = (Int(MATRIX_BLOCK_ROWS), Int(MATRIX_BLOCK_COLUMNS))
+        let columnBlocks = (columns + columnBlock - 1) / columnBlock
+        let blocks = (rows + rowBlock - 1) / rowBlock * columnBlocks
+        let (sharedA, sharedB, sharedSums) = (SharedReadOnly(a), SharedReadOnly(b), Shared(sums))
+        parallelFor(parts * blocks) { index in
+            let (part, block) = (index / blocks, index % blocks)
+            let (row, column) = (block / columnBlocks * rowBlock, block % columnBlocks * columnBlock)
+            multiplyBlock(
+                sharedA.pointer, sharedB.pointer, row..<min(row + rowBlock, rows),
+                column..<min(column + columnBlock, columns), depth * part / parts..<depth * (part + 1) / parts,
+                into: sharedSums.pointer + part * rows * columns, accumulate: false)
+        }
+    }
+
+    private func multiply<Element: MatrixElement>(
+        _ a: UnsafePointer<Element>, _ b: UnsafePointer<Element>, depths: Range<Int>, into c: UnsafeMutablePointer<Element>,
+        accumulate: Bool
+    ) {
         let (rowBlock, columnBlock) = block
         let columnBlocks = (columns + columnBlock - 1) / columnBlock
-        let rowBlocks = (rows + rowBlock - 1) / rowBlock
+        let (sharedA, sharedB, sharedC) = (SharedReadOnly(a), SharedReadOnly(b), Shared(c))
+        parallelFor((rows + rowBlock - 1) / rowBlock * columnBlocks) { index in
+            let (row, column) = (index / columnBlocks * rowBlock, index % columnBlocks * columnBlock)
+            multiplyBlock(
+                sharedA.pointer, sharedB.pointer, row..<min(row + rowBlock, rows),
+                column..<min(column + columnBlock, columns), depths, into: sharedC.pointer, accumulate: accumulate)
+        }
+    }
+
+    /// The product for one block of C and a range of k, on one core.
+    private func multiplyBlock<Element: MatrixElement>(
+        _ a: UnsafePointer<Element>, _ b: UnsafePointer<Element>, _ blockRows: Range<Int>, _ blockColumns: Range<Int>,
+        _ depths: Range<Int>, into c: UnsafeMutablePointer<Element>, accumulate: Bool
+    ) {
         let (aRow, aColumn) = transposeA ? (1, rows) : (depth, 1)
         let (bRow, bColumn) = transposeB ? (1, depth) : (columns, 1)
-        let (sharedA, sharedB, sharedC) = (SharedReadOnly(a), SharedReadOnly(b), Shared(c))
-        parallelFor(rowBlocks * columnBlocks) { index in
-            let row = index / columnBlocks * rowBlock
-            let column = index % columnBlocks * columnBlock
-            let workspace = Storage(byteCount: matrix_block_workspace() * MemoryLayout<Element>.stride)
-            Element.matrixBlock(
-                min(rowBlock, rows - row), min(columnBlock, columns - column), depth, sharedA.pointer + row * aRow, aRow,
-                aColumn,
-                sharedB.pointer + column * bColumn, bRow, bColumn, sharedC.pointer + row * columns + column, columns,
-                accumulate ? 1 : 0, workspace.pointer.assumingMemoryBound(to: Element.self))
-        }
+        let workspace = Storage(byteCount: matrix_block_workspace() * MemoryLayout<Element>.stride)
+        Element.matrixBlock(
+            blockRows.count, blockColumns.count, depths.count, a + blockRows.lowerBound * aRow + depths.lowerBound * aColumn,
+            aRow, aColumn, b + blockColumns.lowerBound * bColumn + depths.lowerBound * bRow, bRow, bColumn,
+            c + blockRows.lowerBound * columns + blockColumns.lowerBound, columns, accumulate ? 1 : 0,
+            workspace.pointer.assumingMemoryBound(to: Element.self))
+        withExtendedLifetime(workspace) {}
     }
 
     /// One or two rows, as in decoding: bound by reading B, so nothing is packed.
@@ -87,50 +140,5 @@ package struct MatrixProduct: Sendable {
         } else {
             parallelFor(count, run)
         }
-    }
-}
-
-/// An element type that has micro-kernels.
-package protocol MatrixElement: TensorElement {
-    static func matrixBlock(
-        _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Self>, _ aRow: Int, _ aColumn: Int, _ b: UnsafePointer<Self>,
-        _ bRow: Int, _ bColumn: Int, _ c: UnsafeMutablePointer<Self>, _ ldc: Int, _ accumulate: Int32,
-        _ workspace: UnsafeMutablePointer<Self>)
-    static func vectorProduct(
-        _ n: Int, _ k: Int, _ x: UnsafePointer<Self>, _ b: UnsafePointer<Self>, _ bRow: Int, _ transposed: Bool,
-        _ y: UnsafeMutablePointer<Self>, _ accumulate: Int32)
-}
-
-extension Float: MatrixElement {
-    package static func matrixBlock(
-        _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Float>, _ aRow: Int, _ aColumn: Int, _ b: UnsafePointer<Float>,
-        _ bRow: Int, _ bColumn: Int, _ c: UnsafeMutablePointer<Float>, _ ldc: Int, _ accumulate: Int32,
-        _ workspace: UnsafeMutablePointer<Float>
-    ) {
-        matrix_block_float(m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, ldc, accumulate, workspace)
-    }
-
-    package static func vectorProduct(
-        _ n: Int, _ k: Int, _ x: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ bRow: Int, _ transposed: Bool,
-        _ y: UnsafeMutablePointer<Float>, _ accumulate: Int32
-    ) {
-        (transposed ? matrix_vector_float : vector_matrix_float)(n, k, x, b, bRow, y, accumulate)
-    }
-}
-
-extension Double: MatrixElement {
-    package static func matrixBlock(
-        _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Double>, _ aRow: Int, _ aColumn: Int, _ b: UnsafePointer<Double>,
-        _ bRow: Int, _ bColumn: Int, _ c: UnsafeMutablePointer<Double>, _ ldc: Int, _ accumulate: Int32,
-        _ workspace: UnsafeMutablePointer<Double>
-    ) {
-        matrix_block_double(m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, ldc, accumulate, workspace)
-    }
-
-    package static func vectorProduct(
-        _ n: Int, _ k: Int, _ x: UnsafePointer<Double>, _ b: UnsafePointer<Double>, _ bRow: Int, _ transposed: Bool,
-        _ y: UnsafeMutablePointer<Double>, _ accumulate: Int32
-    ) {
-        (transposed ? matrix_vector_double : vector_matrix_double)(n, k, x, b, bRow, y, accumulate)
     }
 }

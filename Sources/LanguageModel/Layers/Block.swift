@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 import PowerAttention
 package import Tensors
 
@@ -15,7 +15,7 @@ package struct Block {
         let mlp: MLP.Context
     }
 
-    init(
+    package init(
         _ name: String, _ model: ModelConfiguration, _ source: ParameterSource, _ kernels: any LayerKernels
     ) throws(PowerAttentionError) {
         mixerNorm = try model.norm.layer("\(name).mixer_norm", width: model.width, source, kernels)

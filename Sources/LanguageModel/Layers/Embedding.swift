@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 package import Tensors
 
 /// A vector for every token: row `token` of `W [vocabulary, width]`.
@@ -6,7 +6,7 @@ package struct Embedding {
     let weight: Parameter
     let kernels: any LayerKernels
 
-    init(
+    package init(
         _ name: String, vocabulary: Int, width: Int, _ source: ParameterSource, _ kernels: any LayerKernels
     ) throws(PowerAttentionError) {
         weight = try source.make("\(name).weight", [vocabulary, width], .normal(deviation: Linear.deviation), decays: true)

@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 package import Tensors
 
 /// The logarithm of the share of the past that every key head keeps at every token: `log_g = logsigmoid(x·Wᵀ + b)`.
@@ -14,7 +14,7 @@ package struct Gate {
         let x, projection: Tensor
     }
 
-    init(
+    package init(
         _ name: String, width: Int, heads: Int, _ source: ParameterSource, _ kernels: any LayerKernels
     ) throws(PowerAttentionError) {
         weight = try source.make("\(name).weight", [heads, width], .constant(0), decays: true)

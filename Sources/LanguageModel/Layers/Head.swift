@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 package import Tensors
 
 /// The language model's head: logits `x·Wᵀ` over the vocabulary, and the cross-entropy of the next token.
@@ -8,8 +8,14 @@ package import Tensors
 package struct Head {
     let weight: Parameter
     let kernels: any LayerKernels
-    /// The number of logits that exist at a time.
-    static let chunkElements = 1 << 24
+    /// The number of logits that exist at a time, at most, unless a single row has more.
+    let chunkElements: Int
+
+    package init(weight: Parameter, _ kernels: any LayerKernels, chunkElements: Int = 1 << 24) {
+        self.weight = weight
+        self.kernels = kernels
+        self.chunkElements = chunkElements
+    }
 
     /// `[rows, vocabulary]`.
     package func logits(_ x: Tensor) -> Tensor {
@@ -48,7 +54,7 @@ package struct Head {
 
     /// Runs of rows of nearly equal length, few enough at a time.
     private func chunks(_ rows: Int) -> [Range<Int>] {
-        let most = max(1, Self.chunkElements / weight.value.shape[0])
+        let most = max(1, chunkElements / weight.value.shape[0])
         let count = (rows + most - 1) / most
         return (0..<count).map { $0 * rows / count..<($0 + 1) * rows / count }
     }

@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 package import Tensors
 
 /// `y = (x − mean) / √(variance + 10⁻⁵) · w + b` over every row (Ba, Kiros, Hinton 2016).
@@ -6,7 +6,7 @@ package struct LayerNorm: Norm {
     let weight, bias: Parameter
     let kernels: any LayerKernels
 
-    init(
+    package init(
         _ name: String, width: Int, _ source: ParameterSource, _ kernels: any LayerKernels
     ) throws(PowerAttentionError) {
         weight = try source.make("\(name).weight", [width], .constant(1), decays: false)

@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 package import Tensors
 
 /// `y = x·Wᵀ + b` with `W [outputs, inputs]` and, where the model has biases, `b [outputs]`.
@@ -7,7 +7,7 @@ package struct Linear {
     let bias: Parameter?
     let kernels: any LayerKernels
 
-    init(
+    package init(
         _ name: String, inputs: Int, outputs: Int, deviation: Double = Linear.deviation, bias: Bool, _ source: ParameterSource,
         _ kernels: any LayerKernels
     ) throws(PowerAttentionError) {

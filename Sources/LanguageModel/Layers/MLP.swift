@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 package import Tensors
 
 /// Two projections with an activation between them: `y = gelu(x·W₁ᵀ)·W₂ᵀ`, or `y = (silu(x·Gᵀ) · x·Vᵀ)·W₂ᵀ` with `W₁ = [G; V]`.
@@ -12,7 +12,7 @@ package struct MLP {
         let x, hidden, activated: Tensor
     }
 
-    init(
+    package init(
         _ name: String, _ model: ModelConfiguration, _ source: ParameterSource, _ kernels: any LayerKernels
     ) throws(PowerAttentionError) {
         activation = model.mlp

@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 package import Tensors
 
 /// `y = x / √(mean of squares + 10⁻⁵) · w` over every row (Zhang, Sennrich 2019).
@@ -6,7 +6,7 @@ package struct RMSNorm: Norm {
     let weight: Parameter
     let kernels: any LayerKernels
 
-    init(
+    package init(
         _ name: String, width: Int, _ source: ParameterSource, _ kernels: any LayerKernels
     ) throws(PowerAttentionError) {
         weight = try source.make("\(name).weight", [width], .constant(1), decays: false)

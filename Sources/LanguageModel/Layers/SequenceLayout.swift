@@ -3,6 +3,12 @@ package struct SequenceLayout {
     package let batch, length: Int
     package let positions: RotaryPositions
 
+    package init(batch: Int, length: Int, positions: RotaryPositions) {
+        self.batch = batch
+        self.length = length
+        self.positions = positions
+    }
+
     /// The number of tokens.
     package var rows: Int { batch * length }
 }

@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 import PowerAttention
 package import Tensors
 
@@ -21,7 +21,7 @@ package struct SequenceMixer {
         let gate: Gate.Context?
     }
 
-    init(
+    package init(
         _ name: String, _ model: ModelConfiguration, _ source: ParameterSource, _ kernels: any LayerKernels
     ) throws(PowerAttentionError) {
         heads = model.heads

@@ -65,7 +65,7 @@ public final class LanguageModel {
             : try source.make(
                 "head.weight", [configuration.vocabularySize, configuration.width], .normal(deviation: Linear.deviation),
                 decays: true)
-        head = Head(weight: headWeight, kernels: kernels)
+        head = Head(weight: headWeight, kernels)
         parameters = source.parameters
         self.configuration = configuration
         self.dataType = dataType

@@ -1,15 +1,15 @@
-import Tensors
+package import Tensors
 
 /// Where the parameters of a model come from while its layers are put together: a random start, or a checkpoint.
-final class ParameterSource {
+package final class ParameterSource {
     /// How a parameter starts.
-    enum Start: Sendable, Hashable {
+    package enum Start: Sendable, Hashable {
         case constant(Double)
         case normal(deviation: Double)
     }
 
     /// All parameters so far, in the order of the layers.
-    private(set) var parameters: [Parameter] = []
+    package private(set) var parameters: [Parameter] = []
     private let value: (_ name: String, _ shape: [Int], Start) throws(PowerAttentionError) -> Tensor
 
     init(_ value: @escaping (_ name: String, _ shape: [Int], Start) throws(PowerAttentionError) -> Tensor) {
@@ -17,7 +17,7 @@ final class ParameterSource {
     }
 
     /// Random numbers in the order of the layers: the same seed gives the same bits on every machine.
-    static func random(seed: UInt64, _ dataType: DataType) -> ParameterSource {
+    package static func random(seed: UInt64, _ dataType: DataType) -> ParameterSource {
         var generator = RandomGenerator(seed: seed)
         return ParameterSource { (_, shape, start) throws(PowerAttentionError) in
             switch start {
@@ -27,7 +27,7 @@ final class ParameterSource {
         }
     }
 
-    func make(_ name: String, _ shape: [Int], _ start: Start, decays: Bool) throws(PowerAttentionError) -> Parameter {
+    package func make(_ name: String, _ shape: [Int], _ start: Start, decays: Bool) throws(PowerAttentionError) -> Parameter {
         let parameter = Parameter(name: name, value: try value(name, shape, start), decays: decays)
         parameters.append(parameter)
         return parameter

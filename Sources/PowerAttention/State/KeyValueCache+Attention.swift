@@ -64,13 +64,14 @@ private struct CacheRows<Number: TensorElement & BinaryFloatingPoint & SIMDScala
         }
     }
 
-    /// Turns scores into weights, relative to their largest or to their sum; returns what the sum of values is to be multiplied by.
+    /// Turns scores into weights, relative to their sum, or to the largest score that is not forgotten; returns what the sum of
+    /// values is to be multiplied by.
     private func weigh(
         _ weights: inout [Double], _ range: ClosedRange<Int>, gates: UnsafePointer<Number>, stride: Int
     ) -> Double {
         var decay = 0.0
         var largest = -Double.infinity
-        for j in range.reversed() {
+        for j in range.reversed() where decay > -.infinity {
             if mechanism.degree == nil { weights[j] += decay }
             largest = max(largest, mechanism.degree == nil ? weights[j] : abs(weights[j]))
             decay += Double(gates[j * stride])
@@ -78,7 +79,9 @@ private struct CacheRows<Number: TensorElement & BinaryFloatingPoint & SIMDScala
         decay = 0
         var sum = 0.0
         for j in range.reversed() {
-            if let degree = mechanism.degree {
+            if decay == -.infinity {
+                weights[j] = 0
+            } else if let degree = mechanism.degree {
                 weights[j] = largest == 0 ? 0 : power(weights[j] / largest, degree) * (decay == 0 ? 1 : exp(decay))
             } else {
                 weights[j] = exp(weights[j] - largest)
@@ -87,7 +90,8 @@ private struct CacheRows<Number: TensorElement & BinaryFloatingPoint & SIMDScala
             decay += Double(gates[j * stride])
         }
         guard normalization == .sum else { return power(largest, mechanism.degree ?? 0) }
-        return sum == 0 ? 0 : 1 / sum
+        for j in range where weights[j] != 0 { weights[j] /= sum }
+        return 1
     }
 }
 

@@ -22,7 +22,7 @@ extension AttentionInputs {
         if let logG {
             try checkType(logG, "log_g", accumulationTypes)
             try checkShape(logG, "log_g", [b, t, h])
-            try logG.checkLogGates()
+            try logG.checkLogGates("log_g")
         }
         return extents
     }
@@ -48,7 +48,7 @@ extension AttentionInputs {
 
 extension Tensor {
     /// Throws unless every element is a logarithm of a number in [0, 1].
-    fileprivate func checkLogGates() throws(PowerAttentionError) {
+    func checkLogGates(_ argument: String) throws(PowerAttentionError) {
         func illegal<Element: TensorElement & BinaryFloatingPoint>(_ type: Element.Type) -> (index: Int, value: Double)? {
             withElements(of: type) { elements in
                 elements.firstIndex { !($0 <= 0) }.map { ($0, Double(elements[$0])) }
@@ -56,7 +56,7 @@ extension Tensor {
         }
         if let (index, value) = dataType == .float64 ? illegal(Double.self) : illegal(Float.self) {
             throw PowerAttentionError(
-                argument: "log_g", given: "\(value) at element \(index)", expected: "logarithms of gates: −inf … 0, no NaN")
+                argument: argument, given: "\(value) at element \(index)", expected: "logarithms of gates: −inf … 0, no NaN")
         }
     }
 }

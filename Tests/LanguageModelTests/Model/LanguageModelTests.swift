@@ -112,19 +112,6 @@ import Testing
         #expect(relativeError(Array(before[20...]), Array(after[20...])) > 1e-3)
     }
 
-    /// With more rows than fit in one chunk of logits, the chunks' losses and gradients are those of the rows.
-    @Test func headInChunks() throws {
-        var generator = RandomGenerator(seed: 8)
-        let configuration = ModelConfiguration(vocabularySize: 1 << 21, layers: 1, width: 2, heads: 1, mixer: .linear)
-        let model = try LanguageModel(configuration, seed: 3)
-        let batch = Batch(1, 13, vocabulary: 1 << 21, &generator)
-        let loss = try batch.accumulate(model)
-        #expect(abs(try batch.meanLoss(model) - loss) < 1e-5)
-        // The gradients of all logits of a row sum to zero: so do, over the vocabulary, those of the head.
-        let columns = doubles(model.parameters[0].gradient).reduce(0, +)
-        #expect(abs(columns) < 1e-3)
-    }
-
     @Test func errors() throws {
         let model = try LanguageModel(SmallModels.configuration(), seed: 3)
         func argument(_ tokens: [Int32], _ targets: [Int32], _ batch: Int, _ length: Int) -> String? {

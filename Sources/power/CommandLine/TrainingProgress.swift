@@ -1,0 +1,61 @@
+import Foundation
+import Training
+
+/// Shows how a training run goes: a live line on a terminal, else a plain line now and then.
+final class TrainingProgress {
+    private let steps: Int
+    private let terminal: Terminal
+    private let start = ContinuousClock.now
+    private var firstStep: Int?
+    private var lastLine: ContinuousClock.Instant?
+    private var heldOut = ""
+
+    /// Seconds between two plain lines.
+    private static let interval = 10.0
+
+    init(steps: Int, terminal: Terminal = .standardError) {
+        self.steps = steps
+        self.terminal = terminal
+    }
+
+    func report(_ record: StepRecord) {
+        let first = firstStep ?? record.step
+        firstStep = first
+        let elapsed = (ContinuousClock.now - start) / .seconds(1)
+        let secondsPerStep = elapsed / Double(record.step - first + 1)
+        if let loss = record.heldOutLoss { heldOut = String(format: "  held-out %.4f", loss) }
+        let text =
+            "step \(record.step)/\(steps)" + String(format: "  loss %.4f", record.loss) + heldOut
+            + "  \(Self.grouped(record.tokensPerSecond)) tokens/s"
+            + "  \(Self.duration(secondsPerStep * Double(steps - record.step))) left"
+        if terminal.isInteractive {
+            terminal.show(text)
+        } else if record.step == first || record.step == steps || secondsSinceLine >= Self.interval {
+            terminal.write(line: text)
+            lastLine = .now
+        }
+    }
+
+    func finish() { terminal.show("") }
+
+    private var secondsSinceLine: Double { lastLine.map { (ContinuousClock.now - $0) / .seconds(1) } ?? .infinity }
+
+    /// `12,345`.
+    static func grouped(_ value: Double) -> String {
+        let digits = String(Int(max(0, min(value, 1e15)).rounded()))
+        var result = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index).isMultiple(of: 3) { result.append(",") }
+            result.append(digit)
+        }
+        return result
+    }
+
+    /// `45 s`, `3:20 min` or `2:05 h`.
+    static func duration(_ seconds: Double) -> String {
+        let seconds = Int(max(0, min(seconds, 1e9)).rounded())
+        if seconds < 60 { return "\(seconds) s" }
+        if seconds < 3600 { return String(format: "%d:%02d min", seconds / 60, seconds % 60) }
+        return String(format: "%d:%02d h", seconds / 3600, seconds % 3600 / 60)
+    }
+}

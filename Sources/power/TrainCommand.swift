@@ -1,0 +1,97 @@
+import ArgumentParser
+import Foundation
+import LanguageModel
+import Tensors
+import Training
+
+/// `power train`: trains a language model and keeps the folder of the run.
+struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Train a language model.",
+        discussion: """
+            Values come from the configuration file; flags override them; what neither gives has a default. The folder of the \
+            run gets config.json (the configuration with every choice made), metrics.jsonl (a line a step), and checkpoints/.
+
+            The first SIGINT (Ctrl-C) or SIGTERM finishes the step, writes a checkpoint and exits with status 130 or 143; a \
+            second one exits at once. --resume goes on from the newest complete checkpoint, bit for bit as if nothing had \
+            happened, also after a crash; where no run has begun it begins one.
+
+            EXAMPLES
+              power train --data austen --steps 500 -o runs/first
+              power train configuration.toml --learning-rate 3e-4 -o runs/slow
+              power train -o runs/slow --resume
+              power train configuration.toml --mixer exponential -o runs/softmax
+
+            CONFIGURATION
+              tokenizer = "bytes"
+              [model]
+              layers = 4
+              width = 256
+              mixer = "power"
+              degree = 2
+              [data]
+              path = "austen"
+              [training]
+              steps = 1000
+              context = 1024
+
+            Keys are the long flags with underscores. Unknown keys are errors.
+            """)
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "Folder of the run (default: runs/ and the name of the configuration file, or runs/train).", valueName: "folder"),
+        completion: .directory)
+    var output: String?
+    @Flag(help: "Go on with the run in the folder.") var resume = false
+    @Flag(help: "Replace the run in the folder.") var overwrite = false
+    @Flag(name: .shortAndLong, help: "Show no progress.") var quiet = false
+    @OptionGroup var options: ConfigurationOptions
+
+    func validate() throws {
+        if resume, overwrite {
+            throw ValidationError("--resume keeps the run that is there and --overwrite removes it: give one.")
+        }
+    }
+
+    func run() throws {
+        let interruption = Interruption(message: "finishing the step, then writing a checkpoint; once more to stop at once")
+        let store = RunStore(output ?? defaultOutput)
+        let configuration = try configuration(store)
+        let data = try TrainingData(configuration)
+        let trainer = try Trainer(
+            configuration, data: data, store: store, mode: resume ? .resume : overwrite ? .overwrite : .new,
+            logger: TerminalLog.logger)
+        let terminal = Terminal.standardError
+        if !quiet { terminal.write(line: introduction(trainer)) }
+        let progress = TrainingProgress(steps: configuration.training.steps)
+        defer { progress.finish() }
+        let outcome = try trainer.run { record in
+            if !quiet { progress.report(record) }
+        } shouldStop: {
+            interruption.signal != nil
+        }
+        progress.finish()
+        if !quiet { terminal.write(line: "step \(trainer.step) is in \(store.checkpoints.path(of: trainer.step))") }
+        if outcome == .stopped { try interruption.exitIfRequested() }
+    }
+
+    private var defaultOutput: String {
+        let name = options.file.map { URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent }
+        return "runs/\(name ?? "train")"
+    }
+
+    private func configuration(_ store: RunStore) throws(PowerAttentionError) -> RunConfiguration {
+        guard resume, options.file == nil, store.exists else { return try options.configuration() }
+        return try options.configuration(base: (try store.readConfiguration(), store.configurationPath))
+    }
+
+    private func introduction(_ trainer: Trainer) -> String {
+        let (model, training) = (trainer.configuration.model, trainer.configuration.training)
+        let beginning = trainer.step == 0 ? "" : " from step \(trainer.step)"
+        return "\(trainer.store.path): \(TrainingProgress.grouped(Double(model.parameterCount))) parameters, "
+            + "\(training.steps) steps of \(TrainingProgress.grouped(Double(training.tokensPerStep))) tokens\(beginning)"
+    }
+}
