@@ -9,8 +9,11 @@ struct Power: AsyncParsableCommand {
         subcommands: [
             ApplyCommand.self,
             Bench.self,
-            FlopsCommand.self, TrainCommand.self, EvalCommand.self,
+            EvalCommand.self,
+            FlopsCommand.self,
+            GenerateCommand.self,
             ReportCommand.self,
             TokenizeCommand.self,
+            TrainCommand.self,
         ])
 }
