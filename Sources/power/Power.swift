@@ -12,6 +12,7 @@ struct Power: AsyncParsableCommand {
             EvalCommand.self,
             FlopsCommand.self,
             GenerateCommand.self,
+            QuickstartCommand.self,
             ReportCommand.self,
             TokenizeCommand.self,
             TrainCommand.self,

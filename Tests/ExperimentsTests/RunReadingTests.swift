@@ -50,7 +50,10 @@ import Testing
         (#"{"step":2,"tokens":9,"loss":1,"seconds":1}"# + "\n", "9 tokens after 512"),
         (#"{"step":2,"tokens":900,"loss":1,"seconds":0}"# + "\n", "s after"),
         (#"{"step":2,"tokens":900,"loss":1,"seconds":1,"flops":-1}"# + "\n", "FLOPs"),
-        (#"{"step":2,"tokens":900,"loss":-1,"seconds":1}"# + "\n", "negative"),
+        (#"{"step":2,"tokens":900,"loss":-1,"seconds":1}"# + "\n", "a loss of -1"),
+        (#"{"step":2,"tokens":900,"loss":1e300,"seconds":1}"# + "\n", "a loss of 1e+300"),
+        (#"{"step":2,"tokens":900,"loss":1,"held_out_loss":1e101,"seconds":1}"# + "\n", "a loss of 1e+101"),
+        (#"{"step":2,"tokens":9223372036854775807,"loss":1,"seconds":1}"# + "\n", "9223372036854775807 tokens"),
         (#"{"step":2,"tokens":99999999999999999999,"loss":1,"seconds":1}"# + "\n", "out of range"),
     ])
     func damagedLineIsNamed(line: String, reason: String) throws {
@@ -69,6 +72,8 @@ import Testing
         ("eval.json", #"{"context":8,"mean_loss":1,"bins":[{"from":0,"to":4,"loss":1},{"from":3,"to":8,"loss":1}]}"#),
         ("eval.json", #"{"context":8,"mean_loss":1,"bins":[{"from":0,"to":4,"loss":1,"standard_error":-1}]}"#),
         ("eval.json", #"{"context":-8,"mean_loss":1,"bins":[]}"#),
+        ("eval.json", #"{"context":9223372036854775807,"mean_loss":1,"bins":[]}"#),
+        ("eval.json", #"{"context":8,"mean_loss":1e200,"bins":[]}"#),
     ])
     func damagedFileIsNamed(file: String, text: String) throws {
         let folder = try RunFolder(files: [file: Data(text.utf8)])
@@ -96,7 +101,7 @@ import Testing
             }
             try Data(bytes).write(to: url)
             do {
-                let page = Report(runs: [try Run(path: folder.path)]).html()
+                let page = try Report(runs: [try Run(path: folder.path)]).html()
                 #expect(wellFormednessFault(page) == nil)
             } catch {
                 failures += 1

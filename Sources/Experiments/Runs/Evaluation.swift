@@ -33,15 +33,15 @@ public struct Evaluation: Sendable, Hashable, Decodable {
 
     /// What is wrong with the numbers, or `nil`.
     var fault: (given: String, expected: String)? {
-        guard meanLoss >= 0 else { return ("mean_loss \(meanLoss)", "a number that is not negative") }
-        guard context > 0 else { return ("context \(context)", "a positive number") }
+        let losses: [Double] = [meanLoss] + bins.map(\.loss) + bins.compactMap(\.standardError)
+        if let loss = losses.first(where: { !Run.legalLosses.contains($0) }) {
+            return ("a loss or an error of \(loss)", "nats: a number from 0 to 1e100")
+        }
+        guard (1...Run.largestCount).contains(context) else { return ("context \(context)", "from 1 to 2^53") }
         var end = 0
         for bin in bins {
             guard bin.from >= end, bin.to > bin.from, bin.to <= context else {
                 return ("a bin from \(bin.from) to \(bin.to)", "bins in order, from \(end) up to \(context)")
-            }
-            guard bin.loss >= 0, bin.standardError ?? 0 >= 0 else {
-                return ("loss \(bin.loss) ± \(bin.standardError ?? 0)", "numbers that are not negative")
             }
             end = bin.to
         }

@@ -28,6 +28,11 @@ extension Run {
             sample: try Self.decode(Sample.self, folder, path, "sample.json"))
     }
 
+    /// What can be told from others of its kind when it is drawn.
+    static let legalLosses = 0...1e100
+    /// Larger integers have no neighbours in double precision.
+    static let largestCount = 1 << 53
+
     /// The contents of a file, or `nil` where it does not exist.
     private static func contents(_ folder: URL, _ path: String, _ file: String) throws(PowerAttentionError) -> Data? {
         do {
@@ -98,7 +103,10 @@ extension Run.Step {
         if let flops, flops < last?.flops ?? 0 {
             return ("\(flops) FLOPs after \(last?.flops ?? 0)", "a number that does not fall")
         }
-        guard loss >= 0, heldOutLoss ?? 0 >= 0 else { return ("a negative loss", "a loss in nats") }
+        for loss in [loss, heldOutLoss ?? 0] where !Run.legalLosses.contains(loss) {
+            return ("a loss of \(loss)", "nats: a number from 0 to 1e100")
+        }
+        guard tokens <= Run.largestCount else { return ("\(tokens) tokens", "at most 2^53") }
         return nil
     }
 }
