@@ -1,3 +1,5 @@
+import Training
+
 /// The numbers of a report as tables: those named like files hold plain numbers for programs, the others are for readers.
 extension Report {
     // MARK: For programs
@@ -121,7 +123,7 @@ extension Report {
 
     /// Every setting of every run, those that differ first.
     var settings: (different: Table, same: Table) {
-        let flat = runs.map { $0.configuration.flattened }
+        let flat = runs.map { $0.configuration.leaves }
         let keys = Set(flat.flatMap { $0.map(\.key) }).sorted()
         let rows = keys.map { key in [key] + flat.map { settings in settings.first { $0.key == key }?.value ?? "–" } }
         let different = rows.filter { Set($0.dropFirst()).count > 1 }
