@@ -51,7 +51,7 @@ extension Report {
     }
 
     private var lede: String {
-        guard runs.count == 1 else { return names.joined(separator: ", ") + "." }
+        guard runs.count == 1 else { return "Loss against tokens, arithmetic and time, and along the context." }
         let run = runs[0]
         let mixer = run.mixer.map { " Its sequence mixer is \($0)." } ?? ""
         guard let last = run.steps.last else { return "A language model that has not finished a step.\(mixer)" }
@@ -83,7 +83,7 @@ extension Report {
             runs.count == 1
             ? "The training loss\(window), with every single step behind it, and the loss on documents that are held out of training."
             : "Lines are the training loss, smoothed over a thirtieth of the steps; dots are the loss on held-out documents. "
-                + "The steep fall of the first steps lies above the plot.\(tokenizerWarning)"
+                + (chart.isCut ? "The steep fall of the first steps lies above the plot. " : "") + tokenizerWarning
         return section("Loss", "<p>\(text)</p>\(figure(chart))")
     }
 
@@ -92,7 +92,7 @@ extension Report {
         let tokenizers = Set(runs.compactMap(\.tokenizer)).sorted()
         return tokenizers.count < 2
             ? ""
-            : " The runs have different tokenizers (\(tokenizers.joined(separator: ", "))): their losses per token do not compare."
+            : "The runs have different tokenizers (\(tokenizers.joined(separator: ", "))): their losses per token do not compare."
     }
 
     private var inContextSection: Markup {

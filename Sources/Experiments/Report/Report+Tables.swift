@@ -65,8 +65,10 @@ extension Report {
 
     /// The key numbers of every run side by side.
     var summary: Table {
-        let rows = runs.indices.map { index in [names[index]] + keyNumbers(runs[index]).map(\.value) }
-        return Table(name: "summary", header: ["run"] + keyNumbers(runs[0]).map(\.label), rows: rows)
+        let rows = runs.indices.map { index in
+            [names[index], runs[index].mixer ?? "–"] + keyNumbers(runs[index]).map(\.value)
+        }
+        return Table(name: "summary", header: ["run", "mixer"] + keyNumbers(runs[0]).map(\.label), rows: rows)
     }
 
     /// The smoothed training loss of every run at a dozen places along the longest.
