@@ -9,7 +9,10 @@ struct Power: AsyncParsableCommand {
         subcommands: [
             ApplyCommand.self,
             Bench.self,
-            FlopsCommand.self, TrainCommand.self, EvalCommand.self,
+            FlopsCommand.self,
+            QuickstartCommand.self,
+            TrainCommand.self,
+            EvalCommand.self,
             ReportCommand.self,
             TokenizeCommand.self,
         ])
