@@ -9,6 +9,7 @@ struct Power: AsyncParsableCommand {
         subcommands: [
             ApplyCommand.self,
             Bench.self,
+            DataCommand.self,
             FlopsCommand.self, TrainCommand.self, EvalCommand.self,
             ReportCommand.self,
             TokenizeCommand.self,
