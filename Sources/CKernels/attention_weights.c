@@ -1,7 +1,6 @@
 #include "attention.h"
-#include "exponential.h"
+#include "elementary.h"
 #include "simd.h"
-#include <math.h>
 
 enum { L = TOKEN_LANES };
 
@@ -10,14 +9,14 @@ void diagonal_decay(const double *gate, intptr_t count, float *factor) {
     for (intptr_t j = 0; j < L; j++)
         for (int l = 0; l < L; l++) {
             float decay = 1;
-            if (gate && j < count && l < count) decay = lane_exp((float)(gate[l] - gate[j]));
+            if (gate && j < count && l < count) decay = exp_real_float((float)(gate[l] - gate[j]));
             factor[j * L + l] = l >= j && l < count ? decay : 0;
         }
 }
 
 POWER_CLONES
 void relative_decay(const double *gate, double reference, double sign, intptr_t count, float *weight) {
-    for (intptr_t j = 0; j < count; j++) weight[j] = lane_exp((float)(sign * (gate[j] - reference)));
+    for (intptr_t j = 0; j < count; j++) weight[j] = exp_real_float((float)(sign * (gate[j] - reference)));
 }
 
 /// x^n for n of 0…4.
@@ -116,13 +115,13 @@ void exponential_weights(intptr_t rows, intptr_t lanes, float *score, float scal
     for (int l = 0; l < L; l++) {
         // A lane that has seen no key yet has no maximum to subtract.
         reference[l] = highest[l] > -INFINITY ? highest[l] : 0;
-        shrink[l] = lane_exp(maximum[l] - reference[l]);
+        shrink[l] = exp_real_float(maximum[l] - reference[l]);
         maximum[l] = highest[l];
     }
     for (intptr_t j = 0; j < rows; j++) {
         float *restrict row = score + j * L;
         for (int l = 0; l < L; l++) {
-            row[l] = lane_exp(row[l] - reference[l]);
+            row[l] = exp_real_float(row[l] - reference[l]);
             total[l] += row[l];
         }
     }
@@ -137,7 +136,7 @@ void exponential_weights_backward(intptr_t rows, intptr_t lanes, float *score, f
         float *restrict row = score + j * L, *restrict slope = gradient + j * L;
         float partial[16] = {0}, total = 0;
         for (int l = 0; l < L; l++) {
-            row[l] = lane_exp(row[l] - log_sum[l]);
+            row[l] = exp_real_float(row[l] - log_sum[l]);
             slope[l] = (slope[l] + offset[l]) * row[l];
             partial[l % 16] += slope[l];
             slope[l] *= scale;

@@ -22,6 +22,13 @@ extension InContextCurve {
         return "Loss in nats a token, over \(windows) from \(documents)\n\n" + lines.joined(separator: "\n")
     }
 
+    /// The curve in one sentence.
+    var summary: String {
+        let (first, last) = (bins.first { $0.from >= 15 } ?? bins[0], bins[bins.count - 1])
+        return "Held-out loss \(Self.number(meanLoss)) nats a token: \(Self.number(first.loss)) at positions "
+            + "\(first.from)–\(first.to - 1) of the context, \(Self.number(last.loss)) at \(last.from)–\(last.to - 1)"
+    }
+
     private static func number(_ value: Double?) -> String { value.map { String(format: "%.4f", $0) } ?? "–" }
 
     /// The content of `eval.json`.

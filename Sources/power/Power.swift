@@ -10,8 +10,12 @@ struct Power: AsyncParsableCommand {
             ApplyCommand.self,
             Bench.self,
             DataCommand.self,
-            FlopsCommand.self, TrainCommand.self, EvalCommand.self,
+            EvalCommand.self,
+            FlopsCommand.self,
+            GenerateCommand.self,
+            QuickstartCommand.self,
             ReportCommand.self,
             TokenizeCommand.self,
+            TrainCommand.self,
         ])
 }

@@ -24,12 +24,8 @@ struct ReportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write runs.csv, metrics.csv and in_context.csv into this folder too.", valueName: "folder"))
     var csv: String?
 
-    func validate() throws {
-        if runs.isEmpty { throw ValidationError("Give at least one folder of a training run.") }
-    }
-
     func run() throws {
-        let report = Report(runs: try runs.map { try Run(path: $0) })
+        let report = try Report(runs: try runs.map { try Run(path: $0) })
         let page = output ?? (runs.count == 1 ? "\(runs[0])/report.html" : "report.html")
         try report.write(to: page)
         print(page)

@@ -65,7 +65,7 @@ struct TrainCommand: ParsableCommand {
             configuration, data: data, store: store, mode: resume ? .resume : overwrite ? .overwrite : .new,
             logger: TerminalLog.logger)
         let terminal = Terminal.standardError
-        if !quiet { terminal.write(line: introduction(trainer)) }
+        if !quiet { terminal.line(trainer.introduction) }
         let progress = TrainingProgress(steps: configuration.training.steps)
         defer { progress.finish() }
         let outcome = try trainer.run { record in
@@ -74,7 +74,7 @@ struct TrainCommand: ParsableCommand {
             interruption.signal != nil
         }
         progress.finish()
-        if !quiet { terminal.write(line: "step \(trainer.step) is in \(store.checkpoints.path(of: trainer.step))") }
+        if !quiet { terminal.line("step \(trainer.step) is in \(store.checkpoints.path(of: trainer.step))") }
         if outcome == .stopped { try interruption.exitIfRequested() }
     }
 
@@ -87,11 +87,14 @@ struct TrainCommand: ParsableCommand {
         guard resume, options.file == nil, store.exists else { return try options.configuration() }
         return try options.configuration(base: (try store.readConfiguration(), store.configurationPath))
     }
+}
 
-    private func introduction(_ trainer: Trainer) -> String {
-        let (model, training) = (trainer.configuration.model, trainer.configuration.training)
-        let beginning = trainer.step == 0 ? "" : " from step \(trainer.step)"
-        return "\(trainer.store.path): \(TrainingProgress.grouped(Double(model.parameterCount))) parameters, "
+extension Trainer {
+    /// What is trained, in one line.
+    var introduction: String {
+        let (model, training) = (configuration.model, configuration.training)
+        let beginning = step == 0 ? "" : " from step \(step)"
+        return "\(store.path): \(TrainingProgress.grouped(Double(model.parameterCount))) parameters, "
             + "\(training.steps) steps of \(TrainingProgress.grouped(Double(training.tokensPerStep))) tokens\(beginning)"
     }
 }

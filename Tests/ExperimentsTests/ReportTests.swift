@@ -15,7 +15,7 @@ import Testing
 
     @Test func pageOfOneRun() throws {
         let folder = try RunFolder("austen")
-        let page = Report(runs: [try Run(path: folder.path)]).html()
+        let page = try Report(runs: [try Run(path: folder.path)]).html()
         #expect(wellFormednessFault(page) == nil)
         #expect(
             structure(page) == [
@@ -38,7 +38,7 @@ import Testing
         let folders = [
             try RunFolder("a"), try RunFolder("b", steps: 300), try RunFolder("b", steps: 7, files: ["eval.json": nil]),
         ]
-        let report = Report(runs: try folders.map { try Run(path: $0.path) })
+        let report = try Report(runs: try folders.map { try Run(path: $0.path) })
         let page = report.html()
         #expect(wellFormednessFault(page) == nil)
         #expect(
@@ -55,7 +55,7 @@ import Testing
 
     @Test func pageNeedsNothingElse() throws {
         let folder = try RunFolder()
-        let page = Report(runs: [try Run(path: folder.path)]).html()
+        let page = try Report(runs: [try Run(path: folder.path)]).html()
         #expect(!page.contains("<script") && !page.contains("url(") && !page.contains("@import") && !page.contains("src="))
         for link in page.matches(of: /href="([^"]{0,12})/) { #expect(link.1.hasPrefix("data:")) }
     }
@@ -63,14 +63,14 @@ import Testing
     @Test(arguments: [1, 2])
     func namesAreEscapedEverywhere(count: Int) throws {
         let folders = try (0..<count).map { try RunFolder("<i>&\"' \($0)") }
-        let page = Report(runs: try folders.map { try Run(path: $0.path) }).html()
+        let page = try Report(runs: try folders.map { try Run(path: $0.path) }).html()
         #expect(wellFormednessFault(page) == nil)
         #expect(!page.contains("<i>"))
     }
 
     @Test func sameRunsGiveTheSamePage() throws {
         let folder = try RunFolder()
-        #expect(Report(runs: [try Run(path: folder.path)]).html() == Report(runs: [try Run(path: folder.path)]).html())
+        #expect(try Report(runs: [try Run(path: folder.path)]).html() == Report(runs: [try Run(path: folder.path)]).html())
     }
 
     @Test func youngRunsHavePages() throws {
@@ -78,30 +78,49 @@ import Testing
             as [(Int, [String: Data?])]
         {
             let folder = try RunFolder(steps: steps, files: files)
-            let page = Report(runs: [try Run(path: folder.path)]).html()
+            let page = try Report(runs: [try Run(path: folder.path)]).html()
             #expect(wellFormednessFault(page) == nil)
             #expect(!page.contains("nan") && !page.contains("inf%"))
         }
     }
 
+    @Test func extremeNumbersHavePages() throws {
+        let lines = [
+            #"{"step":1,"tokens":0,"loss":1e100,"held_out_loss":0,"seconds":0,"flops":1e-300,"learning_rate":0,"gradient_norm":1e308,"tokens_per_second":1e308}"#,
+            #"{"step":9223372036854775806,"tokens":9007199254740992,"loss":0,"held_out_loss":1e100,"seconds":1e300,"flops":1.7e308,"learning_rate":0,"gradient_norm":0,"tokens_per_second":0}"#,
+        ]
+        let evaluation =
+            #"{"context":9007199254740992,"documents":1,"windows":1,"tokens":8,"mean_loss":1,"bins":[{"from":5,"to":9007199254740992,"count":1,"loss":1e100,"standard_error":1e100}]}"#
+        let folder = try RunFolder(files: [
+            "metrics.jsonl": Data((lines.joined(separator: "\n") + "\n").utf8), "eval.json": Data(evaluation.utf8),
+        ])
+        let run = try Run(path: folder.path)
+        #expect(wellFormednessFault(try Report(runs: [run]).html()) == nil)
+        #expect(wellFormednessFault(try Report(runs: [run, run, run]).html()) == nil)
+    }
+
+    @Test func noRunIsAnError() {
+        #expect(throws: PowerAttentionError.self) { try Report(runs: []) }
+    }
+
     @Test func pagesOfLongAndOfManyRunsStaySmall() throws {
         let long = try RunFolder(steps: 20_000)
-        #expect(Report(runs: [try Run(path: long.path)]).html().utf8.count < 400_000)
+        #expect(try Report(runs: [try Run(path: long.path)]).html().utf8.count < 400_000)
         let folders = try (0..<12).map { try RunFolder("run \($0)", steps: 2_000) }
-        #expect(Report(runs: try folders.map { try Run(path: $0.path) }).html().utf8.count < 1_000_000)
+        #expect(try Report(runs: try folders.map { try Run(path: $0.path) }).html().utf8.count < 1_000_000)
     }
 
     @Test func tokenizersThatDifferAreSaid() throws {
         let other = RunFolder.configuration.replacingOccurrences(of: "\"bytes\"", with: "\"gpt2\"")
         let folders = [try RunFolder("a"), try RunFolder("b", files: ["config.json": Data(other.utf8)])]
-        let page = Report(runs: try folders.map { try Run(path: $0.path) }).html()
+        let page = try Report(runs: try folders.map { try Run(path: $0.path) }).html()
         #expect(page.contains("different tokenizers (bytes, gpt2)") && !page.contains("bits per byte"))
         #expect(structure(page).contains("Settings that all runs share"))
     }
 
     @Test func filesOfNumbers() throws {
         let folders = [try RunFolder("a, \"b\""), try RunFolder("c", steps: 3)]
-        let report = Report(runs: try folders.map { try Run(path: $0.path) })
+        let report = try Report(runs: try folders.map { try Run(path: $0.path) })
         let target = folders[0].url.appendingPathComponent("numbers").path
         try report.writeCSV(to: target)
         func lines(_ file: String) throws -> [Substring] {
@@ -118,7 +137,7 @@ import Testing
 
     @Test func writingReplacesThePageOrNamesThePath() throws {
         let folder = try RunFolder()
-        let report = Report(runs: [try Run(path: folder.path)])
+        let report = try Report(runs: [try Run(path: folder.path)])
         let page = "\(folder.path)/new folder/report.html"
         try report.write(to: page)
         try report.write(to: page)

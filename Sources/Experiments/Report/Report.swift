@@ -6,7 +6,7 @@ public import Tensors
 /// The page is one self-contained file: inline style and SVG, no script, nothing fetched. The same runs give the same bytes.
 ///
 /// ```swift
-/// let report = Report(runs: [try Run(path: "runs/quickstart")])
+/// let report = try Report(runs: [try Run(path: "runs/quickstart")])
 /// try report.write(to: "runs/quickstart/report.html")
 /// ```
 public struct Report: Sendable {
@@ -14,9 +14,9 @@ public struct Report: Sendable {
     /// What the runs are called on the page: their names, with as much of their paths as tells them apart.
     package let names: [String]
 
-    /// - Precondition: there is at least one run.
-    public init(runs: [Run]) {
-        precondition(!runs.isEmpty, "a report without runs")
+    /// - Throws: ``PowerAttentionError`` where there is no run.
+    public init(runs: [Run]) throws(PowerAttentionError) {
+        guard !runs.isEmpty else { throw PowerAttentionError(argument: "runs", given: "none", expected: "at least one") }
         self.runs = runs
         names = Self.distinctNames(runs)
     }

@@ -13,8 +13,7 @@ extension Checkpoint {
     ///
     /// - Throws: `damagedFile` where the weights are not those of the configuration.
     public func loadModel() throws(PowerAttentionError) -> LanguageModel {
-        let configuration = try configuration()
-        let model = try LanguageModel(configuration.model, seed: UInt64(configuration.training.seed))
+        let model = try configuration().makeModel()
         try loadWeights(into: model)
         return model
     }

@@ -79,6 +79,11 @@ public struct RunConfiguration: Sendable, Hashable {
 }
 
 extension RunConfiguration {
+    /// The model before the first step.
+    package func makeModel() throws(PowerAttentionError) -> LanguageModel {
+        try LanguageModel(model, seed: UInt64(training.seed))
+    }
+
     /// Floating-point operations of one training step: those of the products with weights, the head's among them, and those of
     /// the sequence mixers.
     package func flopsPerStep() throws(PowerAttentionError) -> Double {

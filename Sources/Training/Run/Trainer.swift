@@ -64,7 +64,7 @@ public final class Trainer {
                 try configuration.checkContinues(try store.readConfiguration(), source: store.configurationPath)
             }
         }
-        model = try LanguageModel(configuration.model, seed: UInt64(training.seed))
+        model = try configuration.makeModel()
         optimizer = Optimizer(model.parameters)
         if let checkpoint {
             try checkpoint.loadWeights(into: model)
