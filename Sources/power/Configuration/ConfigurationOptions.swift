@@ -12,7 +12,8 @@ struct ConfigurationOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Text to train on: a token file of 'power data build', or austen.", valueName: "file"))
     var data: String?
-    @Option(help: ArgumentHelp("How text becomes tokens: bytes or gpt2.", valueName: "name")) var tokenizer: String?
+    @Option(help: ArgumentHelp("How text becomes tokens: bytes or gpt2; as in the token file if not given.", valueName: "name"))
+    var tokenizer: String?
 
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Training") var training: TrainingOptions
@@ -27,9 +28,11 @@ struct ConfigurationOptions: ParsableArguments {
         if let source = file ?? base?.source { _ = try RunConfiguration(value, source: source) }
         let merged = Self.merge(value, flags: flags)
         var configuration = try RunConfiguration(merged, source: "the flags")
-        if case .table(let table) = merged, case .table(let model) = table["model"], model["vocabulary_size"] != nil {
-            return configuration
+        guard case .table(let table) = merged else { return configuration }
+        if table["tokenizer"] == nil, configuration.data.path != AustenNovels.name {
+            configuration.tokenizer = try TokenFile(configuration.data.path).tokenizer
         }
+        if case .table(let model) = table["model"], model["vocabulary_size"] != nil { return configuration }
         configuration.model.vocabularySize = try BuiltInTokenizer(named: configuration.tokenizer).load().vocabularySize
         return configuration
     }
