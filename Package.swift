@@ -77,7 +77,7 @@ let package = Package(
         tests("InferenceTests", ["Inference", "LanguageModel", "PowerAttention", "Tensors"]),
         tests(
             "TrainingTests", ["Training", "Inference", "LanguageModel", "BackendInterface", "Tensors", "TestSupport", logging]),
-        tests("ExperimentsTests", ["Experiments", "Tensors"]),
+        tests("ExperimentsTests", ["Experiments", "Training", "Tensors"]),
         tests("CommandTests", ["power", "PowerAttention", "Training", "LanguageModel", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
