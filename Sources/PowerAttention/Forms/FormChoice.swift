@@ -34,7 +34,8 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
         }
         let chunkSize = configuration.chunkSize ?? Self.chunkSize(problem, expansion)
         // Sequences are swept side by side, each with a state of its own.
-        let bytes = 4 * Double(max(problem.sequences.count, 1) * problem.keyHeads) * Double(expansion.dimension) * Double(problem.valueWidth + 1)
+        let states = Double(max(problem.sequences.count, 1) * problem.keyHeads)
+        let bytes = 4 * states * Double(expansion.dimension) * Double(problem.valueWidth + 1)
         guard bytes <= stateLimit else {
             guard !initialState && !finalState && (configuration.form == .automatic || configuration.form == .attention) else {
                 throw PowerAttentionError(
