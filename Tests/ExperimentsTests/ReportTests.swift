@@ -86,11 +86,11 @@ import Testing
 
     @Test func extremeNumbersHavePages() throws {
         let lines = [
-            #"{"step":1,"tokens":0,"loss":1e100,"held_out_loss":0,"seconds":0,"flops":1e-300}"#,
-            #"{"step":9223372036854775806,"tokens":9007199254740992,"loss":0,"held_out_loss":1e100,"seconds":1e300,"flops":1.7e308}"#,
+            #"{"step":1,"tokens":0,"loss":1e100,"held_out_loss":0,"seconds":0,"flops":1e-300,"learning_rate":0,"gradient_norm":1e308,"tokens_per_second":1e308}"#,
+            #"{"step":9223372036854775806,"tokens":9007199254740992,"loss":0,"held_out_loss":1e100,"seconds":1e300,"flops":1.7e308,"learning_rate":0,"gradient_norm":0,"tokens_per_second":0}"#,
         ]
         let evaluation =
-            #"{"context":9007199254740992,"mean_loss":1,"bins":[{"from":5,"to":9007199254740992,"loss":1e100,"standard_error":1e100}]}"#
+            #"{"context":9007199254740992,"documents":1,"windows":1,"tokens":8,"mean_loss":1,"bins":[{"from":5,"to":9007199254740992,"count":1,"loss":1e100,"standard_error":1e100}]}"#
         let folder = try RunFolder(files: [
             "metrics.jsonl": Data((lines.joined(separator: "\n") + "\n").utf8), "eval.json": Data(evaluation.utf8),
         ])

@@ -12,7 +12,7 @@ final class RunFolder {
          "parameters": 123456}
         """
     static let evaluation = """
-        {"context": 8, "documents": 3, "tokens": 24, "mean_loss": 2.1, "standard_error": 0.05, "bins": [
+        {"context": 8, "documents": 2, "windows": 3, "tokens": 24, "mean_loss": 2.1, "standard_error": 0.05, "bins": [
          {"from": 0, "to": 1, "loss": 3.0, "standard_error": 0.2, "count": 3},
          {"from": 1, "to": 3, "loss": 2.5, "standard_error": 0.1, "count": 6},
          {"from": 3, "to": 8, "loss": 1.5, "count": 15}]}

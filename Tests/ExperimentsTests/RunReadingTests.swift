@@ -2,6 +2,7 @@ import Experiments
 import Foundation
 import Tensors
 import Testing
+import Training
 
 @Suite struct RunReadingTests {
     @Test func readsEveryFile() throws {
@@ -43,18 +44,54 @@ import Testing
     @Test(arguments: [
         (#"{"step":2,"tokens":9,"loss":1,"seconds":1"# + "\n", "JSON"),
         ("\n", "JSON"),
-        (#"{"step":2,"tokens":9,"seconds":1}"# + "\n", "loss"),
-        (#"{"step":2,"tokens":9,"loss":"x","seconds":1}"# + "\n", "value of \"loss\""),
-        (#"{"step":2,"tokens":9,"loss":1e999,"seconds":1}"# + "\n", "out of range"),
-        (#"{"step":1,"tokens":9999,"loss":1,"seconds":1}"# + "\n", "step 1 after step 1"),
-        (#"{"step":2,"tokens":9,"loss":1,"seconds":1}"# + "\n", "9 tokens after 512"),
-        (#"{"step":2,"tokens":900,"loss":1,"seconds":0}"# + "\n", "s after"),
-        (#"{"step":2,"tokens":900,"loss":1,"seconds":1,"flops":-1}"# + "\n", "FLOPs"),
-        (#"{"step":2,"tokens":900,"loss":-1,"seconds":1}"# + "\n", "a loss of -1"),
-        (#"{"step":2,"tokens":900,"loss":1e300,"seconds":1}"# + "\n", "a loss of 1e+300"),
-        (#"{"step":2,"tokens":900,"loss":1,"held_out_loss":1e101,"seconds":1}"# + "\n", "a loss of 1e+101"),
-        (#"{"step":2,"tokens":9223372036854775807,"loss":1,"seconds":1}"# + "\n", "9223372036854775807 tokens"),
-        (#"{"step":2,"tokens":99999999999999999999,"loss":1,"seconds":1}"# + "\n", "out of range"),
+        (
+            #"{"step":2,"tokens":9,"seconds":1,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"# + "\n",
+            "loss"
+        ),
+        (
+            #"{"step":2,"tokens":9,"loss":"x","seconds":1,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "value of \"loss\""
+        ),
+        (
+            #"{"step":2,"tokens":9,"loss":1e999,"seconds":1,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "out of range"
+        ),
+        (
+            #"{"step":1,"tokens":9999,"loss":1,"seconds":1,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "step 1 after step 1"
+        ),
+        (
+            #"{"step":2,"tokens":9,"loss":1,"seconds":1,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "9 tokens after 512"
+        ),
+        (
+            #"{"step":2,"tokens":900,"loss":1,"seconds":0,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "s after"
+        ),
+        (
+            #"{"step":2,"tokens":900,"loss":1,"seconds":1,"flops":-1,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "FLOPs"
+        ),
+        (
+            #"{"step":2,"tokens":900,"loss":-1,"seconds":1,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "a loss of -1"
+        ),
+        (
+            #"{"step":2,"tokens":900,"loss":1e300,"seconds":1,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "a loss of 1e+300"
+        ),
+        (
+            #"{"step":2,"tokens":900,"loss":1,"held_out_loss":1e101,"seconds":1,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "a loss of 1e+101"
+        ),
+        (
+            #"{"step":2,"tokens":9223372036854775807,"loss":1,"seconds":1,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "9223372036854775807 tokens"
+        ),
+        (
+            #"{"step":2,"tokens":99999999999999999999,"loss":1,"seconds":1,"flops":9e9,"learning_rate":1,"gradient_norm":1,"tokens_per_second":1}"#
+                + "\n", "out of range"
+        ),
     ])
     func damagedLineIsNamed(line: String, reason: String) throws {
         let text = RunFolder.line(1) + line + RunFolder.line(3)
@@ -67,13 +104,25 @@ import Testing
     @Test(arguments: [
         ("config.json", "[]"), ("config.json", "{"), ("config.json", ""), ("eval.json", "{}"),
         ("sample.json", #"{"prompt": 3}"#),
-        ("eval.json", #"{"context":8,"mean_loss":1,"bins":[{"from":4,"to":2,"loss":1}]}"#),
-        ("eval.json", #"{"context":8,"mean_loss":1,"bins":[{"from":0,"to":9,"loss":1}]}"#),
-        ("eval.json", #"{"context":8,"mean_loss":1,"bins":[{"from":0,"to":4,"loss":1},{"from":3,"to":8,"loss":1}]}"#),
-        ("eval.json", #"{"context":8,"mean_loss":1,"bins":[{"from":0,"to":4,"loss":1,"standard_error":-1}]}"#),
-        ("eval.json", #"{"context":-8,"mean_loss":1,"bins":[]}"#),
-        ("eval.json", #"{"context":9223372036854775807,"mean_loss":1,"bins":[]}"#),
-        ("eval.json", #"{"context":8,"mean_loss":1e200,"bins":[]}"#),
+        (
+            "eval.json",
+            #"{"context":8,"documents":1,"windows":1,"tokens":8,"mean_loss":1,"bins":[{"from":4,"to":2,"loss":1,"count":1}]}"#
+        ),
+        (
+            "eval.json",
+            #"{"context":8,"documents":1,"windows":1,"tokens":8,"mean_loss":1,"bins":[{"from":0,"to":9,"loss":1,"count":1}]}"#
+        ),
+        (
+            "eval.json",
+            #"{"context":8,"documents":1,"windows":1,"tokens":8,"mean_loss":1,"bins":[{"from":0,"to":4,"loss":1,"count":1},{"from":3,"to":8,"loss":1,"count":1}]}"#
+        ),
+        (
+            "eval.json",
+            #"{"context":8,"documents":1,"windows":1,"tokens":8,"mean_loss":1,"bins":[{"from":0,"to":4,"loss":1,"count":1,"standard_error":-1}]}"#
+        ),
+        ("eval.json", #"{"context":-8,"documents":1,"windows":1,"tokens":8,"mean_loss":1,"bins":[]}"#),
+        ("eval.json", #"{"context":9223372036854775807,"documents":1,"windows":1,"tokens":8,"mean_loss":1,"bins":[]}"#),
+        ("eval.json", #"{"context":8,"documents":1,"windows":1,"tokens":8,"mean_loss":1e200,"bins":[]}"#),
     ])
     func damagedFileIsNamed(file: String, text: String) throws {
         let folder = try RunFolder(files: [file: Data(text.utf8)])

@@ -10,6 +10,11 @@ package struct LineChart: Sendable {
     /// How a value of x is named in tooltips.
     package var nameOfX: @Sendable (Double) -> String
 
+    /// Whether some points lie above the plot.
+    package var isCut: Bool {
+        series.contains { $0.style.mark != .background && $0.points.contains { $0.y > y.scale.domain.upperBound } }
+    }
+
     package init(
         summary: String, x: Axis, y: Axis, secondY: Axis? = nil, series: [Series],
         nameOfX: @escaping @Sendable (Double) -> String

@@ -1,10 +1,12 @@
+package import Training
+
 /// The smoothed loss of a run against what it cost.
 package struct Curve: Sendable {
     /// The smoothed training loss of every step.
     package let smoothed: [Double]
     /// The number of steps that a smoothed value is the mean of.
     package let window: Int
-    private let steps: [Run.Step]
+    private let steps: [StepRecord]
 
     /// Smooths over a thirtieth of the run.
     package init(_ run: Run) {
@@ -18,7 +20,7 @@ package struct Curve: Sendable {
     package enum Abscissa: String, Sendable, CaseIterable {
         case tokens, flops, seconds
 
-        package func value(_ step: Run.Step) -> Double? {
+        package func value(_ step: StepRecord) -> Double {
             switch self {
             case .tokens: Double(step.tokens)
             case .flops: step.flops
@@ -59,17 +61,14 @@ package struct Curve: Sendable {
     }
 
     package func training(_ abscissa: Abscissa) -> [Series.Point] {
-        zip(steps, smoothed).compactMap { step, loss in abscissa.value(step).map { Series.Point($0, loss) } }
+        zip(steps, smoothed).map { step, loss in Series.Point(abscissa.value(step), loss) }
     }
 
     package func unsmoothed(_ abscissa: Abscissa) -> [Series.Point] {
-        steps.compactMap { step in abscissa.value(step).map { Series.Point($0, step.loss) } }
+        steps.map { step in Series.Point(abscissa.value(step), step.loss) }
     }
 
     package func heldOut(_ abscissa: Abscissa) -> [Series.Point] {
-        steps.compactMap { step in
-            guard let x = abscissa.value(step), let loss = step.heldOutLoss else { return nil }
-            return Series.Point(x, loss)
-        }
+        steps.compactMap { step in step.heldOutLoss.map { Series.Point(abscissa.value(step), $0) } }
     }
 }

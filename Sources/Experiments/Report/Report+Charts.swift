@@ -1,3 +1,5 @@
+import Training
+
 /// The charts of a report and the choice of their axes.
 extension Report {
     /// The number of points of all curves of one chart, so that a page of many runs stays small.

@@ -1,3 +1,5 @@
+import Training
+
 /// The lower half of the page: text, what to do next, configurations and numbers.
 extension Report {
     package struct KeyNumber: Sendable {
@@ -26,7 +28,7 @@ extension Report {
                 note: last.map { "\(NumberFormat.grouped($0.step)) steps" }),
             KeyNumber(
                 label: "time", value: last.map { NumberFormat.duration($0.seconds) } ?? "–",
-                note: last?.flops.map { "\(NumberFormat.compact($0))FLOP" }),
+                note: last.map { "\(NumberFormat.compact($0.flops))FLOP" }),
             KeyNumber(
                 label: "tokens per second",
                 value: speed.map { $0 < 100_000 ? NumberFormat.grouped(Int($0.rounded())) : NumberFormat.compact($0) } ?? "–",
@@ -88,11 +90,11 @@ extension Report {
                 "Configuration",
                 "\(first)\(details("Settings that all runs share", same.html(caption: "Settings that all runs share")))")
         }
-        guard case .object(let members) = runs[0].configuration else { return "" }
+        guard case .table(let members) = runs[0].configuration else { return "" }
         let groups = members.sorted { Self.rank($0.key) < Self.rank($1.key) }
-        let scalars = groups.filter { !$0.value.isObject }.map { (NumberFormat.words($0.key), $0.value.summary) }
-        let cards = groups.filter(\.value.isObject).map {
-            card(NumberFormat.words($0.key), $0.value.flattened.map { ($0.key, $0.value) })
+        let scalars = groups.filter { !$0.value.isTable }.map { (NumberFormat.words($0.key), $0.value.words) }
+        let cards = groups.filter(\.value.isTable).map {
+            card(NumberFormat.words($0.key), $0.value.leaves.map { ($0.key, $0.value) })
         }
         let run = scalars.isEmpty ? [] : [card("run", scalars)]
         return section("Configuration", "<div class=\"cards\">\(cards + run)</div>")

@@ -1,3 +1,5 @@
+import Training
+
 /// The page, section by section.
 extension Report {
     /// The page as one self-contained HTML document, which is also well-formed XML.
@@ -49,7 +51,7 @@ extension Report {
     }
 
     private var lede: String {
-        guard runs.count == 1 else { return names.joined(separator: ", ") + "." }
+        guard runs.count == 1 else { return "Loss against tokens, arithmetic and time, and along the context." }
         let run = runs[0]
         let mixer = run.mixer.map { " Its sequence mixer is \($0)." } ?? ""
         guard let last = run.steps.last else { return "A language model that has not finished a step.\(mixer)" }
@@ -81,7 +83,7 @@ extension Report {
             runs.count == 1
             ? "The training loss\(window), with every single step behind it, and the loss on documents that are held out of training."
             : "Lines are the training loss, smoothed over a thirtieth of the steps; dots are the loss on held-out documents. "
-                + "The steep fall of the first steps lies above the plot.\(tokenizerWarning)"
+                + (chart.isCut ? "The steep fall of the first steps lies above the plot. " : "") + tokenizerWarning
         return section("Loss", "<p>\(text)</p>\(figure(chart))")
     }
 
@@ -90,20 +92,17 @@ extension Report {
         let tokenizers = Set(runs.compactMap(\.tokenizer)).sorted()
         return tokenizers.count < 2
             ? ""
-            : " The runs have different tokenizers (\(tokenizers.joined(separator: ", "))): their losses per token do not compare."
+            : "The runs have different tokenizers (\(tokenizers.joined(separator: ", "))): their losses per token do not compare."
     }
 
     private var inContextSection: Markup {
         guard let chart = inContextChart else { return "" }
         let difference: Markup =
             differenceChart.map { "<p>The same less the loss of \(names[0]): below zero is better.</p>\(figure($0))" } ?? ""
-        let evaluations = runs.compactMap(\.evaluation)
-        let documents = Set(evaluations.compactMap(\.documents))
-        let count = documents.count == 1 ? documents.first.map { "\(NumberFormat.grouped($0)) " } ?? "" : ""
         return section(
             "In-context learning",
             """
-            <p>The loss at each position of the context, the mean over \(count)held-out documents; the band is one standard error \
+            <p>The loss at each position of the context, the mean over \(scored); the band is one standard error \
             to either side. A model that makes use of what it has read falls to the right.</p>\(figure(chart))\(difference)
             """)
     }
@@ -115,6 +114,15 @@ extension Report {
             ? ""
             : section(
                 "Loss for the cost", "<p>The same curves against the arithmetic and the time that they took.</p>\(charts)")
+    }
+
+    /// What the in-context curves are means over.
+    private var scored: String {
+        let scored = Set(runs.compactMap(\.evaluation).map { [$0.windows, $0.documents] })
+        guard scored.count == 1, let counts = scored.first else { return "pieces of held-out documents" }
+        let documents = counts[1] == 1 ? "a held-out document" : "\(NumberFormat.grouped(counts[1])) held-out documents"
+        return counts[0] == counts[1]
+            ? documents : "\(NumberFormat.grouped(counts[0])) \(counts[0] == 1 ? "piece" : "pieces") of \(documents)"
     }
 
     private func figure(_ chart: LineChart) -> Markup {

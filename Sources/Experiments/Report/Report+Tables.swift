@@ -1,3 +1,5 @@
+import Training
+
 /// The numbers of a report as tables: those named like files hold plain numbers for programs, the others are for readers.
 extension Report {
     // MARK: For programs
@@ -63,8 +65,10 @@ extension Report {
 
     /// The key numbers of every run side by side.
     var summary: Table {
-        let rows = runs.indices.map { index in [names[index]] + keyNumbers(runs[index]).map(\.value) }
-        return Table(name: "summary", header: ["run"] + keyNumbers(runs[0]).map(\.label), rows: rows)
+        let rows = runs.indices.map { index in
+            [names[index], runs[index].mixer ?? "–"] + keyNumbers(runs[index]).map(\.value)
+        }
+        return Table(name: "summary", header: ["run", "mixer"] + keyNumbers(runs[0]).map(\.label), rows: rows)
     }
 
     /// The smoothed training loss of every run at a dozen places along the longest.
@@ -121,7 +125,7 @@ extension Report {
 
     /// Every setting of every run, those that differ first.
     var settings: (different: Table, same: Table) {
-        let flat = runs.map { $0.configuration.flattened }
+        let flat = runs.map { $0.configuration.leaves }
         let keys = Set(flat.flatMap { $0.map(\.key) }).sorted()
         let rows = keys.map { key in [key] + flat.map { settings in settings.first { $0.key == key }?.value ?? "–" } }
         let different = rows.filter { Set($0.dropFirst()).count > 1 }

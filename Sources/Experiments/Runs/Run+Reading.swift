@@ -1,5 +1,6 @@
 import Foundation
 public import Tensors
+import Training
 
 extension Run {
     /// Reads a run folder: `config.json` and `metrics.jsonl`, and `eval.json` and `sample.json` where they exist.
@@ -10,14 +11,14 @@ extension Run {
     /// - Complexity: O(size of the files).
     public init(path: String) throws(PowerAttentionError) {
         let folder = URL(fileURLWithPath: path, isDirectory: true)
-        let configuration = try Self.decode(JSONValue.self, folder, path, "config.json")
-        guard let configuration, configuration.isObject else {
+        let configuration = try Self.decode(ConfigurationValue.self, folder, path, "config.json")
+        guard let configuration, configuration.isTable else {
             throw PowerAttentionError(
                 configuration == nil ? .inputOutput : .damagedFile, argument: "\(path)/config.json",
-                given: configuration == nil ? "no such file" : "\(configuration?.summary ?? "")",
+                given: configuration == nil ? "no such file" : "\(configuration?.words ?? "")",
                 expected: "the folder of a training run, which holds a configuration")
         }
-        let evaluation = try Self.decode(Evaluation.self, folder, path, "eval.json")
+        let evaluation = try Self.decode(InContextCurve.self, folder, path, "eval.json")
         if let fault = evaluation?.fault {
             throw PowerAttentionError(
                 .damagedFile, argument: "\(path)/eval.json", given: fault.given, expected: fault.expected)
@@ -58,7 +59,7 @@ extension Run {
         }
     }
 
-    private static func steps(_ folder: URL, _ path: String) throws(PowerAttentionError) -> [Step] {
+    private static func steps(_ folder: URL, _ path: String) throws(PowerAttentionError) -> [StepRecord] {
         guard let data = try contents(folder, path, "metrics.jsonl") else {
             throw PowerAttentionError(
                 .inputOutput, argument: "\(path)/metrics.jsonl", given: "no such file",
@@ -66,7 +67,7 @@ extension Run {
         }
         let decoder = JSONDecoder()
         let newline = UInt8(ascii: "\n")
-        var steps: [Step] = []
+        var steps: [StepRecord] = []
         var start = data.startIndex
         var number = 0
         while start < data.endIndex {
@@ -79,28 +80,28 @@ extension Run {
                     .damagedFile, argument: "\(path)/metrics.jsonl line \(number)", given: given, expected: expected)
             }
             do {
-                let step = try decoder.decode(Step.self, from: line)
+                let step = try decoder.decode(StepRecord.self, from: line)
                 if let fault = step.fault(after: steps.last) { throw damaged(fault.given, fault.expected) }
                 steps.append(step)
             } catch let error as PowerAttentionError {
                 throw error
             } catch {
                 if end == nil { break }
-                throw damaged(reason(error), "a JSON object with step, tokens, loss and seconds")
+                throw damaged(reason(error), "a step's record in JSON")
             }
         }
         return steps
     }
 }
 
-extension Run.Step {
+extension StepRecord {
     /// What is wrong with the numbers of this line after those of the line before, or `nil`.
-    fileprivate func fault(after last: Run.Step?) -> (given: String, expected: String)? {
+    fileprivate func fault(after last: StepRecord?) -> (given: String, expected: String)? {
         let (before, tokensBefore, secondsBefore) = (last?.step ?? 0, last?.tokens ?? 0, last?.seconds ?? 0)
         guard step > before else { return ("step \(step) after step \(before)", "steps in increasing order") }
         guard tokens >= tokensBefore else { return ("\(tokens) tokens after \(tokensBefore)", "a number that does not fall") }
         guard seconds >= secondsBefore else { return ("\(seconds) s after \(secondsBefore) s", "a number that does not fall") }
-        if let flops, flops < last?.flops ?? 0 {
+        if flops < last?.flops ?? 0 {
             return ("\(flops) FLOPs after \(last?.flops ?? 0)", "a number that does not fall")
         }
         for loss in [loss, heldOutLoss ?? 0] where !Run.legalLosses.contains(loss) {

@@ -1,3 +1,5 @@
+public import Training
+
 /// What a training run left in its folder: the configuration, a line of metrics a step, and, where they have been written, the
 /// evaluation over positions and a sample of text.
 ///
@@ -11,16 +13,17 @@ public struct Run: Sendable {
     /// The last component of the path: what the run is called in reports.
     public let name: String
     /// `config.json`.
-    package let configuration: JSONValue
+    package let configuration: ConfigurationValue
     /// `metrics.jsonl`, in the order of the steps.
-    public let steps: [Step]
+    public let steps: [StepRecord]
     /// `eval.json`, where there is one.
-    public let evaluation: Evaluation?
+    public let evaluation: InContextCurve?
     /// `sample.json`, where there is one.
     public let sample: Sample?
 
     package init(
-        path: String, name: String, configuration: JSONValue, steps: [Step], evaluation: Evaluation?, sample: Sample?
+        path: String, name: String, configuration: ConfigurationValue, steps: [StepRecord], evaluation: InContextCurve?,
+        sample: Sample?
     ) {
         self.path = path
         self.name = name
@@ -28,29 +31,6 @@ public struct Run: Sendable {
         self.steps = steps
         self.evaluation = evaluation
         self.sample = sample
-    }
-
-    /// One line of `metrics.jsonl`. Tokens, seconds and FLOPs count from the start of the run.
-    public struct Step: Sendable, Hashable, Decodable {
-        public let step: Int
-        public let tokens: Int
-        /// The mean loss of the step's tokens, in nats a token.
-        public let loss: Double
-        /// The mean loss over the held-out documents, where this step ended with an evaluation.
-        public let heldOutLoss: Double?
-        public let seconds: Double
-        public let flops: Double?
-        public let learningRate: Double?
-        public let gradientNorm: Double?
-        public let tokensPerSecond: Double?
-
-        enum CodingKeys: String, CodingKey {
-            case step, tokens, loss, seconds, flops
-            case heldOutLoss = "held_out_loss"
-            case learningRate = "learning_rate"
-            case gradientNorm = "gradient_norm"
-            case tokensPerSecond = "tokens_per_second"
-        }
     }
 
     /// `sample.json`: a prompt and the model's continuation of it.
@@ -74,7 +54,7 @@ extension Run {
         guard let model = configuration["model"], let mixer = model["mixer"]?.string else { return nil }
         let settings = ["degree", "window"].compactMap { key in model[key]?.integer.map { "\(key) \(NumberFormat.grouped($0))" }
         }
-        let gates = model["gated"] == .bool(true) ? ["gated"] : []
+        let gates = model["gated"] == .boolean(true) ? ["gated"] : []
         return (["\(mixer) attention"] + settings + gates).joined(separator: ", ")
     }
 
