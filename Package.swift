@@ -70,7 +70,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
         tests("TensorsTests", ["Tensors", "TestSupport"]),
         tests("CPUBackendTests", ["CPUBackend", "BackendInterface", "Tensors", "CKernels"]),
-        tests("PowerAttentionTests", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors"]),
+        tests("PowerAttentionTests", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors", "TestSupport"]),
         tests(
             "LanguageModelTests",
             ["LanguageModel", "PowerAttention", "BackendInterface", "CPUBackend", "Tensors", "TestSupport"]),
@@ -78,7 +78,7 @@ let package = Package(
         tests(
             "TrainingTests", ["Training", "Inference", "LanguageModel", "BackendInterface", "Tensors", "TestSupport", logging]),
         tests("ExperimentsTests", ["Experiments", "Training", "Tensors"]),
-        tests("CommandTests", ["power", "Training", "LanguageModel", "Tensors", "TestSupport"]),
+        tests("CommandTests", ["power", "PowerAttention", "Training", "LanguageModel", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,3 +1,4 @@
+import Foundation
 import PowerAttention
 
 /// The tensors that `power apply` reads.
@@ -9,16 +10,16 @@ struct ApplyInputs {
     private static let required = ["q", "k", "v"]
     private static let optional = ["log_g", "dy", "cu_seqlens"]
 
-    /// - Throws: `PowerAttentionError` where the file is damaged, lacks a tensor, or holds one that would be ignored.
+    /// - Throws: `PowerAttentionError` where the file is damaged, or lacks a tensor. Tensors of other names are pointed out and left alone.
     init(contentsOf path: String) throws {
         let file = try SafetensorsFile.read(path)
         for name in Self.required where file.tensors[name] == nil {
             throw PowerAttentionError(argument: path, given: "no tensor \(name)", expected: "q, k and v")
         }
         let known = Self.required + Self.optional
-        if let stranger = file.tensors.keys.sorted().first(where: { !known.contains($0) }) {
-            throw PowerAttentionError(
-                argument: path, given: "a tensor \(stranger)", expected: known.joined(separator: ", "))
+        for stranger in file.tensors.keys.sorted() where !known.contains(stranger) {
+            let note = "\(path): tensor \(stranger) is not used (\(known.joined(separator: ", ")) are)\n"
+            try FileHandle.standardError.write(contentsOf: Data(note.utf8))
         }
         guard let q = file.tensors["q"], let k = file.tensors["k"], let v = file.tensors["v"] else {
             preconditionFailure("checked above")
@@ -32,7 +33,8 @@ struct ApplyInputs {
         }
         guard offsets.dataType == .int32, offsets.shape.count == 1 else {
             throw PowerAttentionError(
-                argument: "cu_seqlens", given: "\(offsets.dataType) of shape \(offsets.shape)", expected: "int32 of shape [n + 1]")
+                argument: "cu_seqlens", given: "\(offsets.dataType) of shape \(offsets.shape)",
+                expected: "int32 of shape [n + 1]")
         }
         cuSeqlens = offsets.array(of: Int32.self).map(Int.init)
     }

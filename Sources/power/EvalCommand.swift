@@ -46,7 +46,7 @@ struct EvalCommand: ParsableCommand {
         let text = try TrainingData(configuration)
         let windows = try HeldOutWindows(
             text.source, documents: Array(text.heldOut.prefix(documents ?? .max)),
-            context: context ?? configuration.training.context, limit: windows)
+            context: context ?? text.heldOutContext(configuration.training.context), limit: windows)
         let model = try checkpoint.loadModel()
         let terminal = Terminal.standardError
         defer { terminal.show("") }

@@ -9,11 +9,12 @@ struct Power: AsyncParsableCommand {
         subcommands: [
             ApplyCommand.self,
             Bench.self,
-            FlopsCommand.self,
-            QuickstartCommand.self,
-            TrainCommand.self,
             EvalCommand.self,
+            FlopsCommand.self,
+            GenerateCommand.self,
+            QuickstartCommand.self,
             ReportCommand.self,
             TokenizeCommand.self,
+            TrainCommand.self,
         ])
 }

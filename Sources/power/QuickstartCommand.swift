@@ -28,7 +28,10 @@ struct QuickstartCommand: ParsableCommand {
         completion: .directory)
     var output: String?
     @Option(help: ArgumentHelp("Time for everything.", valueName: "m")) var minutes = 4.0
-    @Option(help: ArgumentHelp("Train this many steps, however long they take.", valueName: "n")) var steps: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Train this many steps, however long they take, and score no more windows than that.", valueName: "n")) var steps:
+        Int?
     @Option(help: ArgumentHelp("Source of the initial weights, of the order of the text and of the sample.", valueName: "n"))
     var seed = 1
     @Flag(help: "Replace the run in the folder.") var overwrite = false
@@ -60,7 +63,7 @@ struct QuickstartCommand: ParsableCommand {
 
         let trainer = try Trainer(
             configuration, data: data, store: store, mode: overwrite ? .overwrite : .new, logger: TerminalLog.logger)
-        terminal.write(line: trainer.introduction)
+        terminal.line(trainer.introduction)
         let progress = TrainingProgress(steps: configuration.training.steps)
         // The machine may turn out slower than it was when it was measured.
         let limit = steps == nil ? minutes * 60 * 1.1 : .infinity
@@ -71,8 +74,9 @@ struct QuickstartCommand: ParsableCommand {
         }
         progress.finish()
         try interruption.exitIfRequested()
+        interruption.end()
         if outcome == .stopped {
-            terminal.write(line: "out of time at step \(trainer.step); 'power train --resume -o \(store.path)' goes on")
+            terminal.line("out of time at step \(trainer.step); 'power train --resume -o \(store.path)' goes on")
         }
 
         try score(trainer.model, data, store, terminal)
@@ -85,7 +89,8 @@ struct QuickstartCommand: ParsableCommand {
         _ model: LanguageModel, _ data: TrainingData, _ store: RunStore, _ terminal: Terminal
     ) throws(PowerAttentionError) {
         let windows = try HeldOutWindows(
-            data.source, documents: data.heldOut, context: Quickstart.context, limit: Quickstart.scoredWindows)
+            data.source, documents: data.heldOut, context: Quickstart.context,
+            limit: min(Quickstart.scoredWindows, steps ?? .max))
         let curve = try Evaluator(windows).curve(model) { done in
             terminal.show("scored \(done) of \(windows.starts.count) held-out windows")
             return true

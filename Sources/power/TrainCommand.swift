@@ -65,7 +65,7 @@ struct TrainCommand: ParsableCommand {
             configuration, data: data, store: store, mode: resume ? .resume : overwrite ? .overwrite : .new,
             logger: TerminalLog.logger)
         let terminal = Terminal.standardError
-        if !quiet { terminal.write(line: trainer.introduction) }
+        if !quiet { terminal.line(trainer.introduction) }
         let progress = TrainingProgress(steps: configuration.training.steps)
         defer { progress.finish() }
         let outcome = try trainer.run { record in
@@ -74,7 +74,7 @@ struct TrainCommand: ParsableCommand {
             interruption.signal != nil
         }
         progress.finish()
-        if !quiet { terminal.write(line: "step \(trainer.step) is in \(store.checkpoints.path(of: trainer.step))") }
+        if !quiet { terminal.line("step \(trainer.step) is in \(store.checkpoints.path(of: trainer.step))") }
         if outcome == .stopped { try interruption.exitIfRequested() }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import LanguageModel
 import Tensors
 import Testing
 import Training
@@ -49,6 +50,21 @@ import power
         #expect(configuration.training.steps == 1000 && configuration.training.seed == 42)
         #expect(configuration.training.learningRate == 3e-4)
         #expect(configuration != RunConfiguration())
+    }
+
+    /// The example has every key, with its default.
+    @Test func theExampleIsTheDefault() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../..")
+        let path = root.appending(path: "Examples/configuration.toml").standardized.path
+        let value = try ConfigurationFile.read(path)
+        var defaults = RunConfiguration()
+        defaults.model.vocabularySize = 257
+        #expect(try RunConfiguration(value, source: path).value() == defaults.value())
+        guard case .table(let given) = value, case .table(let legal) = try defaults.value() else { return }
+        for (name, section) in given {
+            guard case .table(let given) = section, case .table(let legal) = legal[name] else { continue }
+            #expect(Set(given.keys) == Set(legal.keys), "[\(name)]")
+        }
     }
 
     @Test(arguments: ["c.yaml", "c", "c.toml.bak"])

@@ -175,3 +175,20 @@ import Training
         #expect(written.map(\.context) == [32, 300] && written[1] == curve)
     }
 }
+
+@Suite struct QuickstartCommandTests {
+    @Test func leavesEverythingInItsFolder() throws {
+        let folder = try TemporaryFolder()
+        let run = "\(folder.path)/run"
+        let result = try PowerProcess.run(["quickstart", "--steps", "2", "-o", run])
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.output.contains("report.html") && result.output.contains("power generate"))
+        #expect(!(result.output + result.errors).unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" })
+        let store = RunStore(run)
+        #expect(try store.checkpoints.newest()?.step == 2)
+        for path in [store.metricsPath, store.evaluationPath, store.samplePath, store.reportPath] {
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)).count > 100)
+        }
+        #expect(try PowerProcess.run(["quickstart", "--steps", "2", "-o", run]).status == 64)
+    }
+}

@@ -45,10 +45,10 @@ extension RunConfiguration {
 }
 
 extension Tensor {
-    /// The bits of the elements, for comparisons that allow no difference.
-    var bits: [UInt8] {
+    /// The checksum of the elements, for comparisons that allow no difference.
+    var bits: String {
         withExtendedLifetime(self) {
-            Array(UnsafeBufferPointer(start: pointer(to: UInt8.self), count: count * dataType.byteCount))
+            Checksum.bytes(UnsafeRawBufferPointer(start: pointer(to: UInt8.self), count: count * dataType.byteCount))
         }
     }
 }

@@ -10,6 +10,7 @@ struct AttentionOperands: @unchecked Sendable {
     let tile: matrix_tile_float
     /// `nil` for exponential attention.
     let features: FeatureTable?
+    private let startsEmpty: Bool
 
     static let lanes = Int(TOKEN_LANES)
 
@@ -22,6 +23,7 @@ struct AttentionOperands: @unchecked Sendable {
         self.v = v.pointer()
         scales = AttentionScales(problem, q: self.q, k: self.k, logG: logG, initial: initial)
         tile = best_matrix_tile_float()
+        startsEmpty = initial == nil
         features = problem.degree.map {
             FeatureTable.table(for: SymmetricPower(degree: $0, width: problem.keyWidth, tile: problem.tile))
         }
@@ -42,6 +44,14 @@ struct AttentionOperands: @unchecked Sendable {
     /// The cumulative log-gates of a key head from a token on, inclusive, from the start of the token's chunk.
     func gate(token: Int, head: Int) -> UnsafePointer<Double>? {
         scales.gates.map { UnsafePointer($0 + head * problem.tokenCount + token) }
+    }
+
+    /// Whether a token sees no weight but its own, up to e^−100: the first of a sequence, or one with a closed gate.
+    func isAlone(token: Int, in item: ChunkItem, head: Int) -> Bool {
+        if startsEmpty && token == problem.sequences[item.sequence].lowerBound { return true }
+        guard let gate = gate(token: token, head: head) else { return false }
+        let before = token == item.tokens.lowerBound ? 0 : (gate - 1).pointee
+        return gate.pointee - before < -100
     }
 
     /// The powers of two of 64 consecutive query rows.

@@ -99,6 +99,13 @@ struct ScoreGradientPass: @unchecked Sendable {
                 decay?.prepare(keys: keys)
                 power_weights_backward(
                     Int32(degree), keys.count, scores, slopes, decay?.tile, decay?.keys, decay?.queries, offset)
+                if problem.normalization == .sum && start == tokens.lowerBound {
+                    // A normalized row of one weight does not depend on it. What rounding leaves of that would be divided by
+                    // the score, which can be as small as it likes.
+                    for lane in 0..<keys.count where operands.isAlone(token: start + lane, in: item, head: keyHead) {
+                        slopes[lane * lanes + lane] = 0
+                    }
+                }
             } else {
                 var mask = operands.mask(keys: keys, queries: tokens, head: keyHead)
                 keySums.update(repeating: 0, count: lanes)

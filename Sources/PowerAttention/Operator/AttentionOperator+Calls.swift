@@ -13,7 +13,7 @@ extension AttentionOperator {
     public func forward(
         q: Tensor, k: Tensor, v: Tensor, logG: Tensor? = nil, cuSeqlens: [Int]? = nil, initialState: RecurrentState? = nil
     ) throws(PowerAttentionError) -> Tensor {
-        let inputs = try inputs(q, k, v, logG, initialState)
+        let inputs = try inputs(q, k, v, logG, cuSeqlens, initialState)
         return try forward(inputs, cuSeqlens: cuSeqlens).context.output.converted(to: q.dataType)
     }
 
@@ -24,7 +24,7 @@ extension AttentionOperator {
     public func forwardWithState(
         q: Tensor, k: Tensor, v: Tensor, logG: Tensor? = nil, cuSeqlens: [Int]? = nil, initialState: RecurrentState? = nil
     ) throws(PowerAttentionError) -> (y: Tensor, state: RecurrentState) {
-        let inputs = try inputs(q, k, v, logG, initialState)
+        let inputs = try inputs(q, k, v, logG, cuSeqlens, initialState)
         let problem = try problem(inputs, cuSeqlens: cuSeqlens, finalState: true)
         let result = try forward(inputs, cuSeqlens: cuSeqlens, finalState: true)
         guard let expansion = problem.expansion, let expanded = result.finalState else {
@@ -47,7 +47,7 @@ extension AttentionOperator {
         q: Tensor, k: Tensor, v: Tensor, logG: Tensor? = nil, cuSeqlens: [Int]? = nil, initialState: RecurrentState? = nil,
         dy: Tensor, finalStateGradient: StateGradient? = nil
     ) throws(PowerAttentionError) -> Gradients {
-        let inputs = try inputs(q, k, v, logG, initialState)
+        let inputs = try inputs(q, k, v, logG, cuSeqlens, initialState)
         let result = try forward(inputs, cuSeqlens: cuSeqlens, finalState: finalStateGradient != nil)
         var stateGradient: ExpandedState?
         if let finalStateGradient, let exponent = result.finalState?.exponent {
@@ -63,11 +63,12 @@ extension AttentionOperator {
 
     /// The tensors of one call. Keys and values that a state still holds are folded first.
     private func inputs(
-        _ q: Tensor, _ k: Tensor, _ v: Tensor, _ logG: Tensor?, _ initialState: RecurrentState?
+        _ q: Tensor, _ k: Tensor, _ v: Tensor, _ logG: Tensor?, _ cuSeqlens: [Int]?, _ initialState: RecurrentState?
     ) throws(PowerAttentionError) -> AttentionInputs {
         var inputs = AttentionInputs(q: q, k: k, v: v, logG: logG)
         guard var initialState else { return inputs }
         try initialState.check(configuration)
+        try initialState.buffer.check(problem(inputs, cuSeqlens: cuSeqlens, finalState: true))
         try fold(&initialState)
         inputs.initialState =
             initialState.expanded

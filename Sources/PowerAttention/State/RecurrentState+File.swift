@@ -38,7 +38,7 @@ extension RecurrentState {
         let keyWidth = try settings.integer("key_width", in: 1...256)
         let shape = AttentionShape(
             batch: try settings.integer("sequences", in: 0...Int.max), length: 1,
-            heads: try settings.integer("key_heads", in: 1...Int.max), width: keyWidth,
+            heads: try settings.integer("key_heads", in: 1...1 << 20), width: keyWidth,
             valueWidth: try settings.integer("value_width", in: 1...256))
         let expansion = SymmetricPower(
             degree: degree, width: keyWidth, tile: try settings.integer("tile", in: 1...keyWidth))

@@ -19,6 +19,7 @@ extension VerificationProblem {
             k: numbers.keys(&random, [b, t, shape.keyHeads, shape.keyWidth]).converted(to: dataType),
             v: numbers.values(&random, [b, t, shape.keyHeads, shape.valueWidth]).converted(to: dataType),
             logG: gates.values(&random, [b, t, shape.keyHeads]))
+        if numbers == .orthogonal { inputs.q = nearlyOrthogonal(inputs.q, to: inputs.k).converted(to: dataType) }
         let outputGradient = random.normal([b, t, shape.queryHeads, shape.valueWidth], .float64).converted(to: dataType)
         var finalStateGradient: ExpandedState?
         if states, case .power(let degree) = mechanism {
@@ -30,6 +31,25 @@ extension VerificationProblem {
         }
         return VerificationInputs(
             inputs: inputs, outputGradient: outputGradient, finalStateGradient: finalStateGradient)
+    }
+
+    /// `q` with all but a small part of its component along its own key taken away, every tenth token.
+    private func nearlyOrthogonal(_ q: Tensor, to k: Tensor) -> Tensor {
+        let (d, group) = (shape.keyWidth, shape.queryHeads / shape.keyHeads)
+        let keys = k.converted(to: .float64).array(of: Double.self)
+        var result = q.converted(to: .float64)
+        result.withMutableElements(of: Double.self) { queries in
+            for row in 0..<queries.count / d where (row / shape.queryHeads).isMultiple(of: 10) {
+                let (query, key) = (row * d, row / group * d)
+                var (product, square) = (0.0, 0.0)
+                for n in 0..<d {
+                    product += queries[query + n] * keys[key + n]
+                    square += keys[key + n] * keys[key + n]
+                }
+                for n in 0..<d { queries[query + n] -= (product / square - 1e-5) * keys[key + n] }
+            }
+        }
+        return result
     }
 
     /// The state after some tokens, stored with the exponent that suits the problem's numbers. After a few tokens only, a query

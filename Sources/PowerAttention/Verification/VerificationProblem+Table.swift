@@ -177,6 +177,15 @@ extension VerificationProblem {
                 $0.chunkSizes = [1, 16, 64]
             }
         }
-        return zeros + sizes + uneven + closing
+        let orthogonal = [2, 4].flatMap { degree in
+            [Gates.none, .closing].map { gates in
+                power(degree, .sum, shape) {
+                    $0.numbers = .orthogonal
+                    $0.gates = gates
+                    $0.chunkSizes = [16, 64]
+                }
+            }
+        }
+        return zeros + sizes + uneven + closing + orthogonal
     }
 }

@@ -23,6 +23,8 @@ package struct VerificationProblem: Sendable, Hashable {
         /// Normally distributed around one: no query is nearly orthogonal to the keys before it. Where a state holds few tokens,
         /// float32 agrees with the definition at degree 4 on such numbers only.
         case aligned
+        /// Normally distributed, but every tenth query (the first, too) nearly orthogonal to its own key.
+        case orthogonal
         /// Queries, keys or values that are all zero.
         case zeroQueries, zeroKeys, zeroValues
         /// Every third query and every second key is zero.

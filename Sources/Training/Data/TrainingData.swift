@@ -23,11 +23,18 @@ public struct TrainingData: Sendable {
         self.init(novels, training: Array(novels.documents.dropLast()), heldOut: Array(novels.documents.suffix(1)))
     }
 
-    /// What measures the held-out loss during training; `nil` where nothing is held out.
+    /// What measures the held-out loss during training; `nil` where nothing is held out or no loss is asked for.
     package func heldOutEvaluator(_ training: TrainingConfiguration) throws(PowerAttentionError) -> Evaluator? {
-        guard !heldOut.isEmpty else { return nil }
+        guard !heldOut.isEmpty, training.evaluationInterval > 0 else { return nil }
         let windows = try HeldOutWindows(
-            source, documents: heldOut, context: training.context, limit: training.evaluationWindows)
+            source, documents: heldOut, context: heldOutContext(training.context), limit: training.evaluationWindows)
         return Evaluator(windows)
+    }
+
+    /// The context in which held-out text is scored where nothing else is asked for: that of training, or what the longest
+    /// held-out document has room for, its last token being a target only.
+    package func heldOutContext(_ context: Int) -> Int {
+        let longest = heldOut.lazy.map(\.count).max() ?? 0
+        return max(1, min(context, longest - 1))
     }
 }

@@ -17,7 +17,8 @@ final class Interruption: Sendable {
     var signal: Int32? { requested.withLock { $0 } }
 
     private let requested = Mutex<Int32?>(nil)
-    private nonisolated(unsafe) var sources: [any DispatchSourceSignal] = []
+    /// Touched by the command's own thread only.
+    private nonisolated(unsafe) var sources: [(signal: Int32, source: any DispatchSourceSignal)] = []
 
     /// - Parameter message: what to tell the user at the first signal.
     init(message: String) {
@@ -26,7 +27,7 @@ final class Interruption: Sendable {
             var previous = sigaction()
             sigaction(number, nil, &previous)
             guard !Self.isIgnored(previous) else { continue }
-            Self.ignore(number)
+            Self.set(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler { [weak self] in
                 guard let self else { return }
@@ -35,10 +36,10 @@ final class Interruption: Sendable {
                     return requested == nil
                 }
                 guard isFirst else { _exit(128 + number) }
-                Terminal.standardError.write(line: "power: \(message)")
+                Terminal.standardError.line("power: \(message)")
             }
             source.activate()
-            sources.append(source)
+            sources.append((number, source))
         }
     }
 
@@ -47,9 +48,20 @@ final class Interruption: Sendable {
         if let signal { throw ExitStatus.stopped(by: signal) }
     }
 
+    /// Gives the signals their ordinary meaning again.
+    func end() {
+        for (signal, source) in sources {
+            source.cancel()
+            Self.set(signal, SIG_DFL)
+        }
+        sources = []
+    }
+
     private static func isIgnored(_ action: sigaction) -> Bool {
         #if canImport(Darwin)
             let handler = action.__sigaction_u.__sa_handler
+        #elseif canImport(Musl)
+            let handler = action.__sa_handler.sa_handler
         #else
             let handler = action.__sigaction_handler.sa_handler
         #endif
@@ -57,13 +69,13 @@ final class Interruption: Sendable {
     }
 
     /// A dispatch source sees signals only where the default action does not end the process first.
-    private static func ignore(_ number: Int32) {
+    private static func set(_ number: Int32, _ handler: (@convention(c) (Int32) -> Void)?) {
         #if canImport(Glibc)
-            Glibc.signal(number, SIG_IGN)
+            Glibc.signal(number, handler)
         #elseif canImport(Musl)
-            Musl.signal(number, SIG_IGN)
+            Musl.signal(number, handler)
         #else
-            Darwin.signal(number, SIG_IGN)
+            Darwin.signal(number, handler)
         #endif
     }
 }

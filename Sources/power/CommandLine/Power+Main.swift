@@ -25,7 +25,7 @@ extension Power {
             }
         } catch {
             guard let status = ExitStatus(of: error) else { exit(withError: error) }
-            Terminal.standardError.write(line: "power: \(error)")
+            Terminal.standardError.line("power: \(error)")
             exit(withError: status.code)
         }
     }

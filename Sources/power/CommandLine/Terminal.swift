@@ -26,9 +26,9 @@ final class Terminal: Sendable {
     }
 
     /// Writes a line that stays, above the live line.
-    func write(line: String) {
+    func line(_ text: String) {
         liveLine.withLock { live in
-            put(live.isEmpty ? "\(line)\n" : "\(Self.erase)\(line)\n\(live)")
+            put(live.isEmpty ? "\(text)\n" : "\(Self.erase)\(text)\n\(live)")
         }
     }
 
@@ -53,7 +53,7 @@ final class Terminal: Sendable {
     private func put(_ text: String) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
-            let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
             // There is nowhere to report that the standard error cannot be written to.
             guard count > 0 || errno == EINTR else { return }
             bytes = bytes.dropFirst(max(count, 0))

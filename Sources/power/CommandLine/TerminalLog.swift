@@ -12,7 +12,7 @@ struct TerminalLog: LogHandler {
 
     func log(event: LogEvent) {
         let label = event.level >= .warning ? "power: \(event.level): " : ""
-        Terminal.standardError.write(line: "\(label)\(event.message)")
+        Terminal.standardError.line("\(label)\(event.message)")
     }
 
     /// The logger of the commands.

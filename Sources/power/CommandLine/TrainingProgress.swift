@@ -31,7 +31,7 @@ final class TrainingProgress {
         if terminal.isInteractive {
             terminal.show(text)
         } else if record.step == first || record.step == steps || secondsSinceLine >= Self.interval {
-            terminal.write(line: text)
+            terminal.line(text)
             lastLine = .now
         }
     }
