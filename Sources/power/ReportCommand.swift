@@ -34,7 +34,7 @@ struct ReportCommand: ParsableCommand {
 
     func run() throws {
         let report = try Report(runs: try runs.map { try Run(path: $0) })
-        let page = output ?? (runs.count == 1 ? "\(runs[0])/report.html" : "report.html")
+        let page = output ?? (runs.count == 1 ? "\(report.runs[0].path)/report.html" : "report.html")
         try report.write(to: page)
         print(page)
         if let csv { try report.writeCSV(to: csv) }
