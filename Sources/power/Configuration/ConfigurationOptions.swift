@@ -25,8 +25,9 @@ struct ConfigurationOptions: ParsableArguments {
         if let file { value = try ConfigurationFile.read(file) }
         // What is wrong in a file is said with the name of the file.
         if let source = file ?? base?.source { _ = try RunConfiguration(value, source: source) }
-        var configuration = try RunConfiguration(Self.merge(value, flags: flags), source: "the flags")
-        if case .table(let table) = value, case .table(let model) = table["model"], model["vocabulary_size"] != nil {
+        let merged = Self.merge(value, flags: flags)
+        var configuration = try RunConfiguration(merged, source: "the flags")
+        if case .table(let table) = merged, case .table(let model) = table["model"], model["vocabulary_size"] != nil {
             return configuration
         }
         configuration.model.vocabularySize = try BuiltInTokenizer(named: configuration.tokenizer).load().vocabularySize
@@ -46,7 +47,7 @@ struct ConfigurationOptions: ParsableArguments {
     static func merge(_ file: ConfigurationValue, flags: ConfigurationValue) -> ConfigurationValue {
         guard case .table(var table) = file, case .table(var model) = table["model"] ?? .table([:]),
             case .table(let overrides) = flags, case .table(let modelFlags) = overrides["model"] ?? .table([:]),
-            let mixer = modelFlags["mixer"], mixer != model["mixer"]
+            let mixer = modelFlags["mixer"], mixer != model["mixer"] ?? .string("power")
         else { return file.overridden(by: flags) }
         model["degree"] = nil
         model["window"] = nil
