@@ -32,9 +32,9 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
             self.init(form: .attention, chunkSize: longest, reason: "an exponential has no other form")
             return
         }
-        let chunkSize = configuration.chunkSize ?? Self.chunkSize(problem, expansion)
+        let chunkSize = min(configuration.chunkSize ?? Self.chunkSize(problem, expansion), longest)
         let held = initialState || finalState ? max(problem.sequences.count, 1) : 1
-        let bytes = 4 * Double(held * problem.keyHeads) * Double(expansion.dimension) * Double(problem.valueWidth + 1)
+        let bytes = 4 * Double(held) * Double(problem.keyHeads) * Double(expansion.dimension) * Double(problem.valueWidth + 1)
         guard bytes <= stateLimit else {
             guard !initialState && !finalState && (configuration.form == .automatic || configuration.form == .attention) else {
                 throw PowerAttentionError(
@@ -74,8 +74,10 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
     /// The largest power of two from 64 to 1,024 at which the pairs inside a chunk cost at most an eighth of the products with
     /// the state: small enough to cost little, large enough that the state seldom moves.
     static func chunkSize(_ problem: AttentionProblem, _ expansion: SymmetricPower) -> Int {
-        let perToken = 2 * Double(expansion.dimension * (problem.valueWidth + 1) * (problem.queryHeads + problem.keyHeads))
-        let perPair = Double((problem.keyWidth + problem.valueWidth) * problem.queryHeads)
+        let (d, e) = (Double(problem.keyWidth), Double(problem.valueWidth))
+        let (queryHeads, keyHeads) = (Double(problem.queryHeads), Double(problem.keyHeads))
+        let perToken = 2 * Double(expansion.dimension) * (e + 1) * (queryHeads + keyHeads)
+        let perPair = (d + e) * queryHeads
         var size = 64
         while size < 1024 && Double(2 * size) * perPair <= perToken / 8 { size *= 2 }
         return size
