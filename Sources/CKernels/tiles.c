@@ -21,27 +21,37 @@ void transpose_tokens(const float *x, intptr_t stride, intptr_t rows, intptr_t d
 
 POWER_CLONES
 void combine_rows(const float *tile, const float *weight, intptr_t rows, double *sum) {
-    for (int l = 0; l < L; l += 16) {
-        double total[16];
-        for (int x = 0; x < 16; x++) total[x] = sum[l + x];
-        for (intptr_t f = 0; f < rows; f++) {
-            double w = weight[f];
-            for (int x = 0; x < 16; x++) total[x] += w * tile[f * L + l + x];
+    enum { span = 16 };
+    for (intptr_t f = 0; f < rows; f += span) {
+        intptr_t end = f + span < rows ? f + span : rows;
+        float total[L] = {0};
+        for (intptr_t r = f; r < end; r++) {
+            float w = weight[r];
+            for (int l = 0; l < L; l++) total[l] += w * tile[r * L + l];
         }
-        for (int x = 0; x < 16; x++) sum[l + x] = total[x];
+        for (int l = 0; l < L; l++) sum[l] += total[l];
+    }
+}
+
+/// `sum[r] += Σ_l row r · weight` for a few rows at once: their sums do not wait for one another.
+static inline __attribute__((always_inline)) void dot_rows(const int rows, const float *tile, intptr_t ld, const float *weight,
+                                                           intptr_t lanes, float *sum) {
+    float partial[4][16] = {{0}};
+    for (intptr_t l = 0; l < lanes; l += 16)
+        for (int r = 0; r < rows; r++)
+            for (int x = 0; x < 16; x++) partial[r][x] += tile[r * ld + l + x] * weight[l + x];
+    for (int r = 0; r < rows; r++) {
+        float total = 0;
+        for (int x = 0; x < 16; x++) total += partial[r][x];
+        sum[r] += total;
     }
 }
 
 POWER_CLONES
 void combine_lanes(const float *tile, intptr_t ld, intptr_t rows, const float *weight, intptr_t lanes, float *sum) {
-    for (intptr_t f = 0; f < rows; f++) {
-        const float *row = tile + f * ld;
-        float partial[16] = {0}, total = 0;
-        for (intptr_t l = 0; l < lanes; l += 16)
-            for (int x = 0; x < 16; x++) partial[x] += row[l + x] * weight[l + x];
-        for (int x = 0; x < 16; x++) total += partial[x];
-        sum[f] += total;
-    }
+    intptr_t f = 0;
+    for (; f + 4 <= rows; f += 4) dot_rows(4, tile + f * ld, ld, weight, lanes, sum + f);
+    for (; f < rows; f++) dot_rows(1, tile + f * ld, ld, weight, lanes, sum + f);
 }
 
 POWER_CLONES

@@ -26,6 +26,8 @@ final class AttentionScales: @unchecked Sendable {
     static let closedGate = -1000.0
     /// Magnitudes between 2^−6 and 2^6 are left alone: even at degree 4 and width 256 nothing overflows.
     private static let ordinary: ClosedRange<Int32> = -6...6
+    /// 2^119 times the largest ordinary number is still a float32; smaller exponents count as this one.
+    private static let smallest: Int32 = -119
 
     init(_ problem: AttentionProblem, q: UnsafePointer<Float>, k: UnsafePointer<Float>, logG: Tensor?, initial: ExpandedState?)
     {
@@ -119,7 +121,7 @@ final class AttentionScales: @unchecked Sendable {
         guard magnitude != 0 else { return nil }
         guard magnitude.isFinite else { return 0 }
         let exponent = Int32(magnitude.exponent)
-        return ordinary.contains(exponent) ? 0 : exponent
+        return ordinary.contains(exponent) ? 0 : max(exponent, smallest)
     }
 
     /// exp of the sum of a chunk's log-gates.

@@ -39,13 +39,13 @@ struct GradientBuffers: @unchecked Sendable {
         for lane in rows..<AttentionOperands.lanes { lanes[lane] = 0 }
     }
 
-    /// `out[tokens] += tile · factor`, row by row.
+    /// `out[tokens] += tile · factor · scale`, row by row.
     func add(
-        _ tile: UnsafePointer<Float>, width: Int, rows: Int, factor: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>,
-        stride: Int
+        _ tile: UnsafePointer<Float>, width: Int, rows: Int, factor: UnsafePointer<Float>, scale: Float = 1,
+        to out: UnsafeMutablePointer<Float>, stride: Int
     ) {
         withUnsafeTemporaryAllocation(of: Double.self, capacity: AttentionOperands.lanes) { factors in
-            for lane in 0..<rows { factors[lane] = Double(factor[lane]) }
+            for lane in 0..<rows { factors[lane] = Double(factor[lane]) * Double(scale) }
             if let base = factors.baseAddress { store_tokens(tile, width, rows, base, out, stride, 1) }
         }
     }

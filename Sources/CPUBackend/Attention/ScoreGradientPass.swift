@@ -61,14 +61,17 @@ struct ScoreGradientPass: @unchecked Sendable {
         let query = operands.query(token: tokens.lowerBound, head: head)
         let factors = workspace.take(lanes)
         operands.rowScales(token: tokens.lowerBound, head: head, rows: tokens.count, into: factors)
-        if problem.degree != nil {
-            let keyScale = operands.scales.keyScale(sequence: item.sequence, head: keyHead, chunk: item.chunk)
-            if keyScale != 1 { scale_elements(factors, keyScale, lanes) }
-        }
         let queries = workspace.take(d * lanes)
         let queryRows = workspace.take(paddedD * lanes)
         transpose_tokens(query, operands.queryStride, tokens.count, d, factors, queries, lanes, lanes)
         scale_tokens(query, operands.queryStride, tokens.count, d, factors, queryRows, paddedD)
+        // Not in one product with the rows' scales, which can leave the range of float32.
+        let keyScale =
+            problem.degree == nil ? 1 : operands.scales.keyScale(sequence: item.sequence, head: keyHead, chunk: item.chunk)
+        if keyScale != 1 {
+            scale_elements(queries, keyScale, d * lanes)
+            scale_elements(queryRows, keyScale, paddedD * tokens.count)
+        }
 
         let outputFactor = workspace.take(lanes)
         buffers.gather(
@@ -122,7 +125,8 @@ struct ScoreGradientPass: @unchecked Sendable {
             operands.tile(d, lanes, keys.count, key, 1, operands.keyStride, slopes, lanes, queryGradient, lanes, 1)
         }
         buffers.add(
-            queryGradient, width: d, rows: tokens.count, factor: factors, to: buffers.q(token: tokens.lowerBound, head: head),
+            queryGradient, width: d, rows: tokens.count, factor: factors, scale: keyScale,
+            to: buffers.q(token: tokens.lowerBound, head: head),
             stride: operands.queryStride)
     }
 }

@@ -32,9 +32,9 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
             self.init(form: .attention, chunkSize: longest, reason: "an exponential has no other form")
             return
         }
-        let chunkSize = configuration.chunkSize ?? Self.chunkSize(problem, expansion)
+let chunkSize = min(configuration.chunkSize ?? Self.chunkSize(problem, expansion), longest)
         // Sequences are swept side by side, each with a state of its own.
-        let states = Double(max(problem.sequences.count, 1) * problem.keyHeads)
+        let states = Double(max(problem.sequences.count, 1)) * Double(problem.keyHeads)
         let bytes = 4 * states * Double(expansion.dimension) * Double(problem.valueWidth + 1)
         guard bytes <= stateLimit else {
             guard !initialState && !finalState && (configuration.form == .automatic || configuration.form == .attention) else {
@@ -75,8 +75,10 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
     /// The largest power of two from 64 to 1,024 at which the pairs inside a chunk cost at most an eighth of the products with
     /// the state: small enough to cost little, large enough that the state seldom moves.
     static func chunkSize(_ problem: AttentionProblem, _ expansion: SymmetricPower) -> Int {
-        let perToken = 2 * Double(expansion.dimension * (problem.valueWidth + 1) * (problem.queryHeads + problem.keyHeads))
-        let perPair = Double((problem.keyWidth + problem.valueWidth) * problem.queryHeads)
+        let (d, e) = (Double(problem.keyWidth), Double(problem.valueWidth))
+        let (queryHeads, keyHeads) = (Double(problem.queryHeads), Double(problem.keyHeads))
+        let perToken = 2 * Double(expansion.dimension) * (e + 1) * (queryHeads + keyHeads)
+        let perPair = (d + e) * queryHeads
         var size = 64
         while size < 1024 && Double(2 * size) * perPair <= perToken / 8 { size *= 2 }
         return size

@@ -30,11 +30,18 @@ extension AttentionOperator {
             throw PowerAttentionError(
                 argument: "tile", given: "\(configuration.tile)", expected: "1…\(extents.keyWidth), the width of the keys")
         }
+        let sequences = try sequences(batch: extents.batch, length: extents.length, cuSeqlens: cuSeqlens)
+        guard sequences.count <= AttentionExtents.pairLimit / extents.keyHeads else {
+            throw PowerAttentionError(
+                argument: cuSeqlens == nil ? "k" : "cu_seqlens",
+                given: "\(sequences.count) sequences of \(extents.keyHeads) key heads",
+                expected: "at most \(AttentionExtents.pairLimit) in all")
+        }
         return AttentionProblem(
             mechanism: configuration.mechanism, normalization: configuration.normalization, form: configuration.form,
             scale: configuration.scale ?? 1 / Double(extents.keyWidth).squareRoot(), chunkSize: configuration.chunkSize ?? 1,
             tile: configuration.tile,
-            sequences: try sequences(batch: extents.batch, length: extents.length, cuSeqlens: cuSeqlens),
+            sequences: sequences,
             tokenCount: extents.batch * extents.length, queryHeads: extents.queryHeads, keyHeads: extents.keyHeads,
             keyWidth: extents.keyWidth, valueWidth: extents.valueWidth)
     }

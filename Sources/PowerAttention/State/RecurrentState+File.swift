@@ -10,7 +10,10 @@ extension RecurrentState {
     /// keys, values and gates held, `k [n, m, h, d]`, `v [n, m, h, e]`, `log_g [n, m, h]`; the settings are in the metadata.
     ///
     /// The true state is `S`, `z` times `2^(p·exponent)`; features stand in the order of ``SymmetricPower``, with coefficient one.
-    public func write(to path: String) throws(PowerAttentionError) {
+    public func write(to path: String) throws(PowerAttentionError) { try safetensors.write(to: path) }
+
+    /// What ``write(to:)`` writes.
+    package var safetensors: SafetensorsFile {
         var file = SafetensorsFile(metadata: [
             "format": Self.format, "version": Self.version, "degree": "\(degree)", "tile": "\(tile)",
             "sequences": "\(sequences)", "key_heads": "\(keyHeads)", "key_width": "\(keyWidth)",
@@ -23,7 +26,7 @@ extension RecurrentState {
             let (k, v, logG) = buffer.contents
             file.tensors = ["k": k, "v": v, "log_g": logG]
         }
-        try file.write(to: path)
+        return file
     }
 
     /// Reads a state that ``write(to:)`` has written.
@@ -42,7 +45,7 @@ extension RecurrentState {
             valueWidth: try settings.integer("value_width", in: 1...256))
         let expansion = SymmetricPower(
             degree: degree, width: keyWidth, tile: try settings.integer("tile", in: 1...keyWidth))
-        let tokens = try settings.integers("tokens", in: 0...Int.max)
+        let tokens = try settings.integers("tokens", in: 0...1 << 60)
         guard tokens.count == shape.batch else {
             throw settings.damaged("tokens of \(tokens.count) sequences", "of \(shape.batch)")
         }

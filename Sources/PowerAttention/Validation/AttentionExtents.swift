@@ -4,8 +4,16 @@ import Tensors
 struct AttentionExtents {
     var batch, length, queryHeads, keyHeads, keyWidth, valueWidth: Int
 
-    /// Throws unless widths are 1…256 and the query heads a multiple of the key heads.
+    /// What tensors without elements can claim: their products are counted, and lists of sequences and heads made of them.
+    private static let (batchLimit, lengthLimit, headLimit) = (1 << 24, 1 << 38, 1 << 16)
+    /// States and gates are kept by sequence and head, even where there are no tokens.
+    static let pairLimit = 1 << 24
+
+    /// Throws unless widths are 1…256 and the query heads a multiple of the key heads, or where a number is out of all reason.
     func validate() throws(PowerAttentionError) {
+        try checkRange(batch, "q", "b", 0...Self.batchLimit)
+        try checkRange(length, "q", "t", 0...Self.lengthLimit)
+        try checkRange(queryHeads, "q", "hq", 0...Self.headLimit)
         try checkRange(keyWidth, "q", "d", 1...256)
         try checkRange(valueWidth, "v", "e", 1...256)
         try checkRange(keyHeads, "k", "h", 1...Int.max)

@@ -110,6 +110,35 @@ import Testing
         }
     }
 
+    /// Shapes without elements take no bytes in a file, whatever else they claim.
+    @Test(arguments: [
+        ("q", [1 << 33, 0, 1, 1]), ("q", [1 << 58, 0, 1, 1]), ("q", [0, 1 << 60, 1, 1]), ("q", [0, 1, 1 << 60, 1]),
+        ("q", [1, 0, 1 << 50, 4]), ("k", [1 << 20, 0, 1 << 12, 1]),
+    ])
+    func emptyTensorsOfAnyShape(argument: String, shape: [Int]) throws {
+        let q = Tensor(shape, .float32)
+        let attention = try AttentionOperator(AttentionConfiguration(.power(degree: 2)))
+        let error = #expect(throws: PowerAttentionError.self) { try attention.forward(q: q, k: q, v: q) }
+        #expect(error?.argument == argument)
+    }
+
+    @Test(arguments: [AttentionConfiguration.Form.automatic, .attention, .chunked, .recurrent])
+    func chunksLongerThanAnySequence(form: AttentionConfiguration.Form) throws {
+        let inputs = RandomInputs(length: 40)
+        func call(_ chunkSize: Int) throws -> (Tensor, Tensor) {
+            let attention = try AttentionOperator(
+                AttentionConfiguration(.power(degree: 2), form: form, chunkSize: chunkSize))
+            let (q, k, v) = (inputs.q, inputs.k, inputs.v)
+            return (
+                try attention.forward(q: q, k: k, v: v, logG: inputs.logG),
+                try attention.backward(q: q, k: k, v: v, logG: inputs.logG, dy: inputs.dy).k
+            )
+        }
+        let (given, expected) = (try call(.max), try call(40))
+        #expect(given.0.array(of: Float.self) == expected.0.array(of: Float.self))
+        #expect(given.1.array(of: Float.self) == expected.1.array(of: Float.self))
+    }
+
     @Test func outputGradients() throws {
         let q = Self.tensor(1, 5, 2, 8)
         let attention = try AttentionOperator(AttentionConfiguration(.power(degree: 2)))

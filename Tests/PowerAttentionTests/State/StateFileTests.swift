@@ -76,7 +76,8 @@ import Testing
         let changes = [
             ("format", "something"), ("version", "2"), ("degree", "5"), ("degree", "3"), ("tile", "9"), ("tile", "1"),
             ("sequences", "3"), ("key_heads", "9223372036854775807"), ("key_heads", "2"), ("key_width", "0"),
-            ("value_width", "7"), ("tokens", "20"), ("tokens", "20,-1"), ("tokens", "a,b"), ("switch_over", "0"),
+            ("value_width", "7"), ("tokens", "20"), ("tokens", "20,-1"), ("tokens", "a,b"),
+            ("tokens", "9223372036854775807,20"), ("switch_over", "0"),
         ]
         for (key, value) in changes {
             var file = original
