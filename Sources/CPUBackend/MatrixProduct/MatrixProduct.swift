@@ -52,7 +52,14 @@ package struct MatrixProduct: Sendable {
             UnsafeMutableRawPointer(c).initializeMemory(
                 as: UInt8.self, repeating: 0, count: count * MemoryLayout<Element>.stride)
         }
-        add_partial_sums(Element.dataType.kernelCode, sums, depthParts, count, c, count)
+        let (sharedSums, sharedC) = (SharedReadOnly(UnsafePointer(sums)), Shared(c))
+        let span = (count + depthParts - 1) / depthParts
+        parallelFor(depthParts) { index in
+            let (start, end) = (min(index * span, count), min((index + 1) * span, count))
+            add_partial_sums(
+                Element.dataType.kernelCode, sharedSums.pointer + start, depthParts, count, sharedC.pointer + start,
+                end - start)
+        }
         withExtendedLifetime(partial) {}
     }
 
