@@ -111,7 +111,8 @@ package struct BenchmarkSuite: Sendable {
     package func page(commit: String, command: String) throws(PowerAttentionError) -> String {
         let machine = Machine()
         let date = Date.now.formatted(.iso8601.year().month().day())
-        let tables = [products(), try lengths(), try mechanisms(), try training()]
+        // Lengths come first: they report the peak memory of the process.
+        let tables = [try lengths(), products(), try mechanisms(), try training()]
         return """
             # Results on the CPU
 
