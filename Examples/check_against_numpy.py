@@ -126,7 +126,7 @@ def table():
     rows.append(problem(2, t=40, d=256, e=3))
     rows.append(problem(2, t=50, d=3, e=256, gates="open", form="chunked", chunk_size=1000))
     rows.append(problem(4, t=60, d=256, e=16))
-    rows.append(problem(3, t=1, d=16, form="recurrent"))
+    rows.append(problem(3, t=1, d=16, b=16, h=4, form="recurrent"))
     return rows
 
 

@@ -22,24 +22,20 @@ public struct DecodingTiming: Sendable, Hashable {
             throw PowerAttentionError(argument: "context", given: "\(context)", expected: "at least 1")
         }
         var random = RandomGenerator(seed: 0)
-        var generator = try Generator(model)
         var timings: [DecodingTiming] = []
-        for context in contexts.sorted() {
-            while generator.state.tokens < context {
-                let count = min(Generator.prefillLength, context - generator.state.tokens)
-                try generator.read((0..<count).map { _ in random.token(below: model.configuration.vocabularySize) })
-            }
-            timings.append(try measure(generator, tokens: tokens))
+        for context in contexts {
+            var generator = try Generator(model)
+            try generator.read((0..<context).map { _ in random.token(below: model.configuration.vocabularySize) })
+            timings.append(try measure(&generator, tokens: tokens))
             ready(timings[timings.count - 1])
         }
         return timings
     }
 
-    private static func measure(_ generator: Generator, tokens: Int) throws(PowerAttentionError) -> DecodingTiming {
-        var generator = generator
+    private static func measure(
+        _ generator: inout Generator, tokens: Int
+    ) throws(PowerAttentionError) -> DecodingTiming {
         let context = generator.state.tokens
-        // The first token copies the state that `generator` shares with its original.
-        _ = try generator.next()
         var seconds: [Double] = []
         let clock = ContinuousClock()
         for _ in 0..<max(tokens, 1) {

@@ -9,6 +9,7 @@ struct Power: AsyncParsableCommand {
         subcommands: [
             ApplyCommand.self,
             Bench.self,
+            DataCommand.self,
             EvalCommand.self,
             FlopsCommand.self,
             GenerateCommand.self,

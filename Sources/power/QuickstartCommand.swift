@@ -79,15 +79,18 @@ struct QuickstartCommand: ParsableCommand {
             terminal.line("out of time at step \(trainer.step); 'power train --resume -o \(store.path)' goes on")
         }
 
-        try score(trainer.model, data, store, terminal)
-        try writeSample(trainer.model, store)
+        var output = TextOutput()
+        let curve = try score(trainer.model, data, store, terminal)
+        try output.write(Array("\(curve.summary)\n\n".utf8))
+        try writeSample(trainer.model, store, &output)
         try Report(runs: [try Run(path: store.path)]).write(to: store.reportPath)
-        print(Quickstart.farewell(store))
+        try output.write(Array("\n\n\(Quickstart.farewell(store))".utf8))
+        try output.finish()
     }
 
     private func score(
         _ model: LanguageModel, _ data: TrainingData, _ store: RunStore, _ terminal: Terminal
-    ) throws(PowerAttentionError) {
+    ) throws(PowerAttentionError) -> InContextCurve {
         let windows = try HeldOutWindows(
             data.source, documents: data.heldOut, context: Quickstart.context,
             limit: min(Quickstart.scoredWindows, steps ?? .max))
@@ -97,29 +100,21 @@ struct QuickstartCommand: ParsableCommand {
         }
         terminal.show("")
         try store.writeJSON(curve, to: store.evaluationPath)
-        print(curve.summary, terminator: "\n\n")
+        return curve
     }
 
-    /// Continues the prompt.
-    private func writeSample(_ model: LanguageModel, _ store: RunStore) throws {
+    /// Continues the prompt, showing the text as it comes.
+    private func writeSample(_ model: LanguageModel, _ store: RunStore, _ output: inout TextOutput) throws {
         let tokenizer = ByteTokenizer()
         var generator = try Generator(model, SamplingOptions(temperature: 0.8, topP: 0.95, seed: UInt64(seed)))
         try generator.read(tokenizer.encode(Quickstart.prompt))
+        try output.write(Array(Quickstart.prompt.utf8))
         var tokens: [Int32] = []
         try generator.stream(limit: Quickstart.sampleLength) { token in
             tokens.append(token)
+            try output.write(tokenizer.bytes(of: [token]))
             return true
         }
-        let text = try tokenizer.decode(tokens)
-        try store.writeJSON(["prompt": Quickstart.prompt, "text": text], to: store.samplePath)
-        print(Quickstart.prompt + Self.printable(text), terminator: "\n\n")
-    }
-
-    /// A model of bytes may write any: control characters would confuse a terminal.
-    private static func printable(_ text: String) -> String {
-        let scalars = text.unicodeScalars.map { scalar -> Unicode.Scalar in
-            scalar.properties.generalCategory == .control && scalar != "\n" ? "\u{FFFD}" : scalar
-        }
-        return String(String.UnicodeScalarView(scalars))
+        try store.writeJSON(["prompt": Quickstart.prompt, "text": try tokenizer.decode(tokens)], to: store.samplePath)
     }
 }

@@ -36,7 +36,8 @@ struct TrainCommand: ParsableCommand {
               steps = 1000
               context = 1024
 
-            Keys are the long flags with underscores. Unknown keys are errors.
+            Keys are the long flags with underscores; Examples/configuration.toml has all of them with their defaults. Unknown \
+            keys are errors.
             """)
 
     @Option(

@@ -58,7 +58,7 @@ import Testing
         let result = try PowerProcess.run(["generate", folder.path, "--timing", "300,100"])
         let lines = result.output.split(separator: "\n").map { $0.split(separator: " ") }
         try #require(result.status == 0 && lines.count == 3)
-        #expect(lines[1][0] == "100" && lines[2][0] == "300")
+        #expect(lines[1][0] == "300" && lines[2][0] == "100")
         #expect(lines[1...].allSatisfy { Double($0[1]) ?? 0 > 0 && Double($0[2]) ?? 0 > 0 })
     }
 

@@ -14,15 +14,17 @@ final class PowerProcess {
     private let output: FileHandle
     private let errors: FileHandle
 
-    /// - Parameter shell: a script in which `$0` is the command, in place of calling it directly.
-    init(_ arguments: [String], shell: String? = nil) throws {
+    /// - Parameters:
+    ///   - shell: a script in which `$0` is the command, in place of calling it directly.
+    ///   - input: a file for its standard input, which is empty otherwise.
+    init(_ arguments: [String], shell: String? = nil, input: String? = nil) throws {
         folder = try TemporaryFolder()
         for name in ["output", "errors"] { try Data().write(to: URL(fileURLWithPath: "\(folder.path)/\(name)")) }
         output = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(folder.path)/output"))
         errors = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(folder.path)/errors"))
         process.executableURL = shell == nil ? Self.command : URL(fileURLWithPath: "/bin/sh")
         process.arguments = (shell.map { ["-c", $0, Self.command.path] } ?? []) + arguments
-        process.standardInput = FileHandle.nullDevice
+        process.standardInput = try input.map { try FileHandle(forReadingFrom: URL(fileURLWithPath: $0)) } ?? .nullDevice
         process.standardOutput = output
         process.standardError = errors
         try process.run()
@@ -45,8 +47,8 @@ final class PowerProcess {
         String(decoding: try Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/\(name)")), as: UTF8.self)
     }
 
-    static func run(_ arguments: [String], shell: String? = nil) throws -> Result {
-        try PowerProcess(arguments, shell: shell).wait()
+    static func run(_ arguments: [String], shell: String? = nil, input: String? = nil) throws -> Result {
+        try PowerProcess(arguments, shell: shell, input: input).wait()
     }
 
     /// The executable beside the tests.

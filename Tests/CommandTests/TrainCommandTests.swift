@@ -183,7 +183,8 @@ import Training
         let result = try PowerProcess.run(["quickstart", "--steps", "2", "-o", run])
         #expect(result.status == 0, "\(result.errors)")
         #expect(result.output.contains("report.html") && result.output.contains("power generate"))
-        #expect(!(result.output + result.errors).unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" })
+        #expect(!result.errors.unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" })
+        #expect(!result.output.unicodeScalars.contains { $0.value < 0x20 && !"\n\r\t".unicodeScalars.contains($0) })
         let store = RunStore(run)
         #expect(try store.checkpoints.newest()?.step == 2)
         for path in [store.metricsPath, store.evaluationPath, store.samplePath, store.reportPath] {

@@ -17,6 +17,14 @@ import Training
         #expect(run.mixer == "power attention, degree 2, gated" && run.isByteLevel && run.parameterCount == 123_456)
     }
 
+    @Test func trailingSlashesDoNotMatter() throws {
+        let folder = try RunFolder("austen")
+        let run = try Run(path: folder.path + "//")
+        #expect(run.path == folder.path && run.name == "austen")
+        let error = try #require(throws: PowerAttentionError.self) { try Run(path: "/") }
+        #expect(error.argument == "//config.json")
+    }
+
     @Test func evaluationAndSampleMayBeAbsent() throws {
         let folder = try RunFolder(files: ["eval.json": nil, "sample.json": nil])
         let run = try Run(path: folder.path)

@@ -76,7 +76,9 @@ import Training
         let kept = text.split(separator: "\n").prefix(5).joined(separator: "\n")
         try String(kept.dropLast(10)).write(toFile: store.metricsPath, atomically: true, encoding: .utf8)
 
+        try Data().write(to: URL(fileURLWithPath: "\(folder.path)/.power-1-x.tmp"))
         let (trainer, again, _) = try train(.sample, in: folder.path, .resume)
+        #expect(folder.contents == ["checkpoints", "config.json", "metrics.jsonl"])
         #expect(again.map(\.step) == [4, 5, 6] && trainer.step == 6)
         #expect(try numbers(lines(folder.path)) == numbers(records))
     }

@@ -57,14 +57,23 @@ extension Report {
 
     var nextSteps: Markup {
         guard runs.count == 1 else { return "" }
-        let folder = Self.quoted(runs[0].path)
+        let run = Self.quoted(runs[0].path)
+        let mixer = runs[0].configuration["model"]?["mixer"]?.string == "exponential" ? "power" : "exponential"
+        let other = Self.quoted("\(runs[0].path)-\(mixer)")
+        let context = runs[0].configuration["training"]?["context"]?.integer ?? 1024
         let commands = [
-            ("Continue another text", "power generate \(folder) --prompt \"It is a truth\""),
-            ("Score held-out documents", "power eval \(folder)"),
-            ("Lay this run over another", "power report \(folder) OTHER-RUN -o comparison.html"),
+            ("Continue your own words", "power generate \(run) --prompt \"Mr. Darcy\" --temperature 0.7"),
+            ("Score contexts eight times as long", "power eval \(run) --context \(8 &* context) -o long.json"),
+            ("Train the same with another mixer", "power train \(run)/config.json --mixer \(mixer) -o \(other)"),
+            ("Lay both over each other", "power eval \(other) && power report \(run) \(other)"),
         ]
         let items = commands.map { "<div><dt>\($0.0)</dt><dd><code>\($0.1)</code></dd></div>" as Markup }
-        return section("What to try next", "<dl class=\"next\">\(items)</dl>")
+        return section(
+            "What to try next",
+            """
+            <p>In the folder of the package <code>power</code> is <code>swift run -c release power</code>.</p>\
+            <dl class="next">\(items)</dl>
+            """)
     }
 
     /// A path as one word of a shell.

@@ -10,6 +10,7 @@ extension Run {
     /// - Throws: ``PowerAttentionError`` that names the file and the line, where a file is missing or damaged.
     /// - Complexity: O(size of the files).
     public init(path: String) throws(PowerAttentionError) {
+        let path = Self.withoutTrailingSlashes(path)
         let folder = URL(fileURLWithPath: path, isDirectory: true)
         let configuration = try Self.decode(ConfigurationValue.self, folder, path, "config.json")
         guard let configuration, configuration.isTable else {
@@ -33,6 +34,12 @@ extension Run {
     static let legalLosses = 0...1e100
     /// Larger integers have no neighbours in double precision.
     static let largestCount = 1 << 53
+
+    private static func withoutTrailingSlashes(_ path: String) -> String {
+        let name = path.drop { $0 == "/" }
+        let slashes = name.reversed().prefix { $0 == "/" }.count
+        return String(path.dropLast(slashes))
+    }
 
     /// The contents of a file, or `nil` where it does not exist.
     private static func contents(_ folder: URL, _ path: String, _ file: String) throws(PowerAttentionError) -> Data? {

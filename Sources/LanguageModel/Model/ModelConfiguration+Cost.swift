@@ -13,8 +13,4 @@ extension ModelConfiguration {
         let biasCount = (gated ? keyHeads : 0) + (biases ? keyWidth * (heads + 2 * keyHeads) + 2 * width + hiddenOutputs : 0)
         return productWeights + (tiedEmbeddings ? 0 : vocabularySize * width) + norms + layers * biasCount
     }
-
-    /// The floating-point operations of the products with weights, forward and backward, for one token: two for every weight
-    /// forward, four backward.
-    package var trainingWeightFLOPs: Int { 6 * productWeights }
 }

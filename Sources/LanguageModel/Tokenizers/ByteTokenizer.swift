@@ -10,6 +10,8 @@ public struct ByteTokenizer: Tokenizer {
 
     public func encode(bytes: UnsafeBufferPointer<UInt8>) -> [Int32] { bytes.map { Int32($0) } }
 
+    public func lastCut(in bytes: UnsafeBufferPointer<UInt8>) -> Int? { bytes.count > 1 ? bytes.count - 1 : nil }
+
     /// The end of a document stands for no bytes.
     public func bytes(of ids: [Int32]) throws(PowerAttentionError) -> [UInt8] {
         var bytes: [UInt8] = []

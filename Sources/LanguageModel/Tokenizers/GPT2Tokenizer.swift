@@ -89,14 +89,13 @@ public struct GPT2Tokenizer: Tokenizer {
         return ids
     }
 
-    /// Where a long text may be cut without a piece noticing: before a space that follows an ASCII letter.
+    /// Where a long text is cut for the cores.
     private static func cuts(_ bytes: UnsafeBufferPointer<UInt8>) -> [Int] {
         let span = 1 << 16
         var cuts = [0]
         var index = span
         while index < bytes.count {
-            let isLetter = (bytes[index - 1] | 0x20) >= UInt8(ascii: "a") && (bytes[index - 1] | 0x20) <= UInt8(ascii: "z")
-            if isLetter && bytes[index] == UInt8(ascii: " ") {
+            if PieceScanner.isCut(bytes, at: index) {
                 cuts.append(index)
                 index += span
             } else {
@@ -104,6 +103,10 @@ public struct GPT2Tokenizer: Tokenizer {
             }
         }
         return cuts + [bytes.count]
+    }
+
+    public func lastCut(in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+        (1..<max(1, bytes.count)).last { PieceScanner.isCut(bytes, at: $0) }
     }
 
     public func bytes(of ids: [Int32]) throws(PowerAttentionError) -> [UInt8] {

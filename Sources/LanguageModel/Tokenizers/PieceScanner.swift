@@ -9,7 +9,7 @@ struct PieceScanner {
 
     init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
-    enum Kind: UInt8 { case letter, number, space, other }
+    private enum Kind: UInt8 { case letter, number, space, other }
 
     /// The next piece, or `nil` at the end.
     mutating func next() -> Range<Int>? {
@@ -60,7 +60,7 @@ struct PieceScanner {
     /// The kind and length of the scalar at an index.
     private func scalar(at index: Int) -> (Kind, Int) {
         let byte = bytes[index]
-        if byte < 0x80 { return (Self.ascii[Int(byte)], 1) }
+        if byte < 0x80 { return (Self.basicPlane[Int(byte)], 1) }
         let length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2
         guard byte >= 0xC2, byte <= 0xF4, index + length <= bytes.count else { return (.other, 1) }
         var value = UInt32(byte) & (0x7F >> UInt32(length))
@@ -70,18 +70,41 @@ struct PieceScanner {
             value = value << 6 | UInt32(continuation & 0x3F)
         }
         let smallest: UInt32 = length == 4 ? 0x10000 : length == 3 ? 0x800 : 0x80
-        guard value >= smallest, let scalar = Unicode.Scalar(value) else { return (.other, 1) }
-        return (Self.kind(of: scalar), length)
+        guard value >= smallest, value & 0x1F_F800 != 0xD800, let kind = Self.kind(value) else { return (.other, 1) }
+        return (kind, length)
     }
 
-    static func kind(of scalar: Unicode.Scalar) -> Kind {
+    /// Letters and numbers are those of Unicode 16, as in tiktoken 0.14, whichever version the Swift runtime knows: a scalar
+    /// that was assigned later counts as unassigned.
+    private static func kind(of scalar: Unicode.Scalar) -> Kind {
         let properties = scalar.properties
+        let kind: Kind
         switch properties.generalCategory {
-        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: return .letter
-        case .decimalNumber, .letterNumber, .otherNumber: return .number
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: kind = .letter
+        case .decimalNumber, .letterNumber, .otherNumber: kind = .number
         default: return properties.isWhitespace ? .space : .other
         }
+        return (properties.age?.major ?? .max) <= 16 ? kind : .other
     }
 
-    private static let ascii: [Kind] = (0..<128).map { kind(of: Unicode.Scalar(UInt8($0))) }
+    /// The kinds of the first 65,536 scalars; surrogates, which are none, count as other.
+    private static let basicPlane: [Kind] = (0...UInt16.max).map { Unicode.Scalar($0).map(kind) ?? .other }
+
+    private static func kind(_ value: UInt32) -> Kind? {
+        if value < 0x10000 { return basicPlane[Int(value)] }
+        return Unicode.Scalar(value).map(kind)
+    }
+}
+
+extension PieceScanner {
+    /// Whether a piece ends at `index` whatever comes before and after: white space that follows something else.
+    static func isCut(_ bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> Bool {
+        let (before, after) = (bytes[index - 1], bytes[index])
+        guard after == UInt8(ascii: " ") || after == UInt8(ascii: "\n") else { return false }
+        if before < 0x80 { return basicPlane[Int(before)] != .space }
+        var start = index - 1
+        while start > 0, index - start < 4, bytes[start] & 0xC0 == 0x80 { start -= 1 }
+        let (kind, length) = PieceScanner(bytes).scalar(at: start)
+        return length != index - start || kind != .space
+    }
 }

@@ -12,6 +12,10 @@ public protocol Tokenizer: Sendable {
     /// The ids of UTF-8 text. Bytes that are not UTF-8 are kept.
     func encode(bytes: UnsafeBufferPointer<UInt8>) -> [Int32]
 
+    /// The last place inside of the text at which it may be cut: the ids of what comes before, followed by those of the rest,
+    /// are the ids of the whole, whatever text is added at the end. `nil` where there is none.
+    func lastCut(in bytes: UnsafeBufferPointer<UInt8>) -> Int?
+
     /// The bytes that the ids stand for.
     ///
     /// - Throws: `PowerAttentionError` for an id outside of the vocabulary.

@@ -33,8 +33,9 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
             return
         }
         let chunkSize = min(configuration.chunkSize ?? Self.chunkSize(problem, expansion), longest)
-        let held = initialState || finalState ? max(problem.sequences.count, 1) : 1
-        let bytes = 4 * Double(held) * Double(problem.keyHeads) * Double(expansion.dimension) * Double(problem.valueWidth + 1)
+        // Sequences are swept side by side, each with a state of its own.
+        let states = Double(max(problem.sequences.count, 1) * problem.keyHeads)
+        let bytes = 4 * states * Double(expansion.dimension) * Double(problem.valueWidth + 1)
         guard bytes <= stateLimit else {
             guard !initialState && !finalState && (configuration.form == .automatic || configuration.form == .attention) else {
                 throw PowerAttentionError(

@@ -20,7 +20,7 @@ public struct AttentionOperator: Sendable {
     public let configuration: AttentionConfiguration
     public let device: Device
 
-    /// - Throws: `PowerAttentionError` where ``AttentionConfiguration/validate()`` does.
+    /// - Throws: `PowerAttentionError` where `AttentionConfiguration.validate()` does.
     public init(_ configuration: AttentionConfiguration, device: Device = .cpu) throws(PowerAttentionError) {
         try configuration.validate()
         self.configuration = configuration

@@ -4,7 +4,12 @@ import CKernels
 package enum Checksum {
     /// The checksum of bytes in memory.
     package static func bytes(_ bytes: UnsafeRawBufferPointer) -> String {
-        text(crc32_update(0, bytes.baseAddress, bytes.count))
+        text(crc32(bytes))
+    }
+
+    /// The checksum as a number.
+    package static func crc32(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+        crc32_update(0, bytes.baseAddress, bytes.count)
     }
 
     /// The size and the checksum of a file.

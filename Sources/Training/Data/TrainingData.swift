@@ -18,9 +18,23 @@ public struct TrainingData: Sendable {
     /// - Throws: `inputOutput` and `damagedFile` where it cannot be read, `invalidArgument` where it was made with another
     ///   tokenizer.
     public init(_ configuration: RunConfiguration) throws(PowerAttentionError) {
-        let tokenizer = try BuiltInTokenizer(named: configuration.tokenizer).load()
-        let novels = try AustenNovels.load(tokenizer)
-        self.init(novels, training: Array(novels.documents.dropLast()), heldOut: Array(novels.documents.suffix(1)))
+        let tokenizer = try BuiltInTokenizer(named: configuration.tokenizer)
+        guard configuration.data.path != AustenNovels.name else {
+            let novels = try AustenNovels.load(tokenizer.load())
+            self.init(novels, training: Array(novels.documents.dropLast()), heldOut: Array(novels.documents.suffix(1)))
+            return
+        }
+        let file = try TokenFile(configuration.data.path)
+        guard file.tokenizer == tokenizer.rawValue else {
+            throw PowerAttentionError(
+                argument: "tokenizer", given: tokenizer.rawValue, expected: "\(file.tokenizer), which made \(file.path)")
+        }
+        guard file.vocabularySize <= configuration.model.vocabularySize else {
+            throw PowerAttentionError(
+                argument: "vocabulary_size", given: "\(configuration.model.vocabularySize)",
+                expected: "at least the \(file.vocabularySize) of \(file.path)")
+        }
+        self.init(file, training: file.trainingDocuments, heldOut: file.heldOutDocuments)
     }
 
     /// What measures the held-out loss during training; `nil` where nothing is held out or no loss is asked for.

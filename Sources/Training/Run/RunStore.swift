@@ -55,4 +55,11 @@ public struct RunStore: Sendable, Hashable {
         }
         try Folder.create(path)
     }
+
+    /// Removes what writers that were killed have left behind. The caller holds the ``RunLock``.
+    package func removeLeftovers() throws(PowerAttentionError) {
+        for name in try Folder.names(in: path) where name.hasPrefix(".power-") && name.hasSuffix(".tmp") {
+            try Folder.remove("\(path)/\(name)")
+        }
+    }
 }

@@ -56,6 +56,7 @@ public final class Trainer {
         let resumes = mode == .resume && store.exists
         if !resumes { try store.create(overwrite: mode == .overwrite) }
         lock = try RunLock(store.path)
+        try store.removeLeftovers()
         let checkpoint = resumes ? try store.checkpoints.prepareToResume(logger) : nil
         if resumes {
             if let checkpoint {

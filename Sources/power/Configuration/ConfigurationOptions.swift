@@ -12,7 +12,8 @@ struct ConfigurationOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Text to train on: a token file of 'power data build', or austen.", valueName: "file"))
     var data: String?
-    @Option(help: ArgumentHelp("How text becomes tokens: bytes or gpt2.", valueName: "name")) var tokenizer: String?
+    @Option(help: ArgumentHelp("How text becomes tokens: bytes or gpt2; as in the token file if not given.", valueName: "name"))
+    var tokenizer: String?
 
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Training") var training: TrainingOptions
@@ -25,10 +26,13 @@ struct ConfigurationOptions: ParsableArguments {
         if let file { value = try ConfigurationFile.read(file) }
         // What is wrong in a file is said with the name of the file.
         if let source = file ?? base?.source { _ = try RunConfiguration(value, source: source) }
-        var configuration = try RunConfiguration(Self.merge(value, flags: flags), source: "the flags")
-        if case .table(let table) = value, case .table(let model) = table["model"], model["vocabulary_size"] != nil {
-            return configuration
+        let merged = Self.merge(value, flags: flags)
+        var configuration = try RunConfiguration(merged, source: "the flags")
+        guard case .table(let table) = merged else { return configuration }
+        if table["tokenizer"] == nil, configuration.data.path != AustenNovels.name {
+            configuration.tokenizer = try TokenFile(configuration.data.path).tokenizer
         }
+        if case .table(let model) = table["model"], model["vocabulary_size"] != nil { return configuration }
         configuration.model.vocabularySize = try BuiltInTokenizer(named: configuration.tokenizer).load().vocabularySize
         return configuration
     }
@@ -46,7 +50,7 @@ struct ConfigurationOptions: ParsableArguments {
     static func merge(_ file: ConfigurationValue, flags: ConfigurationValue) -> ConfigurationValue {
         guard case .table(var table) = file, case .table(var model) = table["model"] ?? .table([:]),
             case .table(let overrides) = flags, case .table(let modelFlags) = overrides["model"] ?? .table([:]),
-            let mixer = modelFlags["mixer"], mixer != model["mixer"]
+            let mixer = modelFlags["mixer"], mixer != model["mixer"] ?? .string("power")
         else { return file.overridden(by: flags) }
         model["degree"] = nil
         model["window"] = nil

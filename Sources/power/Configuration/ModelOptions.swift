@@ -5,6 +5,8 @@ import Training
 
 /// The flags of the section `[model]`.
 struct ModelOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Different tokens; those of the tokenizer if not given.", valueName: "n"))
+    var vocabularySize: Int?
     @Option(help: ArgumentHelp("Blocks.", valueName: "n")) var layers: Int?
     @Option(help: ArgumentHelp("Width of the residual stream.", valueName: "n")) var width: Int?
     @Option(help: ArgumentHelp("Query heads.", valueName: "n")) var heads: Int?
@@ -29,7 +31,8 @@ struct ModelOptions: ParsableArguments {
 
     var table: [String: ConfigurationValue] {
         [
-            "layers": .init(layers), "width": .init(width), "heads": .init(heads), "key_value_heads": .init(keyValueHeads),
+            "vocabulary_size": .init(vocabularySize), "layers": .init(layers), "width": .init(width), "heads": .init(heads),
+            "key_value_heads": .init(keyValueHeads),
             "head_width": .init(headWidth), "mixer": .init(mixer), "degree": .init(degree), "window": .init(window),
             "gated": .init(gated), "mlp": .init(mlp), "mlp_width": .init(mlpWidth), "norm": .init(norm),
             "rotary_base": .init(rotaryBase), "tied_embeddings": .init(tiedEmbeddings), "biases": .init(biases),

@@ -1,6 +1,7 @@
 import Foundation
 import LanguageModel
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct GPT2TokenizerTests {
@@ -109,6 +110,11 @@ import Testing
             "  \u{A0} x",
             [220, 5624, 2124]
         ),
+        // U+11DDA became a letter in Unicode 17. As one it would share a piece with what follows, and two bytes would merge.
+        (
+            "\u{11DDA}\u{9192}",
+            [172, 239, 115, 248, 165, 10253]
+        ),
     ]
 
     @Test(arguments: golden) func idsOfTiktoken(text: String, ids: [Int32]) throws {
@@ -128,11 +134,44 @@ import Testing
     /// Any bytes come back, UTF-8 or not, through either tokenizer.
     @Test(arguments: BuiltInTokenizer.allCases) func bytesComeBack(which: BuiltInTokenizer) throws {
         let tokenizer = try which.load()
-        var generator = SystemRandomNumberGenerator()
+        var generator = RandomGenerator(seed: 3)
         for length in [0, 1, 2, 63, 64, 65, 66, 1000, 70_000] {
             let bytes = (0..<length).map { _ in UInt8.random(in: 0...255, using: &generator) }
             #expect(try tokenizer.bytes(of: tokenizer.encode(bytes: bytes)) == bytes)
         }
+    }
+
+    /// A text may be cut where the tokenizer says so: the parts have the tokens of the whole.
+    @Test(arguments: BuiltInTokenizer.allCases) func cuts(which: BuiltInTokenizer) throws {
+        let tokenizer = try which.load()
+        let alphabet: [String] = [
+            " ", " ", "\n", "\t", "a", "s", "'", "'s", "1", ".", "\u{A0}", "\u{3000}", "\u{E9}", "\u{6F22}", "\u{1F469}",
+            "\u{301}",
+        ]
+        var generator = RandomGenerator(seed: 4)
+        var cutCount = 0
+        for _ in 0..<3000 {
+            var bytes = (0..<12).flatMap { _ in Array((alphabet.randomElement(using: &generator) ?? "").utf8) }
+            if Bool.random(using: &generator) { bytes[Int.random(in: bytes.indices, using: &generator)] = 0x80 }
+            let part = bytes.prefix(Int.random(in: 0...bytes.count, using: &generator))
+            guard let cut = Array(part).withUnsafeBufferPointer({ tokenizer.lastCut(in: $0) }) else { continue }
+            #expect(cut > 0 && cut < part.count)
+            let parts = tokenizer.encode(bytes: Array(bytes[..<cut])) + tokenizer.encode(bytes: Array(bytes[cut...]))
+            #expect(parts == tokenizer.encode(bytes: bytes), "\(String(decoding: bytes, as: UTF8.self)) cut at \(cut)")
+            cutCount += 1
+        }
+        #expect(cutCount > 1000)
+    }
+
+    @Test(arguments: [
+        "", "IQ== 0", "IQ== 1\nIg== 0\n", "not base64 0\n", "IQ==\n", " 0\n", "\u{0}\u{0}\u{0}",
+    ]) func refusesOtherVocabularies(content: String) throws {
+        let folder = try TemporaryFolder()
+        let error = #expect(throws: PowerAttentionError.self) {
+            try GPT2Tokenizer(contentsOf: folder.write(content.utf8, to: "vocabulary"))
+        }
+        #expect(error?.code == .damagedFile)
+        #expect(throws: PowerAttentionError.self) { try GPT2Tokenizer(contentsOf: folder.file("missing")) }
     }
 
     /// A run of one character is no slower than linear times a logarithm, and long words merge like short ones.
