@@ -42,7 +42,14 @@ public struct PowerAttentionError: Error, Sendable, CustomStringConvertible {
         self.cause = cause
     }
 
+    /// One line: control characters, which names out of files can hold, are escaped.
     public var description: String {
+        text.unicodeScalars.reduce(into: "") { line, scalar in
+            line += scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)
+        }
+    }
+
+    private var text: String {
         let reason = cause.map { " (\($0))" } ?? ""
         switch code {
         case .inputOutput, .damagedFile: return "\(argument): \(given), expected \(expected)\(reason)"

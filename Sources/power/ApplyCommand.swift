@@ -1,5 +1,7 @@
 import ArgumentParser
+import Foundation
 import PowerAttention
+import Tensors
 
 /// `power apply`: the operator on safetensors files.
 struct ApplyCommand: ParsableCommand {
@@ -33,6 +35,9 @@ struct ApplyCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Where to write the state after the last token.", valueName: "file")) var stateOut: String?
 
     func run() throws {
+        if let stateOut, Self.location(stateOut) == Self.location(output) {
+            throw PowerAttentionError(argument: "state-out", given: stateOut, expected: "another file than the output")
+        }
         let attention = try AttentionOperator(
             AttentionConfiguration(
                 .power(degree: degree), normalization: normalization, scale: scale, form: form, chunkSize: chunkSize,
@@ -41,12 +46,13 @@ struct ApplyCommand: ParsableCommand {
         let inputs = try ApplyInputs(contentsOf: input)
         let initialState = try stateIn.map { try RecurrentState.read($0) }
         var result = SafetensorsFile()
-        if let stateOut {
+        var finalState: RecurrentState?
+        if stateOut != nil {
             let (y, state) = try attention.forwardWithState(
                 q: inputs.q, k: inputs.k, v: inputs.v, logG: inputs.logG, cuSeqlens: inputs.cuSeqlens,
                 initialState: initialState)
             result.tensors["y"] = y
-            try state.write(to: stateOut)
+            finalState = state
         } else {
             result.tensors["y"] = try attention.forward(
                 q: inputs.q, k: inputs.k, v: inputs.v, logG: inputs.logG, cuSeqlens: inputs.cuSeqlens,
@@ -61,6 +67,18 @@ struct ApplyCommand: ParsableCommand {
             result.tensors["dv"] = gradients.v
             result.tensors["dlog_g"] = gradients.logG?.converted(to: .float32)
         }
-        try result.write(to: output)
+        var outputFile = try result.staged(for: output)
+        if let stateOut, let finalState {
+            var stateFile = try finalState.safetensors.staged(for: stateOut)
+            try stateFile.commit()
+        }
+        try outputFile.commit()
+    }
+
+    /// The file that a path names, however it is spelled.
+    private static func location(_ path: String) -> String {
+        let url = URL(fileURLWithPath: path).standardizedFileURL
+        return url.deletingLastPathComponent().resolvingSymlinksInPath().appendingPathComponent(url.lastPathComponent)
+            .resolvingSymlinksInPath().path
     }
 }

@@ -18,7 +18,7 @@ struct ApplyInputs {
         }
         let known = Self.required + Self.optional
         for stranger in file.tensors.keys.sorted() where !known.contains(stranger) {
-            let note = "\(path): tensor \(stranger) is not used (\(known.joined(separator: ", ")) are)\n"
+            let note = "\(path): tensor \(String(reflecting: stranger)) is not used (\(known.joined(separator: ", ")) are)\n"
             try FileHandle.standardError.write(contentsOf: Data(note.utf8))
         }
         guard let q = file.tensors["q"], let k = file.tensors["k"], let v = file.tensors["v"] else {

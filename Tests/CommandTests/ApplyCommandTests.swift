@@ -92,4 +92,31 @@ import Testing
             #expect(!FileManager.default.fileExists(atPath: folder.file("out")))
         }
     }
+
+    /// A state appears with the output or not at all.
+    @Test func noStateWithoutTheOutput() throws {
+        let state = folder.file("state")
+        var wrong = inputs()
+        wrong.tensors["dy"] = Tensor([1, 50, 4, 7], .float32)
+        #expect(try apply(wrong, ["--degree", "2", "--state-out", state]).0.errors.contains("dy"))
+        #expect(!FileManager.default.fileExists(atPath: state))
+        let nowhere = ["apply", folder.file("in"), "-o", folder.file("no/out"), "--degree", "2", "--state-out", state]
+        try inputs().write(to: folder.file("in"))
+        #expect(try PowerProcess.run(nowhere).status == 74)
+        #expect(!FileManager.default.fileExists(atPath: state))
+        #expect(try apply(inputs(), ["--degree", "2", "--state-out", folder.file("no/state")]).0.status == 74)
+        #expect(!FileManager.default.fileExists(atPath: folder.file("out")))
+        #expect(try apply(inputs(), ["--degree", "2", "--state-out", folder.file("./out")]).0.errors.contains("another file"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["in"])
+    }
+
+    /// Names from files reach the terminal without their control characters.
+    @Test func controlCharactersAreEscaped() throws {
+        var file = inputs()
+        file.tensors["a\u{1B}[31m\nb"] = Tensor([0], .float32)
+        let (result, output) = try apply(file, ["--degree", "2"])
+        #expect(output != nil && !result.errors.contains("\u{1B}") && result.errors.split(separator: "\n").count == 1)
+        let error = PowerAttentionError(argument: "a\u{1B}[31m", given: "1\n2", expected: "3")
+        #expect(!error.description.contains { $0 == "\n" || $0 == "\u{1B}" })
+    }
 }

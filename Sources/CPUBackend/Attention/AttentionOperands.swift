@@ -10,7 +10,8 @@ struct AttentionOperands: @unchecked Sendable {
     let tile: matrix_tile_float
     /// `nil` for exponential attention.
     let features: FeatureTable?
-    private let startsEmpty: Bool
+    /// Whether sequences see nothing before their first token.
+    let startsEmpty: Bool
 
     static let lanes = Int(TOKEN_LANES)
 

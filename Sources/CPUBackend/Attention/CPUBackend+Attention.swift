@@ -25,8 +25,7 @@ extension CPUBackend: AttentionBackend {
             state = StateBuffer(problem, features: features, initial: inputs.initialState)
         }
         if let features = operands.features, let state, problem.form == .recurrent {
-            RecurrentPass(operands: operands, features: features, pass: pass).run(
-                state, startsEmpty: inputs.initialState == nil)
+            RecurrentPass(operands: operands, features: features, pass: pass).run(state)
         } else {
             let sweep = state.flatMap { _ in
                 operands.features.map { StateSweep(operands, features: $0, heads: problem.keyHeads) }
@@ -49,12 +48,12 @@ extension CPUBackend: AttentionBackend {
             context: AttentionContext(output: output, rowStatistics: statistics), finalState: finalState ? state?.state : nil)
     }
 
-    /// The problem as the passes take it. The attention form is one chunk. Chunks have at least 16 tokens: sums over features of
+    /// The problem as the passes take it. The attention and the recurrent form are one chunk. Chunks have at least 16 tokens: sums over features of
     /// the few keys of a shorter first chunk cancel where a query is nearly orthogonal to them, and float32 would lose digits
     /// that the definition keeps.
     static func conditioned(_ problem: AttentionProblem) -> AttentionProblem {
         var problem = problem
-        if problem.form == .attention { problem.chunkSize = problem.sequences.map(\.count).max() ?? 1 }
+        if problem.form != .chunked { problem.chunkSize = problem.sequences.map(\.count).max() ?? 1 }
         problem.chunkSize = max(problem.chunkSize, RecurrentPass.directTokens)
         return problem
     }

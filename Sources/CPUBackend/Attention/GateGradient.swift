@@ -27,8 +27,10 @@ struct GateGradient: @unchecked Sendable {
                 if problem.normalization == .none {
                     for member in head * problem.group..<(head + 1) * problem.group { sum += row(token: token, head: member) }
                 }
-                // Nothing passes a closed gate: the sum of all that follows is zero, up to rounding.
-                if Double(gates.pointer[token * heads + head]) <= AttentionScales.closedGate { sum = 0 }
+                // Nothing passes a closed gate, or the gate before which there is nothing: the sum of all that follows is zero,
+                // up to rounding.
+                let isFirst = operands.startsEmpty && token == problem.sequences[sequence].lowerBound
+                if isFirst || Double(gates.pointer[token * heads + head]) <= AttentionScales.closedGate { sum = 0 }
                 out.pointer[token * heads + head] = Float(sum)
             }
         }

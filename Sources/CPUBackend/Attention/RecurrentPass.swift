@@ -4,8 +4,9 @@ import Tensors
 
 /// The recurrent form: one token after another through the state, heads side by side.
 ///
-/// The answers of the first 16 tokens after an empty state are taken from their inner products: a sum over features of so few
-/// keys cancels where a query is nearly orthogonal to all of them, and float32 would lose digits that the definition keeps.
+/// The answers of the first 16 tokens after an empty state, and after a closed gate, are taken from their inner products: a sum
+/// over features of so few keys cancels where a query is nearly orthogonal to all of them, and float32 would lose digits that the
+/// definition keeps.
 struct RecurrentPass: @unchecked Sendable {
     let operands: AttentionOperands
     let features: FeatureTable
@@ -13,7 +14,7 @@ struct RecurrentPass: @unchecked Sendable {
 
     static let directTokens = 16
 
-    func run(_ state: StateBuffer, startsEmpty: Bool) {
+    func run(_ state: StateBuffer) {
         let problem = operands.problem
         parallelFor(problem.sequences.count * problem.keyHeads) { index in
             let (sequence, head) = (index / problem.keyHeads, index % problem.keyHeads)
@@ -23,13 +24,20 @@ struct RecurrentPass: @unchecked Sendable {
                 let item = ChunkItem(
                     sequence: sequence, chunk: chunk, tokens: problem.chunk(chunk, of: problem.sequences[sequence]))
                 run(item, head: head, S: S, z: z)
-                if startsEmpty && chunk == 0 {
-                    let first = ChunkItem(sequence: sequence, chunk: 0, tokens: item.tokens.prefix(Self.directTokens))
-                    for member in head * problem.group..<(head + 1) * problem.group {
-                        pass.run(first, head: member, block: 0, state: nil)
-                    }
-                }
+                answerDirectly(item, head: head)
             }
+        }
+    }
+
+    /// Answers the first tokens of every stretch that begins with a token that sees only itself.
+    private func answerDirectly(_ item: ChunkItem, head: Int) {
+        let group = operands.problem.group
+        let starts = item.tokens.filter { operands.isAlone(token: $0, in: item, head: head) }
+        for (index, start) in starts.enumerated() {
+            let end = index + 1 < starts.count ? starts[index + 1] : item.tokens.upperBound
+            let stretch = ChunkItem(
+                sequence: item.sequence, chunk: item.chunk, tokens: start..<min(start + Self.directTokens, end))
+            for member in head * group..<(head + 1) * group { pass.run(stretch, head: member, block: 0, state: nil) }
         }
     }
 

@@ -32,7 +32,7 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
             self.init(form: .attention, chunkSize: longest, reason: "an exponential has no other form")
             return
         }
-let chunkSize = min(configuration.chunkSize ?? Self.chunkSize(problem, expansion), longest)
+        let chunkSize = min(configuration.chunkSize ?? Self.chunkSize(problem, expansion), longest)
         // Sequences are swept side by side, each with a state of its own.
         let states = Double(max(problem.sequences.count, 1)) * Double(problem.keyHeads)
         let bytes = 4 * states * Double(expansion.dimension) * Double(problem.valueWidth + 1)

@@ -66,6 +66,12 @@ public struct SafetensorsFile: Sendable {
     /// - Throws: ``PowerAttentionError`` with code `inputOutput` where writing fails (an old file of that name is then
     ///   untouched); `invalidArgument` where a tensor is named `__metadata__`.
     public func write(to path: String) throws(PowerAttentionError) {
+        var file = try staged(for: path)
+        try file.commit()
+    }
+
+    /// The file under its temporary name, complete but for ``AtomicFile/commit()``: for files that must appear together.
+    package func staged(for path: String) throws(PowerAttentionError) -> AtomicFile {
         let inOrder = tensors.sorted { first, second in
             let (a, b) = (first.value.dataType.byteCount, second.value.dataType.byteCount)
             return a != b ? a > b : first.key < second.key
@@ -79,6 +85,6 @@ public struct SafetensorsFile: Sendable {
                 try file.append(UnsafeRawBufferPointer(start: tensor.pointer(to: UInt8.self), count: size))
             }
         }
-        try file.commit()
+        return file
     }
 }

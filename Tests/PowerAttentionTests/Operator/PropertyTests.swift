@@ -144,4 +144,15 @@ import Testing
             _ = y
         }
     }
+
+    /// Nothing comes before the first token of a sequence: its gate has no gradient, not even a rounding error.
+    @Test(arguments: functions)
+    func firstGatesHaveNoGradient(_ configuration: AttentionConfiguration) throws {
+        let attention = try AttentionOperator(configuration)
+        let inputs = RandomInputs(length: 40)
+        let gradients = try attention.backward(
+            q: inputs.q, k: inputs.k, v: inputs.v, logG: inputs.logG, cuSeqlens: [0, 1, 1, 18, 40], dy: inputs.dy)
+        let gates = try #require(gradients.logG).array(of: Float.self)
+        #expect([0, 1, 18].map { gates[$0] } == [0, 0, 0] && gates[2] != 0)
+    }
 }
