@@ -6,7 +6,7 @@ import Training
 /// What the quickstart trains, and how its time is divided.
 enum Quickstart {
     static let context = 1024
-    static let scoredWindows = 64
+    static let scoredWindows = 256
     static let prompt = "It is a truth universally acknowledged, that"
     /// Tokens of the sample.
     static let sampleLength = 500
