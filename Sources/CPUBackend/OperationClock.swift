@@ -8,12 +8,17 @@ package enum OperationClock {
         package var seconds = 0.0
         package var matrixProducts = 0.0
         package var attention = 0.0
+        /// The floating-point operations of the matrix products.
+        package var productOperations = 0.0
 
         /// The share of the time that went to neither.
         package var otherShare: Double { 1 - (matrixProducts + attention) / seconds }
     }
 
-    enum Operation { case matrixProduct, attention }
+    enum Operation {
+        case matrixProduct(operations: Double)
+        case attention
+    }
 
     private static let isRunning = Atomic(false)
     private static let times = Mutex(Times())
@@ -41,7 +46,9 @@ package enum OperationClock {
         let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
         times.withLock {
             switch operation {
-            case .matrixProduct: $0.matrixProducts += seconds
+            case .matrixProduct(let operations):
+                $0.matrixProducts += seconds
+                $0.productOperations += operations
             case .attention: $0.attention += seconds
             }
         }

@@ -11,7 +11,7 @@ extension CPUBackend {
         precondition(a.dataType == c.dataType && b.dataType == c.dataType, "product of mixed types")
         let product = MatrixProduct(
             rows: rows, columns: columns, depth: depth, transposeA: transposeA, transposeB: transposeB)
-        OperationClock.measure(.matrixProduct) {
+        OperationClock.measure(.matrixProduct(operations: 2 * Double(rows) * Double(columns) * Double(depth))) {
             if c.dataType == .float64 {
                 product(a.pointer(to: Double.self), b.pointer(), into: c.mutablePointer(), accumulate: accumulate)
             } else {
