@@ -26,5 +26,10 @@ package final class RunLock: Sendable {
         }
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // A child process that is just being started holds a copy of the descriptor until it executes its program; closing ours
+        // would leave the lock to it that long.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 }
