@@ -43,11 +43,15 @@ package struct MatrixProduct: Sendable {
     ) {
         guard rows > 0, columns > 0 else { return }
         if rows <= 2 { return multiplyByVectors(a, b, into: c, accumulate: accumulate) }
-        guard depthParts > 1 else { return multiply(a, b, depths: 0..<depth, into: c, accumulate: accumulate) }
+        guard depthParts > 1 else {
+            return multiply(a, b, parts: 1, block: block, into: c, accumulate: accumulate)
+        }
         let count = rows * columns
         let partial = Storage(byteCount: depthParts * count * MemoryLayout<Element>.stride)
         let sums = partial.pointer.assumingMemoryBound(to: Element.self)
-        multiply(a, b, parts: depthParts, into: sums)
+        multiply(
+            a, b, parts: depthParts, block: (Int(MATRIX_BLOCK_ROWS), Int(MATRIX_BLOCK_COLUMNS)), into: sums,
+            accumulate: false)
         if !accumulate {
             UnsafeMutableRawPointer(c).initializeMemory(
                 as: UInt8.self, repeating: 0, count: count * MemoryLayout<Element>.stride)
@@ -71,36 +75,21 @@ package struct MatrixProduct: Sendable {
         return max(1, min(8 / blocks, depth / 1024))
     }
 
-    /// One product for every part of k, side by side.
+    /// One product for every part of k, side by side in `sums`, each cut into blocks of C.
     private func multiply<Element: MatrixElement>(
-        _ a: UnsafePointer<Element>, _ b: UnsafePointer<Element>, parts: Int, into sums: UnsafeMutablePointer<Element>
+        _ a: UnsafePointer<Element>, _ b: UnsafePointer<Element>, parts: Int, block: (rows: Int, columns: Int),
+        into sums: UnsafeMutablePointer<Element>, accumulate: Bool
     ) {
-        let (rowBlock, columnBlock) = (Int(MATRIX_BLOCK_ROWS), Int(MATRIX_BLOCK_COLUMNS))
-        let columnBlocks = (columns + columnBlock - 1) / columnBlock
-        let blocks = (rows + rowBlock - 1) / rowBlock * columnBlocks
+        let columnBlocks = (columns + block.columns - 1) / block.columns
+        let blocks = (rows + block.rows - 1) / block.rows * columnBlocks
         let (sharedA, sharedB, sharedSums) = (SharedReadOnly(a), SharedReadOnly(b), Shared(sums))
         parallelFor(parts * blocks) { index in
-            let (part, block) = (index / blocks, index % blocks)
-            let (row, column) = (block / columnBlocks * rowBlock, block % columnBlocks * columnBlock)
+            let (part, place) = (index / blocks, index % blocks)
+            let (row, column) = (place / columnBlocks * block.rows, place % columnBlocks * block.columns)
             multiplyBlock(
-                sharedA.pointer, sharedB.pointer, row..<min(row + rowBlock, rows),
-                column..<min(column + columnBlock, columns), depth * part / parts..<depth * (part + 1) / parts,
-                into: sharedSums.pointer + part * rows * columns, accumulate: false)
-        }
-    }
-
-    private func multiply<Element: MatrixElement>(
-        _ a: UnsafePointer<Element>, _ b: UnsafePointer<Element>, depths: Range<Int>, into c: UnsafeMutablePointer<Element>,
-        accumulate: Bool
-    ) {
-        let (rowBlock, columnBlock) = block
-        let columnBlocks = (columns + columnBlock - 1) / columnBlock
-        let (sharedA, sharedB, sharedC) = (SharedReadOnly(a), SharedReadOnly(b), Shared(c))
-        parallelFor((rows + rowBlock - 1) / rowBlock * columnBlocks) { index in
-            let (row, column) = (index / columnBlocks * rowBlock, index % columnBlocks * columnBlock)
-            multiplyBlock(
-                sharedA.pointer, sharedB.pointer, row..<min(row + rowBlock, rows),
-                column..<min(column + columnBlock, columns), depths, into: sharedC.pointer, accumulate: accumulate)
+                sharedA.pointer, sharedB.pointer, row..<min(row + block.rows, rows),
+                column..<min(column + block.columns, columns), depth * part / parts..<depth * (part + 1) / parts,
+                into: sharedSums.pointer + part * rows * columns, accumulate: accumulate)
         }
     }
 
