@@ -42,10 +42,13 @@ let package = Package(
     ],
     targets: [
         .target(name: "CKernels", cSettings: cSettings),
+        .target(name: "CUDAKernels", exclude: ["attention", "common", "state"], cSettings: cSettings),
         library("Tensors", ["CKernels"]),
         library("BackendInterface", ["Tensors"]),
         library("CPUBackend", ["BackendInterface", "Tensors", "CKernels"]),
-        library("PowerAttention", ["BackendInterface", "CPUBackend", "Tensors"]),
+        library("CUDARuntime", ["CUDAKernels", "Tensors"]),
+        library("CUDABackend", ["CUDARuntime", "BackendInterface", "Tensors"]),
+        library("PowerAttention", ["BackendInterface", "CPUBackend", "CUDABackend", "Tensors"]),
         library(
             "LanguageModel", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors"],
             resources: [.copy("Resources")]),
@@ -55,21 +58,24 @@ let package = Package(
         .target(
             name: "Benchmarks",
             dependencies: [
-                "Training", "LanguageModel", "PowerAttention", "CPUBackend", "BackendInterface", "Tensors", "CKernels",
+                "Training", "LanguageModel", "PowerAttention", "CPUBackend", "CUDABackend", "CUDARuntime", "BackendInterface",
+                "Tensors", "CKernels",
             ],
             path: "Benchmarks/Sources", swiftSettings: swiftSettings),
         .executableTarget(
             name: "power",
             dependencies: [
                 "Benchmarks",
-                "Experiments", "Training", "Inference", "LanguageModel", "PowerAttention", "Tensors", argumentParser,
-                logging, toml,
+                "Experiments", "Training", "Inference", "LanguageModel", "PowerAttention", "CUDABackend", "CUDARuntime",
+                "BackendInterface", "Tensors", argumentParser, logging, toml,
             ],
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
         tests("TensorsTests", ["Tensors", "TestSupport"]),
         tests("CPUBackendTests", ["CPUBackend", "BackendInterface", "Tensors", "CKernels"]),
+        tests("CUDARuntimeTests", ["CUDARuntime", "CUDAKernels", "Tensors", "TestSupport"]),
+        tests("CUDABackendTests", ["CUDABackend", "CUDARuntime", "BackendInterface", "Tensors", "TestSupport"]),
         tests("PowerAttentionTests", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors", "TestSupport"]),
         tests(
             "LanguageModelTests",

@@ -1,0 +1,50 @@
+/// The tiles of `attention/backward_queries.cu`.
+struct BackwardQueriesConfiguration: Sendable, Hashable, CustomStringConvertible {
+    let widthTile, warps, keys, features, stages: Int
+    let hasStates: Bool
+    let sharedBytes: Int
+
+    /// Queries of a block.
+    var rows: Int { warps * 16 }
+
+    var macros: [(String, Int)] {
+        [
+            ("WIDTH_TILE", widthTile), ("WARPS", warps), ("ROW_TILES", 1), ("KEYS", keys), ("FEATURES", features),
+            ("STAGES", stages), ("STATES", hasStates ? 1 : 0),
+        ]
+    }
+
+    var description: String {
+        "\(rows) queries, \(keys) keys, \(widthTile) columns of gradients, \(features) features, \(stages) stages, "
+            + "\(warps) warps, \(sharedBytes) bytes"
+    }
+
+    init?(_ problem: KernelProblem, hasStates: Bool, sharedLimit: Int) {
+        let isBfloat16 = problem.precision == .bfloat16
+        let widthTile = KernelProblem.tile(of: problem.width, atMost: isBfloat16 ? 128 : problem.precision == .float64 ? 32 : 64)
+        let largestKeys = isBfloat16 && widthTile <= 64 ? 64 : problem.precision == .float64 ? 16 : 32
+        for (warps, stages) in [(4, 2), (4, 1), (2, 1), (1, 1)] {
+            for keys in [largestKeys, 16] where (warps * 16).isMultiple(of: keys) {
+                let rows = warps * 16
+                let bytes = problem.precision.elementBytes
+                let (queryBytes, valueBytes) = ((problem.width + 8) * bytes, (problem.valueWidth + 8) * bytes)
+                let gradientBytes = hasStates ? rows * (problem.width + 4) * problem.precision.accumulatorBytes : 0
+                let keyBytes = keys * (queryBytes + valueBytes + 12)
+                for features in [64, 32, 16] {
+                    let stateBytes = hasStates ? features * valueBytes : 0
+                    let total = rows * (queryBytes + valueBytes) + gradientBytes + stages * max(keyBytes, stateBytes)
+                    guard total <= sharedLimit else { continue }
+                    self.widthTile = widthTile
+                    self.warps = warps
+                    self.keys = keys
+                    self.features = features
+                    self.stages = stages
+                    self.hasStates = hasStates
+                    sharedBytes = total
+                    return
+                }
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,38 @@
+import BackendInterface
+import Tensors
+
+/// What the kernels of a problem have in common: everything that they are compiled for.
+struct KernelProblem: Sendable, Hashable {
+    let dataType: DataType
+    let precision: Precision
+    /// p, or 0 for exponential attention.
+    let degree: Int
+    let isNormalized: Bool
+    let isGated: Bool
+    /// d and e, rounded up to whole fragments of 16.
+    let width, valueWidth: Int
+
+    init(_ problem: AttentionProblem, dataType: DataType, isGated: Bool) {
+        self.dataType = dataType
+        degree = problem.degree ?? 0
+        precision = Precision(dataType, degree: problem.degree)
+        isNormalized = problem.normalization == .sum
+        self.isGated = isGated
+        width = (problem.keyWidth + 15) / 16 * 16
+        valueWidth = (problem.valueWidth + 15) / 16 * 16
+    }
+
+    /// The macros of every kernel that multiplies.
+    var macros: [(String, Int)] {
+        [
+            ("INPUT", dataType.kernelInput), ("MATH", precision.rawValue), ("DEGREE", degree), ("WIDTH", width),
+            ("GATED", isGated ? 1 : 0),
+        ]
+    }
+
+    /// The largest part of `width`, at most `limit`, that divides it into whole fragments.
+    static func tile(of width: Int, atMost limit: Int) -> Int {
+        let fragments = width / 16
+        return (1...fragments).last { fragments.isMultiple(of: $0) && $0 * 16 <= limit }.map { $0 * 16 } ?? 16
+    }
+}

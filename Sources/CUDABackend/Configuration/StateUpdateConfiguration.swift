@@ -1,0 +1,35 @@
+/// The tiles of `state/update.cu`.
+struct StateUpdateConfiguration: Sendable, Hashable, CustomStringConvertible {
+    let valueTile, warps, rowTiles, tokens, stages: Int
+    let sharedBytes: Int
+
+    /// Features of a block.
+    var features: Int { warps * rowTiles * 16 }
+
+    var macros: [(String, Int)] {
+        [("VALUE_TILE", valueTile), ("WARPS", warps), ("ROW_TILES", rowTiles), ("TOKENS", tokens), ("STAGES", stages)]
+    }
+
+    var description: String {
+        "\(features) features, \(tokens) tokens, \(valueTile) columns of values, \(stages) stages, \(warps) warps, "
+            + "\(sharedBytes) bytes"
+    }
+
+    init?(_ problem: KernelProblem, sharedLimit: Int) {
+        let isBfloat16 = problem.precision == .bfloat16
+        let valueTile = KernelProblem.tile(of: problem.valueWidth, atMost: isBfloat16 ? 128 : 64)
+        let rowTiles = isBfloat16 ? 2 : 1
+        for (tokens, stages) in [(64, 2), (32, 2), (32, 1), (16, 1)] {
+            let bytes = stages * tokens * ((problem.width + 8 + valueTile + 8) * problem.precision.elementBytes + 8)
+            guard bytes <= sharedLimit else { continue }
+            self.valueTile = valueTile
+            warps = 4
+            self.rowTiles = rowTiles
+            self.tokens = tokens
+            self.stages = stages
+            sharedBytes = bytes
+            return
+        }
+        return nil
+    }
+}

@@ -1,0 +1,48 @@
+import BackendInterface
+
+/// How the tokens of a problem are cut: sequences into chunks, chunks into tiles, as the tables that the kernels read.
+struct Schedule: Sendable {
+    /// Four numbers, as the kernels read them.
+    typealias Row = SIMD4<Int32>
+
+    /// First chunk, number of chunks, first token, number of tokens.
+    let sequences: [Row]
+    /// First token, number of tokens, sequence, 1 where it is the first of its sequence plus 2 where it is the last.
+    let chunks: [Row]
+
+    init(_ ranges: [Range<Int>], chunkSize: Int) {
+        var sequences: [Row] = []
+        var chunks: [Row] = []
+        for (index, range) in ranges.enumerated() {
+            let first = chunks.count
+            for start in stride(from: range.lowerBound, to: range.upperBound, by: chunkSize) {
+                let end = min(start + chunkSize, range.upperBound)
+                let flags = (start == range.lowerBound ? 1 : 0) + (end == range.upperBound ? 2 : 0)
+                chunks.append(Row(Int32(start), Int32(end - start), Int32(index), Int32(flags)))
+            }
+            sequences.append(
+                Row(Int32(first), Int32(chunks.count - first), Int32(range.lowerBound), Int32(range.count)))
+        }
+        self.sequences = sequences
+        self.chunks = chunks
+    }
+
+    /// Tiles of at most `size` tokens: first token, number of tokens, chunk, first token of the chunk.
+    func tiles(of size: Int) -> [Row] {
+        chunks.enumerated().flatMap { index, chunk in
+            stride(from: chunk.x, to: chunk.x + chunk.y, by: size).map { start in
+                Row(start, min(Int32(size), chunk.x + chunk.y - start), Int32(index), chunk.x)
+            }
+        }
+    }
+
+    /// The first tile of every chunk, and their number.
+    func chunkTiles(of size: Int) -> [SIMD2<Int32>] {
+        var first: Int32 = 0
+        return chunks.map { chunk in
+            let count = (chunk.y + Int32(size) - 1) / Int32(size)
+            defer { first += count }
+            return SIMD2(first, count)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+#include "CUDAKernels.h"
+
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
+static const char attention_backward_keys[] = {
+#embed "attention/backward_keys.cu"
+};
+static const char attention_backward_queries[] = {
+#embed "attention/backward_queries.cu"
+};
+static const char attention_forward[] = {
+#embed "attention/forward.cu"
+};
+static const char common_copy[] = {
+#embed "common/copy.cuh"
+};
+static const char common_decay[] = {
+#embed "common/decay.cuh"
+};
+static const char common_elements[] = {
+#embed "common/elements.cuh"
+};
+static const char common_expansion[] = {
+#embed "common/expansion.cuh"
+};
+static const char common_fragments[] = {
+#embed "common/fragments.cuh"
+};
+static const char common_output[] = {
+#embed "common/output.cuh"
+};
+static const char common_ptx[] = {
+#embed "common/ptx.cuh"
+};
+static const char common_state_gradient[] = {
+#embed "common/state_gradient.cuh"
+};
+static const char state_update[] = {
+#embed "state/update.cu"
+};
+
+#define FILE_ENTRY(path, text) {path, text, sizeof(text)}
+
+static const struct cuda_kernel_file files[] = {
+    FILE_ENTRY("attention/backward_keys.cu", attention_backward_keys),
+    FILE_ENTRY("attention/backward_queries.cu", attention_backward_queries),
+    FILE_ENTRY("attention/forward.cu", attention_forward),
+    FILE_ENTRY("common/copy.cuh", common_copy),
+    FILE_ENTRY("common/decay.cuh", common_decay),
+    FILE_ENTRY("common/elements.cuh", common_elements),
+    FILE_ENTRY("common/expansion.cuh", common_expansion),
+    FILE_ENTRY("common/fragments.cuh", common_fragments),
+    FILE_ENTRY("common/output.cuh", common_output),
+    FILE_ENTRY("common/ptx.cuh", common_ptx),
+    FILE_ENTRY("common/state_gradient.cuh", common_state_gradient),
+    FILE_ENTRY("state/update.cu", state_update),
+};
+
+const struct cuda_kernel_file *cuda_kernel_files(void) { return files; }
+
+size_t cuda_kernel_file_count(void) { return sizeof(files) / sizeof(files[0]); }
