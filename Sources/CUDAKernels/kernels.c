@@ -23,6 +23,9 @@ static const char common_elements[] = {
 static const char common_expansion[] = {
 #embed "common/expansion.cuh"
 };
+static const char common_exponents[] = {
+#embed "common/exponents.cuh"
+};
 static const char common_fragments[] = {
 #embed "common/fragments.cuh"
 };
@@ -34,6 +37,18 @@ static const char common_ptx[] = {
 };
 static const char common_state_gradient[] = {
 #embed "common/state_gradient.cuh"
+};
+static const char prepare_gates[] = {
+#embed "prepare/gates.cu"
+};
+static const char prepare_inputs[] = {
+#embed "prepare/inputs.cu"
+};
+static const char state_exchange[] = {
+#embed "state/exchange.cu"
+};
+static const char state_step[] = {
+#embed "state/step.cu"
 };
 static const char state_update[] = {
 #embed "state/update.cu"
@@ -49,10 +64,15 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("common/decay.cuh", common_decay),
     FILE_ENTRY("common/elements.cuh", common_elements),
     FILE_ENTRY("common/expansion.cuh", common_expansion),
+    FILE_ENTRY("common/exponents.cuh", common_exponents),
     FILE_ENTRY("common/fragments.cuh", common_fragments),
     FILE_ENTRY("common/output.cuh", common_output),
     FILE_ENTRY("common/ptx.cuh", common_ptx),
     FILE_ENTRY("common/state_gradient.cuh", common_state_gradient),
+    FILE_ENTRY("prepare/gates.cu", prepare_gates),
+    FILE_ENTRY("prepare/inputs.cu", prepare_inputs),
+    FILE_ENTRY("state/exchange.cu", state_exchange),
+    FILE_ENTRY("state/step.cu", state_step),
     FILE_ENTRY("state/update.cu", state_update),
 };
 

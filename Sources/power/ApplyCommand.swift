@@ -30,7 +30,7 @@ struct ApplyCommand: ParsableCommand {
     @Option(help: "What the weighted sum is divided by: the sum of the weights, or none. Sum for even degrees, none for odd.")
     var normalization: AttentionConfiguration.Normalization?
     @Option(help: "The tile of the symmetric power, which sets the size of the state; 1 is the smallest.") var tile = 1
-    @Option(help: "Where to compute it: cpu, or reference (float64, slow).") var device = Device.cpu
+    @Option(help: "Where to compute it: cpu, cuda, or reference (float64, slow).") var device = Device.cpu
     @Option(help: ArgumentHelp("A state to start from, as --state-out wrote it.", valueName: "file")) var stateIn: String?
     @Option(help: ArgumentHelp("Where to write the state after the last token.", valueName: "file")) var stateOut: String?
 

@@ -3,6 +3,8 @@ struct BackwardKeysConfiguration: Sendable, Hashable, CustomStringConvertible {
     let widthTile, valueTile, warps, queries, features, stages: Int
     let hasStates: Bool
     let sharedBytes: Int
+    /// Blocks that a multiprocessor shall hold at once: what the compiler may give a thread follows from it.
+    let blocks: Int
 
     /// Keys of a block.
     var rows: Int { warps * 16 }
@@ -10,7 +12,7 @@ struct BackwardKeysConfiguration: Sendable, Hashable, CustomStringConvertible {
     var macros: [(String, Int)] {
         [
             ("WIDTH_TILE", widthTile), ("VALUE_TILE", valueTile), ("WARPS", warps), ("QUERIES", queries),
-            ("FEATURES", features), ("STAGES", stages), ("STATES", hasStates ? 1 : 0),
+            ("FEATURES", features), ("STAGES", stages), ("BLOCKS", blocks), ("STATES", hasStates ? 1 : 0),
         ]
     }
 
@@ -31,7 +33,7 @@ struct BackwardKeysConfiguration: Sendable, Hashable, CustomStringConvertible {
                 let bytes = problem.precision.elementBytes
                 let (keyBytes, valueBytes) = ((problem.width + 8) * bytes, (problem.valueWidth + 8) * bytes)
                 let gradientBytes = hasStates ? rows * (problem.width + 4) * problem.precision.accumulatorBytes : 0
-                let queryBytes = queries * (keyBytes + valueBytes + 20)
+                let queryBytes = queries * (keyBytes + valueBytes + 24)
                 for features in [64, 32, 16] {
                     let stateBytes = hasStates ? features * valueBytes : 0
                     let total = rows * (keyBytes + valueBytes) + gradientBytes + stages * max(queryBytes, stateBytes)
@@ -44,6 +46,7 @@ struct BackwardKeysConfiguration: Sendable, Hashable, CustomStringConvertible {
                     self.stages = stages
                     self.hasStates = hasStates
                     sharedBytes = total
+                    blocks = problem.precision == .bfloat16 && problem.degree > 1 && widthTile <= 64 && valueTile <= 64 ? 3 : 1
                     return
                 }
             }

@@ -3,6 +3,8 @@ struct BackwardQueriesConfiguration: Sendable, Hashable, CustomStringConvertible
     let widthTile, warps, keys, features, stages: Int
     let hasStates: Bool
     let sharedBytes: Int
+    /// Blocks that a multiprocessor shall hold at once: what the compiler may give a thread follows from it.
+    let blocks: Int
 
     /// Queries of a block.
     var rows: Int { warps * 16 }
@@ -10,7 +12,7 @@ struct BackwardQueriesConfiguration: Sendable, Hashable, CustomStringConvertible
     var macros: [(String, Int)] {
         [
             ("WIDTH_TILE", widthTile), ("WARPS", warps), ("ROW_TILES", 1), ("KEYS", keys), ("FEATURES", features),
-            ("STAGES", stages), ("STATES", hasStates ? 1 : 0),
+            ("STAGES", stages), ("BLOCKS", blocks), ("STATES", hasStates ? 1 : 0),
         ]
     }
 
@@ -41,6 +43,7 @@ struct BackwardQueriesConfiguration: Sendable, Hashable, CustomStringConvertible
                     self.stages = stages
                     self.hasStates = hasStates
                     sharedBytes = total
+                    blocks = isBfloat16 && widthTile <= 64 ? 3 : 1
                     return
                 }
             }

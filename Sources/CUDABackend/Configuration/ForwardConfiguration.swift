@@ -3,6 +3,8 @@ struct ForwardConfiguration: Sendable, Hashable, CustomStringConvertible {
     let valueTile, warps, rowTiles, keys, features, stages: Int
     let hasStates: Bool
     let sharedBytes: Int
+    /// Blocks that a multiprocessor shall hold at once: what the compiler may give a thread follows from it.
+    let blocks: Int
 
     /// Queries of a block.
     var rows: Int { warps * rowTiles * 16 }
@@ -10,7 +12,7 @@ struct ForwardConfiguration: Sendable, Hashable, CustomStringConvertible {
     var macros: [(String, Int)] {
         [
             ("VALUE_TILE", valueTile), ("WARPS", warps), ("ROW_TILES", rowTiles), ("KEYS", keys), ("FEATURES", features),
-            ("STAGES", stages), ("STATES", hasStates ? 1 : 0),
+            ("STAGES", stages), ("BLOCKS", blocks), ("STATES", hasStates ? 1 : 0),
         ]
     }
 
@@ -48,6 +50,7 @@ struct ForwardConfiguration: Sendable, Hashable, CustomStringConvertible {
                 self.stages = stages
                 self.hasStates = hasStates
                 sharedBytes = total
+                blocks = 1
                 return
             }
         }

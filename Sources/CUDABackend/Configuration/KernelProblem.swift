@@ -1,18 +1,18 @@
-import BackendInterface
-import Tensors
+package import BackendInterface
+package import Tensors
 
-/// What the kernels of a problem have in common: everything that they are compiled for.
-struct KernelProblem: Sendable, Hashable {
-    let dataType: DataType
+/// What the kernels of a problem have in common: everything that they are compiled for besides their tiles.
+package struct KernelProblem: Sendable, Hashable {
+    package let dataType: DataType
     let precision: Precision
     /// p, or 0 for exponential attention.
-    let degree: Int
+    package let degree: Int
     let isNormalized: Bool
-    let isGated: Bool
+    package let isGated: Bool
     /// d and e, rounded up to whole fragments of 16.
     let width, valueWidth: Int
 
-    init(_ problem: AttentionProblem, dataType: DataType, isGated: Bool) {
+    package init(_ problem: AttentionProblem, dataType: DataType, isGated: Bool) {
         self.dataType = dataType
         degree = problem.degree ?? 0
         precision = Precision(dataType, degree: problem.degree)
@@ -22,13 +22,15 @@ struct KernelProblem: Sendable, Hashable {
         valueWidth = (problem.valueWidth + 15) / 16 * 16
     }
 
-    /// The macros of every kernel that multiplies.
+    /// The macros that every kernel knows.
     var macros: [(String, Int)] {
-        [
-            ("INPUT", dataType.kernelInput), ("MATH", precision.rawValue), ("DEGREE", degree), ("WIDTH", width),
-            ("GATED", isGated ? 1 : 0),
-        ]
+        [("INPUT", dataType.kernelInput), ("MATH", precision.rawValue), ("DEGREE", degree)]
     }
+
+    /// The macros of the kernels that multiply.
+    var productMacros: [(String, Int)] { macros + [("WIDTH", width), ("GATED", isGated ? 1 : 0)] }
+
+    var normalizationMacro: (String, Int) { ("NORMALIZED", isNormalized ? 1 : 0) }
 
     /// The largest part of `width`, at most `limit`, that divides it into whole fragments.
     static func tile(of width: Int, atMost limit: Int) -> Int {

@@ -9,7 +9,7 @@
 // Grid: tiles, key heads, splits: columns of ∂k by WIDTH_TILE and of ∂v by VALUE_TILE; a split may have one of them only.
 // Block: WARPS warps of 16 keys. Shared memory: keys [ROWS, WIDTH + 8]; values [ROWS, VALUE_WIDTH + 8]; with states ∂k of the state
 // [ROWS, WIDTH + 4] in the type of the sums; then, for the larger of both, STAGES of states [FEATURES, VALUE_WIDTH + 8], or STAGES of
-// queries [QUERIES, WIDTH + 8] and u [QUERIES, VALUE_WIDTH + 8], then [QUERIES] log-gates float2, decays, offsets and statistics float.
+// queries [QUERIES, WIDTH + 8] and u [QUERIES, VALUE_WIDTH + 8], then [QUERIES] log-gates float2, decays, offsets and statistics float, first visible keys int.
 #include "common/copy.cuh"
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
@@ -26,12 +26,13 @@ static_assert(WIDTH % WIDTH_TILE == 0 && WIDTH_TILE % 16 == 0, "tiles are whole 
 static_assert(VALUE_WIDTH % VALUE_TILE == 0 && VALUE_TILE % 16 == 0, "tiles are whole fragments");
 static_assert(QUERIES % 16 == 0 && FEATURES % 16 == 0, "tiles are whole fragments");
 static_assert(ROWS % QUERIES == 0, "a tile of keys ends where a tile of queries does");
+static_assert(QUERIES <= THREADS, "a thread brings the numbers of one query");
 static_assert(STAGES == 1 || STAGES == 2, "one tile in use, and one under way at most");
 
-extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward_keys(
     const elem *__restrict__ q, const elem *__restrict__ k, const elem *__restrict__ v, const elem *__restrict__ u,
     const float *__restrict__ offsets, const float *__restrict__ statistics, const float2 *__restrict__ gates,
-    const elem *__restrict__ stateGradients, const unsigned *__restrict__ blocks, const int *__restrict__ keyExponents,
+    const int *__restrict__ firstVisible, const elem *__restrict__ stateGradients, const unsigned *__restrict__ blocks, const int *__restrict__ keyExponents,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dk, input *__restrict__ dv,
     float *__restrict__ columnSums, int tokens, int queryHeads, int keyHeads, int width, int valueWidth, int blockCount,
     int hasFinalGradient, int window, float scale, float gradientScale
@@ -45,6 +46,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
     float *queryDecays = reinterpret_cast<float *>(queryGates + STAGES * QUERIES);
     float *queryOffsets = queryDecays + STAGES * QUERIES;
     float *queryStatistics = queryOffsets + STAGES * QUERIES;
+#if DEGREE == 0
+    int *queryFirst = reinterpret_cast<int *>(queryStatistics + STAGES * QUERIES);
+#endif
 
     const int4 tile = tiles[blockIdx.x];
     const int firstToken = tile.x, count = tile.y, chunk = tile.z;
@@ -65,7 +69,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
     commit_copies();
 
     accumulator keySums[WIDTH_TILE / 8][4] = {}, valueSums[VALUE_TILE / 8][4] = {};
+#if DEGREE == 0
     accumulator weightSums[2] = {};
+#endif
 #if GATED
     const float2 *headGates = gates + static_cast<size_t>(head) * tokens;
     const float2 baseGate = headGates[tileEnd - 1];
@@ -122,7 +128,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
                     gradient.select(block);
                     accumulator products[1][2][4];
                     gradient.start(products, ones, gradients + VALUE_WIDTH);
-#pragma unroll
+#pragma unroll DEPTH_UNROLL
                     for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth) {
                         FragmentA a;
                         FragmentB b[2];
@@ -171,10 +177,35 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
         return index < laterCount ? tileEnd + index % laterTiles * QUERIES
                                   : firstToken + (index - laterCount) % diagonalTiles * QUERIES;
     };
+    auto memberOf = [&](int index) {
+        return head * group + (index < laterCount ? index / laterTiles : (index - laterCount) / diagonalTiles);
+    };
+    // Numbers of one query a thread, on their way while the tile before them is multiplied.
+    float fetchedOffset = 0, fetchedStatistic = 0;
+#if DEGREE == 0
+    int fetchedFirst = 0;
+#endif
+#if GATED
+    float2 fetchedGate;
+#endif
+    auto fetch = [&](int index) {
+        if (index >= tileCount || threadIdx.x >= QUERIES) return;
+        const int first = firstQuery(index), last = (index < laterCount ? chunkEnd : tileEnd) - 1;
+        const int token = min(first + static_cast<int>(threadIdx.x), last);
+        const size_t place = static_cast<size_t>(token) * queryHeads + memberOf(index);
+        fetchedOffset = first + static_cast<int>(threadIdx.x) <= last ? offsets[place] : 0;
+        fetchedStatistic = statistics[place];
+#if DEGREE == 0
+        fetchedFirst = firstVisible == nullptr ? 0 : firstVisible[static_cast<size_t>(head) * tokens + token];
+#endif
+#if GATED
+        fetchedGate = headGates[token];
+#endif
+    };
     auto copyQueries = [&](int index, int stage) {
         const int first = firstQuery(index);
         const int end = index < laterCount ? chunkEnd : tileEnd;
-        const int member = head * group + (index < laterCount ? index / laterTiles : (index - laterCount) / diagonalTiles);
+        const int member = memberOf(index);
         const size_t row = static_cast<size_t>(first) * queryHeads + member;
         elem *shared = stages + stage * QUERY_STAGE;
         copy_tile<QUERIES, WIDTH, THREADS>(
@@ -183,19 +214,21 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
             shared + QUERIES * WIDTH_STRIDE, VALUE_STRIDE, u + row * VALUE_WIDTH,
             static_cast<size_t>(queryHeads) * VALUE_WIDTH, end - first);
         commit_copies();
-        for (int n = threadIdx.x; n < QUERIES; n += THREADS) {
-            const int token = min(n, end - 1 - first);
-            const bool isValid = n < end - first;
-            const size_t place = row + static_cast<size_t>(token) * queryHeads;
-            queryOffsets[stage * QUERIES + n] = isValid ? offsets[place] : 0;
-            queryStatistics[stage * QUERIES + n] = statistics[place];
+        if (threadIdx.x < QUERIES) {
+            const int n = stage * QUERIES + threadIdx.x;
+            queryOffsets[n] = fetchedOffset;
+            queryStatistics[n] = fetchedStatistic;
+#if DEGREE == 0
+            queryFirst[n] = fetchedFirst;
+#endif
 #if GATED
-            const float2 gate = headGates[first + token];
-            queryGates[stage * QUERIES + n] = gate;
-            queryDecays[stage * QUERIES + n] = index < laterCount ? decay(gate, baseGate) : 1;
+            queryGates[n] = fetchedGate;
+            queryDecays[n] = index < laterCount ? decay(fetchedGate, baseGate) : 1;
 #endif
         }
+        fetch(index + 1);
     };
+    fetch(0);
     copyQueries(0, 0);
     for (int index = 0, stage = 0; index < tileCount; ++index, stage ^= STAGES - 1) {
         if (STAGES == 2 && index + 1 < tileCount) {
@@ -226,7 +259,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
         // Queries before all of the warp's keys do not see them.
         if (first + QUERIES > firstToken + warpRow) {
             accumulator scores[QUERIES / 8][4] = {}, weights[QUERIES / 8][4];
-#pragma unroll
+#pragma unroll DEPTH_UNROLL
             for (int depth = 0; depth < WIDTH / 16; ++depth) {
                 FragmentA a;
                 load_a(a, warpKeys + depth * 16, WIDTH_STRIDE);
@@ -243,7 +276,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
 #pragma unroll
                 for (int c = 0; c < 4; ++c) weights[n][c] = queryOffsets[stage * QUERIES + n * 8 + 2 * t + c % 2];
             if (hasKeys) {
-#pragma unroll
+#pragma unroll DEPTH_UNROLL
                 for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth) {
                     FragmentA a;
                     load_a(a, warpValues + depth * 16, VALUE_STRIDE);
@@ -269,7 +302,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
 #if GATED
                     exponent += decay_exponent(queryGates[stage * QUERIES + place], rowGates[c / 2]);
 #endif
-                    const bool isVisible = key <= query && query < queryEnd && (window <= 0 || key > query - window);
+                    const bool isVisible = key <= query && query < queryEnd && key >= queryFirst[stage * QUERIES + place];
                     scores[n][c] = isVisible ? exp2(exponent) : 0;
                     weights[n][c] *= scores[n][c];
                     weightSums[c / 2] += weights[n][c];
@@ -280,7 +313,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
                                                          : queryDecays[stage * QUERIES + place];
 #endif
                     scores[n][c] = power(score) * factor;
-                    weights[n][c] *= power_derivative(score) * factor;
+                    // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the score.
+                    const bool isAlone = isDiagonal && key == query && queryStatistics[stage * QUERIES + place] < 0;
+                    weights[n][c] *= isAlone ? 0 : power_derivative(score) * factor;
 #endif
                 }
 #pragma unroll

@@ -24,12 +24,13 @@ constexpr int KEY_STAGE = KEYS * (WIDTH_STRIDE + VALUE_STRIDE);
 static_assert(WIDTH % WIDTH_TILE == 0 && WIDTH_TILE % 16 == 0, "tiles are whole fragments");
 static_assert(VALUE_WIDTH % 16 == 0 && KEYS % 16 == 0 && FEATURES % 16 == 0, "tiles are whole fragments");
 static_assert(ROWS % KEYS == 0, "a tile of queries begins where a tile of keys does");
+static_assert(KEYS <= THREADS, "a thread brings the gate of one key");
 static_assert(STAGES == 1 || STAGES == 2, "one tile in use, and one under way at most");
 
-extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward_queries(
     const elem *__restrict__ q, const elem *__restrict__ k, const elem *__restrict__ v, const elem *__restrict__ u,
     const float *__restrict__ offsets, const float *__restrict__ statistics, const float2 *__restrict__ gates,
-    const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
+    const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dq, float *__restrict__ rowSums, int tokens,
     int queryHeads, int keyHeads, int width, int blockCount, int hasInitialState, int window, float scale, float gradientScale
 ) {
@@ -57,6 +58,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries
 
     accumulator sums[ROW_TILES][WIDTH_TILE / 8][4] = {};
     float rowOffsets[ROW_TILES][2], rowStatistics[ROW_TILES][2];
+#if DEGREE == 0
+    int rowFirst[ROW_TILES][2];
+#endif
 #pragma unroll
     for (int m = 0; m < ROW_TILES; ++m)
 #pragma unroll
@@ -64,6 +68,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries
             const size_t row = min(warpRow + m * 16 + half * 8 + g, count - 1);
             rowOffsets[m][half] = offsets[firstRow + row * queryHeads];
             rowStatistics[m][half] = statistics[firstRow + row * queryHeads];
+#if DEGREE == 0
+            rowFirst[m][half] = firstVisible == nullptr ? 0 : firstVisible[static_cast<size_t>(keyHead) * tokens + firstToken + row];
+#endif
         }
 #if GATED
     const float2 *headGates = gates + static_cast<size_t>(keyHead) * tokens;
@@ -105,7 +112,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries
                 gradient.select(block);
                 accumulator products[ROW_TILES][2][4];
                 gradient.start(products, rowOffsets, values + VALUE_WIDTH);
-#pragma unroll
+#pragma unroll DEPTH_UNROLL
                 for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth) {
                     FragmentB b[2];
                     load_b(b, values + depth * 16, VALUE_STRIDE);
@@ -141,12 +148,16 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries
 #endif
 
 #if DEGREE == 0
-    const int firstVisible = window > 0 ? max(chunkStart, firstToken - window + 1) : chunkStart;
-    const int begin = chunkStart + (firstVisible - chunkStart) / KEYS * KEYS;
+    const int firstSeen = window > 0 ? max(chunkStart, firstToken - window + 1) : chunkStart;
+    const int begin = chunkStart + (firstSeen - chunkStart) / KEYS * KEYS;
 #else
     const int begin = chunkStart;
 #endif
     const int end = firstToken + count;
+#if GATED
+    // The gate of one key a thread, on its way while the tile before it is multiplied.
+    float2 fetchedGate;
+#endif
     auto copyKeys = [&](int first, int stage) {
         elem *shared = stages + stage * KEY_STAGE;
         const size_t row = static_cast<size_t>(first) * keyHeads + keyHead;
@@ -157,13 +168,16 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries
             end - first);
         commit_copies();
 #if GATED
-        for (int n = threadIdx.x; n < KEYS; n += THREADS) {
-            const float2 gate = headGates[min(first + n, end - 1)];
-            keyGates[stage * KEYS + n] = gate;
-            keyDecays[stage * KEYS + n] = first < firstToken ? decay(baseGate, gate) : 1;
+        if (threadIdx.x < KEYS) {
+            keyGates[stage * KEYS + threadIdx.x] = fetchedGate;
+            keyDecays[stage * KEYS + threadIdx.x] = first < firstToken ? decay(baseGate, fetchedGate) : 1;
+            fetchedGate = headGates[min(first + KEYS + static_cast<int>(threadIdx.x), end - 1)];
         }
 #endif
     };
+#if GATED
+    if (threadIdx.x < KEYS) fetchedGate = headGates[min(begin + static_cast<int>(threadIdx.x), end - 1)];
+#endif
     copyKeys(begin, 0);
     for (int first = begin, stage = 0; first < end; first += KEYS, stage ^= STAGES - 1) {
         if (STAGES == 2 && first + KEYS < end) {
@@ -192,7 +206,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries
 #endif
         if (first <= firstToken + warpRow + 16 * ROW_TILES - 1) {
             accumulator scores[ROW_TILES][KEYS / 8][4] = {}, weights[ROW_TILES][KEYS / 8][4];
-#pragma unroll
+#pragma unroll DEPTH_UNROLL
             for (int depth = 0; depth < WIDTH / 16; ++depth) {
                 FragmentA a[ROW_TILES];
 #pragma unroll
@@ -215,7 +229,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries
                 for (int n = 0; n < KEYS / 8; ++n)
 #pragma unroll
                     for (int c = 0; c < 4; ++c) weights[m][n][c] = rowOffsets[m][c / 2];
-#pragma unroll
+#pragma unroll DEPTH_UNROLL
             for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth) {
                 FragmentA a[ROW_TILES];
 #pragma unroll
@@ -246,7 +260,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries
 #if GATED
                         exponent += decay_exponent(rowGates[m][c / 2], keyGates[stage * KEYS + place]);
 #endif
-                        const bool isVisible = key <= query && (window <= 0 || key > query - window);
+                        const bool isVisible = key <= query && key >= rowFirst[m][c / 2];
                         scores[m][n][c] = isVisible ? weights[m][n][c] * exp2(exponent) : 0;
 #else
                         accumulator derivative = weights[m][n][c] * power_derivative(score);
@@ -254,7 +268,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries
                         derivative *= isDiagonal && key <= query ? decay(rowGates[m][c / 2], keyGates[stage * KEYS + place])
                                                                  : keyDecays[stage * KEYS + place];
 #endif
-                        scores[m][n][c] = isDiagonal && key > query ? 0 : derivative;
+                        // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the
+                        // score.
+                        const bool isDropped = isDiagonal && (key > query || (key == query && rowStatistics[m][c / 2] < 0));
+                        scores[m][n][c] = isDropped ? 0 : derivative;
 #endif
                     }
 #pragma unroll

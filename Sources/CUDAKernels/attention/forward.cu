@@ -3,7 +3,7 @@
 //     y_i = (exp(G_i) φ(q_i)ᵀS + Σ_j (q_i·k_j)^p exp(G_i − G_j) v_j) / (exp(G_i) φ(q_i)ᵀz + Σ_j (q_i·k_j)^p exp(G_i − G_j))
 //
 // with G from the start of the chunk; without normalization the numerator times a factor a row. DEGREE 0 is exponential attention,
-// a streaming softmax of scale · q_i·k_j + G_i − G_j over the keys that the window leaves.
+// a streaming softmax of scale · q_i·k_j + G_i − G_j over the keys from `firstVisible` of the query on.
 //
 // Grid: tiles, query heads, columns of values by VALUE_TILE. Block: WARPS warps of 16 · ROW_TILES queries.
 // Shared memory: queries [ROWS, WIDTH + 8]; then, for the larger of both, STAGES of states [FEATURES, VALUE_TILE + 8], or STAGES of
@@ -21,11 +21,12 @@ constexpr int STATE_STAGE = FEATURES * VALUE_STRIDE;
 constexpr int KEY_STAGE = KEYS * (WIDTH_STRIDE + VALUE_STRIDE);
 static_assert(WIDTH % 16 == 0 && VALUE_TILE % 16 == 0 && KEYS % 16 == 0 && FEATURES % 16 == 0, "tiles are whole fragments");
 static_assert(ROWS % KEYS == 0, "a tile of queries begins where a tile of keys does");
+static_assert(KEYS <= THREADS, "a thread brings the gate of one key");
 static_assert(STAGES == 1 || STAGES == 2, "one tile in use, and one under way at most");
 
-extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
     const elem *__restrict__ q, const elem *__restrict__ k, const elem *__restrict__ v, const float2 *__restrict__ gates,
-    const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
+    const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
     const int *__restrict__ keyExponents, const int4 *__restrict__ tiles, const int4 *__restrict__ chunks,
     input *__restrict__ y, float *__restrict__ statistics, int tokens, int queryHeads, int keyHeads, int valueWidth,
     int paddedValueWidth, int blockCount, int hasInitialState, int window, float scale
@@ -152,12 +153,23 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
     accumulator maxima[ROW_TILES][2];
 #pragma unroll
     for (int m = 0; m < ROW_TILES; ++m) maxima[m][0] = maxima[m][1] = -INFINITY;
-    const int firstVisible = window > 0 ? max(chunkStart, firstToken - window + 1) : chunkStart;
-    const int begin = chunkStart + (firstVisible - chunkStart) / KEYS * KEYS;
+    int rowFirst[ROW_TILES][2];
+#pragma unroll
+    for (int m = 0; m < ROW_TILES; ++m)
+#pragma unroll
+        for (int half = 0; half < 2; ++half)
+            rowFirst[m][half] = firstVisible == nullptr
+                ? 0 : firstVisible[static_cast<size_t>(keyHead) * tokens + firstToken + min(warpRow + m * 16 + half * 8 + g, count - 1)];
+    const int firstSeen = window > 0 ? max(chunkStart, firstToken - window + 1) : chunkStart;
+    const int begin = chunkStart + (firstSeen - chunkStart) / KEYS * KEYS;
 #else
     const int begin = chunkStart;
 #endif
     const int end = firstToken + count;
+#if GATED
+    // The gate of one key a thread, on its way while the tile before it is multiplied.
+    float2 fetchedGate;
+#endif
     auto copyKeys = [&](int first, int stage) {
         elem *shared = stages + stage * KEY_STAGE;
         copy_tile<KEYS, WIDTH, THREADS>(
@@ -167,14 +179,17 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
             v + (static_cast<size_t>(first) * keyHeads + keyHead) * paddedValueWidth + column, valueStride, end - first);
         commit_copies();
 #if GATED
-        for (int n = threadIdx.x; n < KEYS; n += THREADS) {
-            const float2 gate = headGates[min(first + n, end - 1)];
-            keyGates[stage * KEYS + n] = gate;
+        if (threadIdx.x < KEYS) {
+            keyGates[stage * KEYS + threadIdx.x] = fetchedGate;
             // Keys before the tile of queries: a decay to the tile's first query, never above one.
-            keyDecays[stage * KEYS + n] = first < firstToken ? decay(baseGate, gate) : 1;
+            keyDecays[stage * KEYS + threadIdx.x] = first < firstToken ? decay(baseGate, fetchedGate) : 1;
+            fetchedGate = headGates[min(first + KEYS + static_cast<int>(threadIdx.x), end - 1)];
         }
 #endif
     };
+#if GATED
+    if (threadIdx.x < KEYS) fetchedGate = headGates[min(begin + static_cast<int>(threadIdx.x), end - 1)];
+#endif
     copyKeys(begin, 0);
     for (int first = begin, stage = 0; first < end; first += KEYS, stage ^= STAGES - 1) {
         if (STAGES == 2 && first + KEYS < end) {
@@ -206,7 +221,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
         // Keys after all of the warp's queries have no weight.
         if (first <= firstToken + warpRow + 16 * ROW_TILES - 1) {
             accumulator scores[ROW_TILES][KEYS / 8][4] = {};
-#pragma unroll
+#pragma unroll DEPTH_UNROLL
             for (int depth = 0; depth < WIDTH / 16; ++depth) {
                 FragmentA a[ROW_TILES];
 #pragma unroll
@@ -239,7 +254,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
 #if GATED
                         score += decay_exponent(rowGates[m][c / 2], stageGates[n * 8 + 2 * t + c % 2]);
 #endif
-                        if (key > query || (window > 0 && key <= query - window)) score = -INFINITY;
+                        if (key > query || key < rowFirst[m][c / 2]) score = -INFINITY;
                         largest[c / 2] = score > largest[c / 2] ? score : largest[c / 2];
                     }
 #pragma unroll

@@ -2,6 +2,9 @@
 // digits, and nothing but differences is ever exponentiated.
 #pragma once
 
+// A step of this size forgets everything before: log-gates from −1000 down count as closed, and 1000 · log₂e is a little more.
+constexpr float CLOSED_EXPONENT = -1442;
+
 __device__ __forceinline__ float decay_exponent(float2 later, float2 earlier) {
     return (later.x - earlier.x) + (later.y - earlier.y);
 }

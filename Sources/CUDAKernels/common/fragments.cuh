@@ -16,6 +16,9 @@
 
 #define INFINITY __int_as_float(0x7f800000)
 
+// Steps of a product over the width that are laid out at once: products of split numbers are long enough by themselves.
+constexpr int DEPTH_UNROLL = MATH == 0 ? 16 : 2;
+
 #if MATH == 3
 typedef double operand;
 typedef double accumulator;

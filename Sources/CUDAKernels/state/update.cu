@@ -26,6 +26,7 @@ constexpr int STAGE = TOKENS * (WIDTH_STRIDE + VALUE_STRIDE);
 static_assert(WIDTH % 16 == 0 && VALUE_TILE % 16 == 0 && TOKENS % 16 == 0, "tiles are whole fragments");
 static_assert(STAGES == 1 || STAGES == 2, "one tile in use, and one under way at most");
 static_assert(DEGREE >= 1, "exponential attention has no state");
+static_assert(TOKENS <= THREADS, "a thread brings the numbers of one token");
 
 __device__ __forceinline__ void store_state(elem *state, accumulator first, accumulator second) {
 #if MATH == 0
@@ -35,7 +36,7 @@ __device__ __forceinline__ void store_state(elem *state, accumulator first, accu
 #endif
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) state_update(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_update(
     const elem *__restrict__ x, const elem *__restrict__ v, const float *__restrict__ extra, const float2 *__restrict__ gates,
     const unsigned *__restrict__ blocks, const float *__restrict__ coefficients, const int *__restrict__ keyExponents,
     const int *__restrict__ initialExponents, const int4 *__restrict__ sequences, const int4 *__restrict__ chunks,
@@ -131,6 +132,20 @@ extern "C" __global__ void __launch_bounds__(THREADS) state_update(
         scaleState(decay_from_start(endGate));
 #endif
         const int tilesPerHead = (count + TOKENS - 1) / TOKENS, tileCount = tilesPerHead * group;
+        // Numbers of one token a thread, on their way while the tile before them is multiplied.
+#if GATED
+        float2 fetchedGate;
+#endif
+        float fetchedExtra = 1;
+        auto fetch = [&](int index) {
+            if (index >= tileCount || threadIdx.x >= TOKENS) return;
+            const int token = min(index % tilesPerHead * TOKENS + static_cast<int>(threadIdx.x), count - 1);
+#if GATED
+            fetchedGate = headGates[token];
+#endif
+            if (extra != nullptr)
+                fetchedExtra = extra[static_cast<size_t>(firstToken + token) * heads + head * group + index / tilesPerHead];
+        };
         auto copyTokens = [&](int index, int stage) {
             const int offset = index % tilesPerHead * TOKENS, member = head * group + index / tilesPerHead;
             const size_t row = static_cast<size_t>(firstToken + offset) * heads + member;
@@ -141,16 +156,16 @@ extern "C" __global__ void __launch_bounds__(THREADS) state_update(
                 shared + TOKENS * WIDTH_STRIDE, VALUE_STRIDE, v + row * paddedValueWidth + column,
                 static_cast<size_t>(heads) * paddedValueWidth, count - offset);
             commit_copies();
-            for (int i = threadIdx.x; i < TOKENS; i += THREADS) {
-                const int token = min(offset + i, count - 1);
+            if (threadIdx.x < TOKENS) {
 #if GATED
-                tokenDecays[stage * TOKENS + i] =
-                    REVERSE ? decay_from_start(headGates[token]) : decay(endGate, headGates[token]);
+                tokenDecays[stage * TOKENS + threadIdx.x] =
+                    REVERSE ? decay_from_start(fetchedGate) : decay(endGate, fetchedGate);
 #endif
-                tokenExtras[stage * TOKENS + i] =
-                    extra == nullptr ? 1 : extra[static_cast<size_t>(firstToken + token) * heads + member];
+                tokenExtras[stage * TOKENS + threadIdx.x] = fetchedExtra;
             }
+            fetch(index + 1);
         };
+        fetch(0);
         copyTokens(0, 0);
         for (int index = 0, stage = 0; index < tileCount; ++index, stage ^= STAGES - 1) {
             if (STAGES == 2 && index + 1 < tileCount) {

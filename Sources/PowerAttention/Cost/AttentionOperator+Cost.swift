@@ -12,12 +12,12 @@ extension AttentionOperator {
 
     /// The form and the chunk size of a call on tensors of this shape, with the reason in words.
     public func describeForm(of shape: AttentionShape) throws(PowerAttentionError) -> String {
-        try FormChoice(unresolvedProblem(shape), configuration, initialState: false, finalState: false).description
+        try FormChoice(unresolvedProblem(shape), configuration, device: device, initialState: false, finalState: false).description
     }
 
     private func problem(_ shape: AttentionShape) throws(PowerAttentionError) -> AttentionProblem {
         var problem = try unresolvedProblem(shape)
-        let choice = try FormChoice(problem, configuration, initialState: false, finalState: false)
+        let choice = try FormChoice(problem, configuration, device: device, initialState: false, finalState: false)
         problem.form = choice.form
         problem.chunkSize = choice.chunkSize
         return problem

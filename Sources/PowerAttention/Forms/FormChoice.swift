@@ -19,8 +19,8 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
 
     /// - Throws: `PowerAttentionError` where the form asked for, or a state that goes in or out, does not fit in memory.
     init(
-        _ problem: AttentionProblem, _ configuration: AttentionConfiguration, initialState: Bool, finalState: Bool,
-        stateLimit: Double = stateLimit
+        _ problem: AttentionProblem, _ configuration: AttentionConfiguration, device: Device = .cpu, initialState: Bool,
+        finalState: Bool, stateLimit: Double = stateLimit
     ) throws(PowerAttentionError) {
         let longest = max(problem.sequences.map(\.count).max() ?? 0, 1)
         guard let expansion = problem.expansion else {
@@ -32,7 +32,7 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
             self.init(form: .attention, chunkSize: longest, reason: "an exponential has no other form")
             return
         }
-        let chunkSize = min(configuration.chunkSize ?? Self.chunkSize(problem, expansion), longest)
+        let chunkSize = min(configuration.chunkSize ?? Self.chunkSize(problem, expansion, device), longest)
         // Sequences are swept side by side, each with a state of its own.
         let states = Double(max(problem.sequences.count, 1)) * Double(problem.keyHeads)
         let bytes = 4 * states * Double(expansion.dimension) * Double(problem.valueWidth + 1)
@@ -73,14 +73,16 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The largest power of two from 64 to 1,024 at which the pairs inside a chunk cost at most an eighth of the products with
-    /// the state: small enough to cost little, large enough that the state seldom moves.
-    static func chunkSize(_ problem: AttentionProblem, _ expansion: SymmetricPower) -> Int {
+    /// the state (on a GPU a quarter: there a state goes through memory between chunks): small enough to cost little, large enough
+    /// that the state seldom moves.
+    static func chunkSize(_ problem: AttentionProblem, _ expansion: SymmetricPower, _ device: Device) -> Int {
         let (d, e) = (Double(problem.keyWidth), Double(problem.valueWidth))
         let (queryHeads, keyHeads) = (Double(problem.queryHeads), Double(problem.keyHeads))
         let perToken = 2 * Double(expansion.dimension) * (e + 1) * (queryHeads + keyHeads)
         let perPair = (d + e) * queryHeads
+        let share = device == .cuda ? 4.0 : 8.0
         var size = 64
-        while size < 1024 && Double(2 * size) * perPair <= perToken / 8 { size *= 2 }
+        while size < 1024 && Double(2 * size) * perPair <= perToken / share { size *= 2 }
         return size
     }
 }

@@ -15,7 +15,7 @@ extension AttentionOperator {
         let extents = try inputs.validatedExtents(accumulationTypes: types)
         var problem = try unresolvedProblem(extents, cuSeqlens: cuSeqlens)
         let choice = try FormChoice(
-            problem, configuration, initialState: inputs.initialState != nil, finalState: finalState)
+            problem, configuration, device: device, initialState: inputs.initialState != nil, finalState: finalState)
         problem.form = choice.form
         problem.chunkSize = choice.chunkSize
         if let initialState = inputs.initialState {

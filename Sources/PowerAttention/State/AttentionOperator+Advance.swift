@@ -37,7 +37,7 @@ extension AttentionOperator {
             guard switchOver >= 1 else {
                 throw PowerAttentionError(argument: "switch-over", given: "\(switchOver)", expected: "at least 1")
             }
-            _ = try FormChoice(problem, configuration, initialState: false, finalState: true)
+            _ = try FormChoice(problem, configuration, device: device, initialState: false, finalState: true)
         }
         return RecurrentState(
             shape, expansion,

@@ -1,0 +1,108 @@
+package import BackendInterface
+import CUDARuntime
+package import Tensors
+
+extension CUDABackend {
+    package func forward(
+        _ problem: AttentionProblem, _ inputs: AttentionInputs, finalState: Bool
+    ) throws(PowerAttentionError) -> AttentionResult {
+        if problem.form == .recurrent { return try advance(problem, inputs, finalState: finalState) }
+        let pass = try pass(problem, inputs)
+        let (given, initialState) = try upload(inputs, pass)
+        let output = try pass.forward(given, finalState: finalState)
+        let shape = Array(inputs.q.shape.dropLast())
+        let y = try context.download(output.y.pointer, shape + [problem.valueWidth], inputs.q.dataType)
+        let statistics = try context.download(output.statistics.pointer, shape, .float32)
+        return AttentionResult(
+            context: AttentionContext(output: y.converted(to: .float32), rowStatistics: statistics),
+            finalState: try output.finalState.map { state throws(PowerAttentionError) in
+                try download(
+                    pass.exportState(state, output.prepared, carried: initialState, isGradient: false), problem)
+            })
+    }
+
+    /// The recurrent form.
+    private func advance(
+        _ problem: AttentionProblem, _ inputs: AttentionInputs, finalState: Bool
+    ) throws(PowerAttentionError) -> AttentionResult {
+        guard let power = problem.expansion else { preconditionFailure("exponential attention has no state") }
+        let type = inputs.q.dataType
+        let pass = try StepPass(
+            context, problem, dataType: type, isGated: inputs.logG != nil, features: features(power))
+        let given =
+            inputs.initialState
+            ?? ExpandedState(
+                zeros: problem.sequences.count, keyHeads: problem.keyHeads, dimension: power.dimension,
+                valueWidth: problem.valueWidth)
+        let state = try ExternalState(given, context)
+        let isUsed = try context.upload(Self.isUsed(given))
+        let tensors = try HostTensors(inputs, context)
+        let shape = Array(inputs.q.shape.dropLast()) + [problem.valueWidth]
+        let y = try context.allocate(shape.reduce(1, *), type.byteCount)
+        try pass.advance(
+            tensors.inputs(initialState: nil), S: state.S.pointer, z: state.z.pointer, exponents: state.exponents.pointer,
+            isUsed: isUsed.pointer, into: y.pointer)
+        let output = try context.download(y.pointer, shape, type).converted(to: .float32)
+        return AttentionResult(
+            context: AttentionContext(output: output, rowStatistics: nil),
+            finalState: finalState ? try download(state, problem) : nil)
+    }
+
+    /// Which states hold a number that is not zero.
+    private static func isUsed(_ state: ExpandedState) -> [Int32] {
+        let pairs = state.exponent.count
+        func isZero(_ tensor: Tensor, _ pair: Int) -> Bool {
+            let tensor = tensor.converted(to: .float32)
+            return tensor.withElements(of: Float.self) { elements in
+                let size = elements.count / pairs
+                return elements[pair * size..<(pair + 1) * size].allSatisfy { $0 == 0 }
+            }
+        }
+        return (0..<pairs).map { isZero(state.z, $0) && isZero(state.S, $0) ? 0 : 1 }
+    }
+
+    /// - Parameter hasFinalGradient: whether the gradient of a final state is given.
+    func pass(
+        _ problem: AttentionProblem, _ inputs: AttentionInputs, hasFinalGradient: Bool = false
+    ) throws(PowerAttentionError) -> AttentionPass {
+        try AttentionPass(
+            context, problem, dataType: inputs.q.dataType, isGated: inputs.logG != nil,
+            hasInitialState: inputs.initialState != nil, hasFinalGradient: hasFinalGradient,
+            features: problem.expansion.map { power throws(PowerAttentionError) in try features(power) })
+    }
+
+    func upload(
+        _ inputs: AttentionInputs, _ pass: AttentionPass
+    ) throws(PowerAttentionError) -> (PassInputs, initialState: ExternalState?) {
+        let external = try inputs.initialState.map { state throws(PowerAttentionError) in try ExternalState(state, context) }
+        let state = try external.map { state throws(PowerAttentionError) in try pass.importState(state, isGradient: false) }
+        return (try HostTensors(inputs, context).inputs(initialState: state), external)
+    }
+
+    func download(_ state: ExternalState, _ problem: AttentionProblem) throws(PowerAttentionError) -> ExpandedState {
+        let shape = [problem.sequences.count, problem.keyHeads]
+        let dimension = problem.expansion?.dimension ?? 0
+        return ExpandedState(
+            S: try context.download(state.S.pointer, shape + [dimension, problem.valueWidth], .float32),
+            z: try context.download(state.z.pointer, shape + [dimension], .float32),
+            exponent: try context.download(state.exponents.pointer, shape, .int32))
+    }
+}
+
+/// The tensors of a call, in the memory of the card for as long as this lives.
+struct HostTensors: Sendable {
+    private let q, k, v: DeviceMemory
+    private let logG: DeviceMemory?
+
+    init(_ inputs: AttentionInputs, _ context: CUDAContext) throws(PowerAttentionError) {
+        q = try context.upload(inputs.q)
+        k = try context.upload(inputs.k)
+        v = try context.upload(inputs.v)
+        logG = try inputs.logG.map { gates throws(PowerAttentionError) in try context.upload(gates) }
+    }
+
+    func inputs(initialState: DeviceState?) -> PassInputs {
+        PassInputs(
+            q: q.pointer, k: k.pointer, v: v.pointer, logG: logG?.pointer, initialState: initialState, owner: self)
+    }
+}

@@ -1,0 +1,117 @@
+package import CUDARuntime
+package import Tensors
+
+/// The kernels that serve a problem, with their tiles: a pure function of the problem and of the card's shared memory, so that what a
+/// call would run can be listed, printed and compiled without a card.
+package struct AttentionKernels: Sendable, Hashable {
+    package let problem: KernelProblem
+    let preparation: PreparationConfiguration
+    let forwardTiles: ForwardConfiguration
+    let backwardQueriesTiles: BackwardQueriesConfiguration
+    let backwardKeysTiles: BackwardKeysConfiguration
+    let stateTiles: StateUpdateConfiguration?
+
+    /// Which kernels read a state: queries the one before their chunk, keys the gradient of the one after it.
+    package struct States: Sendable, Hashable {
+        package var queries, keys: Bool
+
+        package init(queries: Bool, keys: Bool) {
+            self.queries = queries
+            self.keys = keys
+        }
+    }
+
+    /// - Parameters:
+    ///   - fewTokens: whether blocks of many queries would leave multiprocessors idle.
+    ///   - fewStates: whether blocks of many features would.
+    ///   - sharedLimit: the shared memory that a block may have, in bytes.
+    /// - Throws: `PowerAttentionError` where the smallest tiles do not fit in shared memory.
+    package init(_ problem: KernelProblem, states: States, fewTokens: Bool, fewStates: Bool, sharedLimit: Int) throws(PowerAttentionError) {
+        self.problem = problem
+        preparation = PreparationConfiguration(problem)
+        let stateTiles = problem.degree > 0 ? StateUpdateConfiguration(problem, fewBlocks: fewStates, sharedLimit: sharedLimit) : nil
+        guard
+            let forward = ForwardConfiguration(
+                problem, hasStates: states.queries, fewTokens: fewTokens, sharedLimit: sharedLimit),
+            let backwardQueries = BackwardQueriesConfiguration(problem, hasStates: states.queries, sharedLimit: sharedLimit),
+            let backwardKeys = BackwardKeysConfiguration(problem, hasStates: states.keys, sharedLimit: sharedLimit),
+            problem.degree == 0 || stateTiles != nil
+        else {
+            throw PowerAttentionError(
+                .unsupported, argument: "device", given: "\(sharedLimit) bytes of shared memory a block",
+                expected: "enough for the tiles of d = \(problem.width), e = \(problem.valueWidth) in \(problem.dataType)")
+        }
+        forwardTiles = forward
+        backwardQueriesTiles = backwardQueries
+        backwardKeysTiles = backwardKeys
+        self.stateTiles = stateTiles
+    }
+
+    // MARK: Sources
+
+    private func preparation(_ function: String) -> KernelSource {
+        KernelSource(
+            "prepare/inputs.cu", function,
+            macros: problem.macros + [
+                problem.normalizationMacro, ("WIDTH", problem.width), ("VALUE_WIDTH", problem.valueWidth),
+                ("LANES", preparation.lanes),
+            ])
+    }
+
+    var keyMagnitudes: KernelSource { preparation("key_magnitudes") }
+    var keyExponents: KernelSource { preparation("key_exponents") }
+    var convertInputs: KernelSource { preparation("convert_inputs") }
+    var convertOutputGradients: KernelSource { preparation("convert_output_gradients") }
+
+    private func gates(_ function: String) -> KernelSource {
+        KernelSource("prepare/gates.cu", function, macros: [("INPUT", 0), ("MATH", 2), ("DEGREE", problem.degree)])
+    }
+
+    var cumulativeGates: KernelSource { gates("cumulative_gates") }
+    var gateGradients: KernelSource { gates("gate_gradients") }
+
+    private func exchange(_ function: String) -> KernelSource {
+        KernelSource("state/exchange.cu", function, macros: [("INPUT", 0), ("MATH", 2)])
+    }
+
+    var importState: KernelSource { exchange("import_state") }
+    var exportState: KernelSource { exchange("export_state") }
+    var stateProducts: KernelSource { exchange("state_products") }
+
+    func stateUpdate(_ tiles: StateUpdateConfiguration, reverse: Bool) -> KernelSource {
+        KernelSource(
+            "state/update.cu", "state_update",
+            macros: problem.productMacros + tiles.macros + [("REVERSE", reverse ? 1 : 0)])
+    }
+
+    var forward: KernelSource {
+        KernelSource(
+            "attention/forward.cu", "attention_forward",
+            macros: problem.productMacros + [problem.normalizationMacro] + forwardTiles.macros)
+    }
+
+    var backwardQueries: KernelSource {
+        KernelSource(
+            "attention/backward_queries.cu", "attention_backward_queries",
+            macros: problem.productMacros + [("VALUE_WIDTH", problem.valueWidth)] + backwardQueriesTiles.macros)
+    }
+
+    var backwardKeys: KernelSource {
+        KernelSource(
+            "attention/backward_keys.cu", "attention_backward_keys",
+            macros: problem.productMacros + [("VALUE_WIDTH", problem.valueWidth)] + backwardKeysTiles.macros)
+    }
+
+    /// The kernels of one call forward, and of one call back.
+    package func sources(backward: Bool, movesState: Bool) -> [KernelSource] {
+        var sources = [convertInputs, forward]
+        if problem.degree > 0 { sources += [keyMagnitudes, keyExponents] }
+        if problem.isGated { sources += [cumulativeGates] }
+        if movesState, let stateTiles { sources += [stateUpdate(stateTiles, reverse: false)] }
+        guard backward else { return sources }
+        sources += [convertOutputGradients, backwardQueries, backwardKeys]
+        if problem.isGated { sources += [gateGradients] }
+        if movesState, let stateTiles { sources += [stateUpdate(stateTiles, reverse: true)] }
+        return sources
+    }
+}

@@ -1,0 +1,42 @@
+import CUDARuntime
+import Tensors
+
+/// The tiles of `state/step.cu`: a block's slice of the state, in registers.
+struct StepConfiguration: Sendable, Hashable, CustomStringConvertible {
+    static let threads = 256
+
+    /// Features of a block; threads that share a feature; numbers of a feature that a thread holds.
+    let features, columns, vector: Int
+    let sharedBytes: Int
+
+    init(_ problem: KernelProblem, valueWidth: Int) {
+        vector = valueWidth.isMultiple(of: 4) ? 4 : 1
+        var columns = 1
+        while columns * vector < valueWidth { columns *= 2 }
+        self.columns = columns
+        let rows = Self.threads / columns
+        let isDouble = problem.stepPrecision == .float64
+        features = min(Self.threads, max(rows, rows * ((isDouble ? 16 : 32) / vector)))
+        sharedBytes =
+            (2 * features + Self.threads * vector) * (isDouble ? 8 : 4) + (columns * vector + 2 * problem.width) * 4
+    }
+
+    var macros: [(String, Int)] { [("FEATURES", features), ("COLUMNS", columns), ("VECTOR", vector)] }
+
+    var description: String { "\(features) features, \(columns) × \(vector) columns, \(sharedBytes) bytes" }
+}
+
+extension KernelProblem {
+    /// Products with the state in float32, or in float64 where inputs have all the digits of float32 and a state of few keys
+    /// cancels.
+    var stepPrecision: Precision { dataType == .float32 ? .float64 : .tf32 }
+
+    func step(_ tiles: StepConfiguration) -> KernelSource {
+        KernelSource(
+            "state/step.cu", "state_step",
+            macros: [
+                ("INPUT", dataType.kernelInput), ("MATH", stepPrecision.rawValue), ("DEGREE", degree),
+                normalizationMacro, ("WIDTH", width),
+            ] + tiles.macros)
+    }
+}

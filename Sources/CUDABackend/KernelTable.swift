@@ -1,0 +1,52 @@
+import BackendInterface
+package import CUDARuntime
+package import Tensors
+
+/// The kernels that people need first, to be compiled ahead: every family in every precision, and the shapes of common models.
+package enum KernelTable {
+    package struct Entry: Sendable {
+        package let name: String
+        package let sources: [KernelSource]
+    }
+
+    /// - Parameter sharedLimit: the shared memory that a block may have on the card.
+    package static func entries(sharedLimit: Int) throws(PowerAttentionError) -> [Entry] {
+        var entries: [Entry] = []
+        for type in [DataType.bfloat16, .float16, .float32] {
+            for (mechanism, width) in [
+                (AttentionConfiguration.Mechanism.power(degree: 2), 64), (.power(degree: 2), 128), (.power(degree: 1), 64),
+                (.power(degree: 3), 32), (.power(degree: 4), 16), (.exponential(window: nil), 64), (.exponential(window: nil), 128),
+                (.power(degree: 2), 256),
+            ] {
+                entries.append(try entry(mechanism, width, type, sharedLimit))
+            }
+        }
+        return entries
+    }
+
+    private static func entry(
+        _ mechanism: AttentionConfiguration.Mechanism, _ width: Int, _ type: DataType, _ sharedLimit: Int
+    ) throws(PowerAttentionError) -> Entry {
+        let problem = AttentionProblem(
+            mechanism: mechanism, normalization: mechanism.defaultNormalization, form: .chunked, scale: 1, chunkSize: 1024, tile: 1,
+            sequences: [0..<4096], tokenCount: 4096, queryHeads: 8, keyHeads: 8, keyWidth: width, valueWidth: width)
+        let kernels = KernelProblem(problem, dataType: type, isGated: true)
+        let isPower = problem.degree != nil
+        let attention = try AttentionKernels(
+            kernels, states: .init(queries: isPower, keys: isPower), fewTokens: false, fewStates: true, sharedLimit: sharedLimit)
+        var sources = attention.sources(backward: true, movesState: isPower)
+        if isPower { sources.append(kernels.step(StepConfiguration(kernels, valueWidth: width))) }
+        let name = isPower ? "p = \(kernels.degree)" : "exponential"
+        return Entry(name: "\(name), \(type), d = e = \(width)", sources: sources)
+    }
+
+    /// The shared memory that a block may have on cards of an architecture, in bytes (CUDA programming guide, technical specifications).
+    package static func sharedLimit(architecture: String) -> Int {
+        let digits = architecture.drop { !$0.isNumber }.prefix { $0.isNumber }
+        switch Int(digits) ?? 80 {
+        case 80, 87: return 166_912
+        case 86, 89, 120, 121: return 101_376
+        default: return 232_448
+        }
+    }
+}

@@ -1,0 +1,133 @@
+import BackendInterface
+package import CUDARuntime
+package import Tensors
+
+extension AttentionPass {
+    /// The gradients of one call, given `dy [tokens, hq, e]` in the type of the inputs. Work is under way when this returns.
+    package func backward(
+        _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer
+    ) throws(PowerAttentionError) -> PassGradients {
+        try backward(inputs, output, dy: dy, finalGradient: nil)
+    }
+
+    func backward(
+        _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer, finalGradient: DeviceState?
+    ) throws(PowerAttentionError) -> PassGradients {
+        let prepared = output.prepared
+        let (u, offsets) = try outputGradients(output, dy)
+        let (dq, rowSums) = try queryGradients(output, u: u, offsets: offsets)
+
+        var stateGradients: DeviceMemory?
+        var initialGradient: DeviceState?
+        if features != nil, hasChunks || hasInitialState || finalGradient != nil {
+            let (gradients, end) = try walk(
+                Walk(
+                    vectors: prepared.queries, values: u, extra: offsets, reverse: true, start: finalGradient,
+                    initialExponents: inputs.initialState?.exponents, wantsEnd: hasInitialState), prepared)
+            stateGradients = gradients
+            initialGradient = end.flatMap { end in
+                inputs.initialState.map { DeviceState(numbers: end, exponents: $0.exponents, isUsed: nil) }
+            }
+        }
+        let (dk, dv, columnSums) = try keyGradients(
+            output, u: u, offsets: offsets, stateGradients: stateGradients, hasFinalGradient: finalGradient != nil)
+
+        var dlogG: DeviceMemory?
+        if isGated {
+            var products: DeviceMemory?
+            if let finalGradient, let state = output.finalState {
+                products = try self.products(state.numbers, finalGradient.numbers)
+            }
+            dlogG = try gateGradients(inputs, rowSums: rowSums, columnSums: columnSums, finalProducts: products)
+        }
+        return PassGradients(q: dq, k: dk, v: dv, logG: dlogG, initialState: initialGradient)
+    }
+
+    /// u `[tokens, hq, padded e]` and o `[tokens, hq]`: see `convert_output_gradients`.
+    private func outputGradients(
+        _ output: PassOutput, _ dy: DevicePointer
+    ) throws(PowerAttentionError) -> (u: DeviceMemory, offsets: DeviceMemory) {
+        let u = try context.allocate(rows * paddedValueWidth, elementBytes)
+        let offsets = try context.allocate(rows, 4)
+        try context.launch(
+            KernelLaunch(
+                kernels.convertOutputGradients, grid: .init(preparationTileCount, problem.queryHeads),
+                threads: PreparationConfiguration.threads,
+                arguments: [
+                    .pointer(dy), .memory(output.y), .memory(output.statistics), .memory(output.prepared.queryExponents),
+                    .memory(output.prepared.keyExponents), .memory(output.prepared.gates), .memory(preparationTiles),
+                    .memory(chunks), .memory(u), .memory(offsets), .int(problem.tokenCount), .int(problem.queryHeads),
+                    .int(problem.keyHeads), .int(problem.valueWidth), .flag(!hasInitialState), .float(rowFactor),
+                ]))
+        return (u, offsets)
+    }
+
+    /// Rows of weights contribute to the gradients of gates where nothing normalizes them.
+    private var needsRowSums: Bool { isGated && problem.degree != nil && problem.normalization == .none }
+
+    private func queryGradients(
+        _ output: PassOutput, u: DeviceMemory, offsets: DeviceMemory
+    ) throws(PowerAttentionError) -> (dq: DeviceMemory, rowSums: DeviceMemory?) {
+        let (tiles, prepared) = (kernels.backwardQueriesTiles, output.prepared)
+        let parts = paddedWidth / tiles.widthTile
+        let dq = try context.allocate(rows * problem.keyWidth, dataType.byteCount)
+        let rowSums = needsRowSums ? try context.allocate(parts * rows, 4) : nil
+        try context.launch(
+            KernelLaunch(
+                kernels.backwardQueries, grid: .init(queryTileCount, problem.queryHeads, parts), threads: tiles.warps * 32,
+                sharedBytes: tiles.sharedBytes,
+                arguments: [
+                    .memory(prepared.queries), .memory(prepared.keys), .memory(prepared.values), .memory(u),
+                    .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
+                    .memory(output.states), .memory(features?.blocks), .memory(prepared.queryExponents), .memory(queryTiles),
+                    .memory(chunks), .memory(dq), .memory(rowSums), .int(problem.tokenCount), .int(problem.queryHeads),
+                    .int(problem.keyHeads), .int(problem.keyWidth), .int(features?.blockCount ?? 0),
+                    .flag(hasInitialState), .int(window), .float(exponentScale), .float(Float(problem.scale)),
+                ]))
+        return (dq, rowSums)
+    }
+
+    private func keyGradients(
+        _ output: PassOutput, u: DeviceMemory, offsets: DeviceMemory, stateGradients: DeviceMemory?, hasFinalGradient: Bool
+    ) throws(PowerAttentionError) -> (dk: DeviceMemory, dv: DeviceMemory, columnSums: DeviceMemory?) {
+        let (tiles, prepared) = (kernels.backwardKeysTiles, output.prepared)
+        let keyRows = problem.tokenCount * problem.keyHeads
+        let dk = try context.allocate(keyRows * problem.keyWidth, dataType.byteCount)
+        let dv = try context.allocate(keyRows * problem.valueWidth, dataType.byteCount)
+        let columnSums = isGated ? try context.allocate(columnParts * keyRows, 4) : nil
+        let parts = max(paddedWidth / tiles.widthTile, paddedValueWidth / tiles.valueTile)
+        try context.launch(
+            KernelLaunch(
+                kernels.backwardKeys, grid: .init(keyTileCount, problem.keyHeads, parts), threads: tiles.warps * 32,
+                sharedBytes: tiles.sharedBytes,
+                arguments: [
+                    .memory(prepared.queries), .memory(prepared.keys), .memory(prepared.values), .memory(u),
+                    .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
+                    .memory(stateGradients), .memory(features?.blocks), .memory(prepared.keyExponents), .memory(keyTiles),
+                    .memory(chunks), .memory(dk), .memory(dv), .memory(columnSums), .int(problem.tokenCount),
+                    .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
+                    .int(features?.blockCount ?? 0), .flag(hasFinalGradient), .int(window), .float(exponentScale),
+                    .float(Float(problem.scale)),
+                ]))
+        return (dk, dv, columnSums)
+    }
+
+    /// The parts in which the keys' kernel leaves its sums: one of an exponential, one a tile of columns of a power.
+    private var columnParts: Int { problem.degree == nil ? 1 : paddedWidth / kernels.backwardKeysTiles.widthTile }
+
+    private func gateGradients(
+        _ inputs: PassInputs, rowSums: DeviceMemory?, columnSums: DeviceMemory?, finalProducts: DeviceMemory?
+    ) throws(PowerAttentionError) -> DeviceMemory {
+        let gradients = try context.allocate(problem.tokenCount * problem.keyHeads, 4)
+        try context.launch(
+            KernelLaunch(
+                kernels.gateGradients, grid: .init(problem.sequences.count, problem.keyHeads), threads: Self.gateThreads,
+                arguments: [
+                    .pointer(inputs.logG), .memory(rowSums), .memory(columnSums), .memory(finalProducts), .memory(sequences),
+                    .memory(gradients), .int(problem.tokenCount), .int(problem.queryHeads), .int(problem.keyHeads),
+                    .int(rowSums == nil ? 0 : paddedWidth / kernels.backwardQueriesTiles.widthTile), .int(columnParts),
+                    .int(finalProducts == nil ? 0 : Self.productParts), .flag(!hasInitialState),
+                ]))
+        return gradients
+    }
+}

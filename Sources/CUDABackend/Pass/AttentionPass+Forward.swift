@@ -1,0 +1,44 @@
+import BackendInterface
+import CUDARuntime
+package import Tensors
+
+extension AttentionPass {
+    /// y, and the state after the last token where it is asked for. Work is under way when this returns, in the order of the stream.
+    package func forward(_ inputs: PassInputs, finalState: Bool = false) throws(PowerAttentionError) -> PassOutput {
+        let prepared = try prepareInputs(inputs)
+        let (states, end) = try walkStates(prepared, inputs, wantsEnd: finalState)
+        let tiles = kernels.forwardTiles
+        let y = try context.allocate(rows * problem.valueWidth, dataType.byteCount)
+        let statistics = try context.allocate(rows, 4)
+        try context.launch(
+            KernelLaunch(
+                kernels.forward,
+                grid: .init(forwardTileCount, problem.queryHeads, paddedValueWidth / tiles.valueTile),
+                threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
+                arguments: [
+                    .memory(prepared.queries), .memory(prepared.keys), .memory(prepared.values), .memory(prepared.gates),
+                    .memory(prepared.firstVisible), .memory(states), .memory(features?.blocks),
+                    .memory(prepared.queryExponents), .memory(prepared.keyExponents), .memory(forwardTiles), .memory(chunks),
+                    .memory(y), .memory(statistics), .int(problem.tokenCount), .int(problem.queryHeads),
+                    .int(problem.keyHeads), .int(problem.valueWidth), .int(paddedValueWidth),
+                    .int(features?.blockCount ?? 0), .flag(hasInitialState), .int(window),
+                    .float(problem.degree == nil ? exponentScale : rowFactor),
+                ]))
+        let final = end.flatMap { end in
+            prepared.finalExponents.map { DeviceState(numbers: end, exponents: $0, isUsed: nil) }
+        }
+        return PassOutput(y: y, statistics: statistics, prepared: prepared, states: states, finalState: final)
+    }
+
+    /// The states before the chunks, where a chunk reads one, and the state after the last token, where it is asked for.
+    func walkStates(
+        _ prepared: PreparedInputs, _ inputs: PassInputs, wantsEnd: Bool
+    ) throws(PowerAttentionError) -> (states: DeviceMemory?, end: DeviceMemory?) {
+        guard features != nil, hasChunks || hasInitialState || wantsEnd else { return (nil, nil) }
+        let (states, end) = try walk(
+            Walk(
+                vectors: prepared.keys, values: prepared.values, extra: nil, reverse: false, start: inputs.initialState,
+                initialExponents: inputs.initialState?.exponents, wantsEnd: wantsEnd), prepared)
+        return (states, end)
+    }
+}

@@ -1,0 +1,106 @@
+import BackendInterface
+import CUDARuntime
+import Tensors
+
+extension AttentionPass {
+    private static var exchangeThreads: Int { 256 }
+    private static var exchangeRows: Int { 16 }
+    /// Parts in which the product of a state and its gradient is summed.
+    static var productParts: Int { 32 }
+
+    private func slices(_ features: Int) -> Int { (features + Self.exchangeRows - 1) / Self.exchangeRows }
+
+    /// A state, or the gradient of one, from the layout outside.
+    func importState(_ state: ExternalState, isGradient: Bool) throws(PowerAttentionError) -> DeviceState {
+        guard let features else { preconditionFailure("exponential attention has no state") }
+        let numbers = try context.allocate(pairs * features.count * stateStride, 4)
+        let isUsed = try context.allocate(pairs, 4)
+        try context.fill(isUsed.pointer, byte: 0, byteCount: isUsed.byteCount)
+        try context.launch(
+            KernelLaunch(
+                kernels.importState, grid: .init(pairs * slices(features.count)), threads: Self.exchangeThreads,
+                arguments: [
+                    .memory(state.S), .memory(state.z), .memory(numbers), .memory(isUsed), .memory(features.external),
+                    .memory(features.coefficients), .int(features.count), .int(features.power.dimension),
+                    .int(problem.valueWidth), .int(paddedValueWidth), .flag(isGradient),
+                ]))
+        return DeviceState(numbers: numbers, exponents: state.exponents, isUsed: isUsed)
+    }
+
+    /// A state, or the gradient of one, in the layout outside.
+    ///
+    /// - Parameter carried: what went in at the other end of the sequences: a state for a state, a gradient for a gradient.
+    func exportState(
+        _ state: DeviceState, _ prepared: PreparedInputs, carried: ExternalState?, isGradient: Bool
+    ) throws(PowerAttentionError) -> ExternalState {
+        guard let features else { preconditionFailure("exponential attention has no state") }
+        let dimension = features.power.dimension
+        let S = try context.allocate(pairs * dimension * problem.valueWidth, 4)
+        let z = try context.allocate(pairs * dimension, 4)
+        try context.launch(
+            KernelLaunch(
+                kernels.exportState, grid: .init(pairs * slices(dimension)), threads: Self.exchangeThreads,
+                arguments: [
+                    .memory(state.numbers), .memory(S), .memory(z), .memory(features.internal),
+                    .memory(features.coefficients), .memory(carried?.S), .memory(carried?.z), .memory(prepared.gates),
+                    .memory(isGradient ? state.exponents : carried?.exponents), .memory(prepared.finalExponents),
+                    .memory(sequences), .memory(chunks), .int(problem.tokenCount), .int(problem.keyHeads),
+                    .int(features.count), .int(dimension), .int(problem.valueWidth), .int(paddedValueWidth),
+                    .int(features.power.degree), .flag(isGradient),
+                ]))
+        return ExternalState(S: S, z: z, exponents: state.exponents)
+    }
+
+    /// What walks the chunks: keys and values for the states, queries and gradients of outputs for the gradients of the states.
+    struct Walk {
+        var vectors, values: DeviceMemory
+        /// What the normalizer's column sums; ones where it is `nil`.
+        var extra: DeviceMemory?
+        var reverse: Bool
+        /// Before the first chunk of the walk.
+        var start: DeviceState?
+        var initialExponents: DeviceMemory?
+        /// Whether the state after the last chunk of the walk is wanted.
+        var wantsEnd: Bool
+    }
+
+    /// The states before (in reverse, after) every chunk in scratch precision, and the state at the end in float32.
+    func walk(
+        _ walk: Walk, _ prepared: PreparedInputs
+    ) throws(PowerAttentionError) -> (states: DeviceMemory, end: DeviceMemory?) {
+        guard let features, let tiles = kernels.stateTiles else { preconditionFailure("exponential attention has no state") }
+        let numbers = features.count * stateStride
+        let states = try context.allocate(
+            hasChunks || walk.start != nil ? schedule.chunks.count * problem.keyHeads * numbers : 1, elementBytes)
+        let end = walk.wantsEnd ? try context.allocate(pairs * numbers, 4) : nil
+        try context.launch(
+            KernelLaunch(
+                kernels.stateUpdate(tiles, reverse: walk.reverse),
+                grid: .init(
+                    (features.count + tiles.features - 1) / tiles.features,
+                    problem.keyHeads * (paddedValueWidth / tiles.valueTile), problem.sequences.count),
+                threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
+                arguments: [
+                    .memory(walk.vectors), .memory(walk.values), .memory(walk.extra), .memory(prepared.gates),
+                    .memory(features.blocks), .memory(features.coefficients), .memory(prepared.keyExponents),
+                    .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers),
+                    .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads),
+                    .int(walk.reverse ? problem.group : 1), .int(paddedValueWidth), .int(features.blockCount),
+                ]))
+        return (states, end)
+    }
+
+    /// Parts of `⟨dS, S⟩ + ⟨dz, z⟩` for every sequence and key head, in float64.
+    func products(_ state: DeviceMemory, _ gradient: DeviceMemory) throws(PowerAttentionError) -> DeviceMemory {
+        guard let features else { preconditionFailure("exponential attention has no state") }
+        let products = try context.allocate(pairs * Self.productParts, 8)
+        try context.launch(
+            KernelLaunch(
+                kernels.stateProducts, grid: .init(pairs, Self.productParts), threads: Self.exchangeThreads,
+                arguments: [
+                    .memory(state), .memory(gradient), .memory(features.coefficients), .memory(products),
+                    .int(features.count), .int(stateStride),
+                ]))
+        return products
+    }
+}

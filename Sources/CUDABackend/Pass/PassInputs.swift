@@ -1,0 +1,72 @@
+package import CUDARuntime
+import Tensors
+
+/// The tensors of one call in the memory of the card, in the layout that they have outside.
+package struct PassInputs: Sendable {
+    package let q, k, v: DevicePointer
+    package let logG: DevicePointer?
+    let initialState: DeviceState?
+    /// What holds the memory, where the caller does not.
+    private let owner: (any Sendable)?
+
+    package init(q: DevicePointer, k: DevicePointer, v: DevicePointer, logG: DevicePointer?) {
+        self.init(q: q, k: k, v: v, logG: logG, initialState: nil, owner: nil)
+    }
+
+    init(
+        q: DevicePointer, k: DevicePointer, v: DevicePointer, logG: DevicePointer?, initialState: DeviceState?,
+        owner: (any Sendable)?
+    ) {
+        self.owner = owner
+        self.q = q
+        self.k = k
+        self.v = v
+        self.logG = logG
+        self.initialState = initialState
+    }
+}
+
+/// Inputs as the kernels read them.
+final class PreparedInputs: Sendable {
+    /// `[tokens, hq, padded d]`, `[tokens, h, padded d]`, `[tokens, h, padded e]` in scratch precision.
+    let queries, keys, values: DeviceMemory
+    /// The exponents of query rows `[tokens, hq]`, of the keys of chunks `[chunks, h]`, of final states `[n, h]`; none for exponentials.
+    let queryExponents, keyExponents, finalExponents: DeviceMemory?
+    /// Cumulative log-gates `[h, tokens]`, two floats each.
+    let gates: DeviceMemory?
+    /// The first key that a query sees, `[h, tokens]`; exponential attention with gates or a window.
+    let firstVisible: DeviceMemory?
+
+    init(
+        queries: DeviceMemory, keys: DeviceMemory, values: DeviceMemory, queryExponents: DeviceMemory?,
+        keyExponents: DeviceMemory?, finalExponents: DeviceMemory?, gates: DeviceMemory?, firstVisible: DeviceMemory?
+    ) {
+        self.queries = queries
+        self.keys = keys
+        self.values = values
+        self.queryExponents = queryExponents
+        self.keyExponents = keyExponents
+        self.finalExponents = finalExponents
+        self.gates = gates
+        self.firstVisible = firstVisible
+    }
+}
+
+/// What the forward pass leaves.
+package struct PassOutput: Sendable {
+    /// y `[tokens, hq, e]` in the type of the inputs.
+    package let y: DeviceMemory
+    /// `[tokens, hq]` in float32: 1 over the normalizer, or the log-sum in base 2.
+    package let statistics: DeviceMemory
+    let prepared: PreparedInputs
+    /// The states before every chunk, in scratch precision, where a chunk reads one.
+    let states: DeviceMemory?
+    let finalState: DeviceState?
+}
+
+/// The gradients of one call in the memory of the card, in the type of the inputs; of gates in float32.
+package struct PassGradients: Sendable {
+    package let q, k, v: DeviceMemory
+    package let logG: DeviceMemory?
+    let initialState: DeviceState?
+}

@@ -1,0 +1,19 @@
+// Powers of two that queries and keys are divided by, because the p-th power leaves the range of float32 before its argument does.
+#pragma once
+
+// Stands for no number other than zero.
+constexpr int NO_EXPONENT = -0x7f7f7f80;
+
+// The exponent of a magnitude: 0 where it is ordinary, between 2^−6 and 2^7, or not finite.
+__device__ __forceinline__ int magnitude_exponent(float magnitude) {
+    if (magnitude == 0) return NO_EXPONENT;
+    const int exponent = static_cast<int>(__float_as_uint(magnitude) >> 23 & 0xff) - 127;
+    if (exponent == 128 || (exponent >= -6 && exponent <= 6)) return 0;
+    // 2^119 times the largest ordinary number is still a float32.
+    return max(exponent, -119);
+}
+
+__device__ __forceinline__ int exponent_or_zero(int exponent) { return exponent == NO_EXPONENT ? 0 : exponent; }
+
+// 2^n, saturating at the ends of the range.
+__device__ __forceinline__ float power_of_two(int n) { return ldexpf(1, max(-160, min(127, n))); }

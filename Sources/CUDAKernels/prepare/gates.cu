@@ -1,0 +1,125 @@
+// Sums of log-gates along the tokens, forward for the decays, and back for the gradients of the gates.
+//
+// A block walks the tokens of one chunk or sequence of one key head: every thread a stretch of neighbours, in float64. Sums of the
+// stretches are put together by one thread, in order.
+#include "common/elements.cuh"
+
+constexpr int THREADS = 1024;
+
+// Where the gates count as closed: everything before is forgotten. The power has no exponential to win against e^−1000 in float32.
+constexpr float CLOSED = DEGREE > 0 ? -1000.f : -100000.f;
+
+__device__ __forceinline__ bool is_closed(float logGate) { return logGate <= CLOSED; }
+
+// The stretch of this thread among `count` tokens.
+__device__ __forceinline__ int2 stretch(int count) {
+    const int size = (count + THREADS - 1) / THREADS;
+    const int first = min(static_cast<int>(threadIdx.x) * size, count);
+    return make_int2(first, min(first + size, count));
+}
+
+// gates[head, token]: the inclusive sum from the start of the chunk, in base 2, as two floats. A closed gate counts as −1000 for powers,
+// whose decays it takes to zero. Exponentials can outweigh any number: there the gate adds nothing, and `firstVisible` keeps queries from
+// the keys before it, as it does for the window. Grid: chunks, key heads.
+extern "C" __global__ void __launch_bounds__(THREADS, 1) cumulative_gates(
+    const float *__restrict__ logGates, const int4 *__restrict__ chunks, float2 *__restrict__ gates, int *__restrict__ firstVisible,
+    int tokens, int keyHeads, int window
+) {
+    __shared__ double sums[THREADS];
+    __shared__ int closed[THREADS];
+    const int4 chunk = chunks[blockIdx.x];
+    const int head = blockIdx.y, thread = threadIdx.x;
+    const int2 part = stretch(chunk.y);
+    auto step = [&](int n) -> double {
+        const float x = logGates[static_cast<size_t>(chunk.x + n) * keyHeads + head];
+        if (is_closed(x)) return DEGREE > 0 ? CLOSED * 1.4426950408889634 : 0.0;
+        return x * 1.4426950408889634;
+    };
+    double sum = 0;
+    int lastClosed = -1;
+    if (logGates != nullptr)
+        for (int n = part.x; n < part.y; ++n) {
+            sum += step(n);
+            if (is_closed(logGates[static_cast<size_t>(chunk.x + n) * keyHeads + head])) lastClosed = n;
+        }
+    sums[thread] = sum;
+    closed[thread] = lastClosed;
+    __syncthreads();
+    if (thread == 0) {
+        double before = 0;
+        int closedBefore = 0;
+        for (int n = 0; n < THREADS; ++n) {
+            const double next = before + sums[n];
+            const int closedNext = max(closedBefore, closed[n]);
+            sums[n] = before;
+            closed[n] = closedBefore;
+            before = next;
+            closedBefore = closedNext;
+        }
+    }
+    __syncthreads();
+    sum = sums[thread];
+    lastClosed = closed[thread];
+    for (int n = part.x; n < part.y; ++n) {
+        const size_t place = static_cast<size_t>(head) * tokens + chunk.x + n;
+        if (logGates != nullptr) {
+            sum += step(n);
+            if (is_closed(logGates[static_cast<size_t>(chunk.x + n) * keyHeads + head])) lastClosed = n;
+            const float high = static_cast<float>(sum);
+            gates[place] = make_float2(high, static_cast<float>(sum - high));
+        }
+        if (firstVisible != nullptr) firstVisible[place] = chunk.x + max(lastClosed, window > 0 ? n - window + 1 : 0);
+    }
+}
+
+// ∂log_g_t = Σ_{i ≥ t} (what the weights of row i contribute − what those of column i do) + the term of the final state. Rows contribute
+// nothing under normalization. The sum is zero at a closed gate, and at the first token where there is nothing before it: it starts
+// anew there, so that rounding does not go on. Grid: sequences, key heads.
+extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_gradients(
+    const float *__restrict__ logGates, const float *__restrict__ rowSums, const float *__restrict__ columnSums,
+    const double *__restrict__ finalTerms, const int4 *__restrict__ sequences, float *__restrict__ gradients, int tokens,
+    int queryHeads, int keyHeads, int rowParts, int columnParts, int finalParts, int startsEmpty
+) {
+    __shared__ double sums[THREADS];
+    __shared__ int restarts[THREADS];
+    const int4 span = sequences[blockIdx.x];
+    const int head = blockIdx.y, thread = threadIdx.x, group = queryHeads / keyHeads;
+    const int2 part = stretch(span.w);
+    auto contribution = [&](int n) {
+        const size_t token = span.z + n;
+        double sum = 0;
+        for (int i = 0; i < columnParts; ++i) sum -= columnSums[(static_cast<size_t>(i) * tokens + token) * keyHeads + head];
+        for (int i = 0; i < rowParts; ++i)
+            for (int member = head * group; member < (head + 1) * group; ++member)
+                sum += rowSums[(static_cast<size_t>(i) * tokens + token) * queryHeads + member];
+        return sum;
+    };
+    auto is_restart = [&](int n) {
+        return (n == 0 && startsEmpty) || is_closed(logGates[static_cast<size_t>(span.z + n) * keyHeads + head]);
+    };
+    double sum = 0;
+    int hasRestart = 0;
+    for (int n = part.y - 1; n >= part.x; --n) {
+        sum += contribution(n);
+        if (is_restart(n)) sum = 0, hasRestart = 1;
+    }
+    sums[thread] = sum;
+    restarts[thread] = hasRestart;
+    __syncthreads();
+    if (thread == 0) {
+        double after = 0;
+        for (int i = 0; i < finalParts; ++i) after += finalTerms[(static_cast<size_t>(blockIdx.x) * keyHeads + head) * finalParts + i];
+        for (int n = THREADS - 1; n >= 0; --n) {
+            const double next = restarts[n] ? sums[n] : after + sums[n];
+            sums[n] = after;
+            after = next;
+        }
+    }
+    __syncthreads();
+    sum = sums[thread];
+    for (int n = part.y - 1; n >= part.x; --n) {
+        sum += contribution(n);
+        if (is_restart(n)) sum = 0;
+        gradients[static_cast<size_t>(span.z + n) * keyHeads + head] = static_cast<float>(sum);
+    }
+}

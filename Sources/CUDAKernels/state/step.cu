@@ -1,0 +1,225 @@
+// The recurrent form (paper, section 3), for decoding: the state is read once, advanced by the tokens of the call, and written once, in the
+// layout that it has outside, S [n, h, D, e] and z [n, h, D].
+//
+//     S ← g S + φ(k) vᵀ    z ← g z + φ(k)    y = φ(q)ᵀS / φ(q)ᵀz
+//
+// A block keeps FEATURES features of one key head of one sequence in registers and walks the tokens. What the blocks sum of y is put
+// together, in the order of the blocks, by the one that comes last.
+//
+// Grid: slices of features, key heads, sequences. A thread holds VECTOR neighbouring columns of every (THREADS / COLUMNS)th feature.
+// Shared memory: φ(k) [FEATURES], φ(q) [FEATURES], partial sums [THREADS · VECTOR], all `real`; v [VALUES], k [WIDTH], q [WIDTH].
+#include "common/elements.cuh"
+#include "common/exponents.cuh"
+
+constexpr int THREADS = 256;
+// Log-gates from here down forget everything before.
+constexpr float CLOSED = -1000;
+constexpr int ROWS = THREADS / COLUMNS;
+constexpr int PER_THREAD = FEATURES / ROWS;
+constexpr int VALUES = COLUMNS * VECTOR;
+static_assert(FEATURES % ROWS == 0 && THREADS % COLUMNS == 0, "threads share the features evenly");
+static_assert(FEATURES <= THREADS, "a thread holds one number of z");
+static_assert(VECTOR == 1 || VECTOR == 4, "columns are read one by one or by four");
+
+#if MATH == 3
+typedef double real;
+#else
+typedef float real;
+#endif
+
+// The monomial of a feature: its place among blocks of 16 that share a prefix, or −1.
+__device__ __forceinline__ real monomial(const float *x, int place, const unsigned *blocks) {
+    if (place < 0) return 0;
+    const unsigned block = blocks[place / 16];
+    real product = x[(block >> 24) * 16 + place % 16];
+#pragma unroll
+    for (int n = 0; n < DEGREE - 1; ++n) product *= static_cast<real>(x[block >> 8 * n & 0xff]);
+    return product;
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
+    const input *__restrict__ q, const input *__restrict__ k, const input *__restrict__ v, const float *__restrict__ logGates,
+    float *__restrict__ S, float *__restrict__ z, int *__restrict__ exponents, const int *__restrict__ isUsed,
+    const unsigned *__restrict__ blocks, const int *__restrict__ internal, const float *__restrict__ coefficients,
+    const int4 *__restrict__ sequences, real *__restrict__ partials, unsigned *__restrict__ arrivals, input *__restrict__ y,
+    int queryHeads, int keyHeads, int width, int valueWidth, int dimension, int longest, float rowFactor
+) {
+    extern __shared__ __align__(16) unsigned char memory[];
+    real *keyFeatures = reinterpret_cast<real *>(memory);
+    real *queryFeatures = keyFeatures + FEATURES;
+    real *sums = queryFeatures + FEATURES;
+    float *value = reinterpret_cast<float *>(sums + THREADS * VECTOR);
+    float *key = value + VALUES;
+    float *query = key + WIDTH;
+    __shared__ int sharedExponent;
+    __shared__ unsigned isLast;
+
+    const int head = blockIdx.y, sequence = blockIdx.z, group = queryHeads / keyHeads;
+    const int4 span = sequences[sequence];
+    const int firstToken = span.z, count = span.w;
+    const size_t pair = static_cast<size_t>(sequence) * keyHeads + head;
+    const int thread = threadIdx.x, lane = thread % 32;
+    const int row = thread / COLUMNS, column = thread % COLUMNS * VECTOR;
+    const int firstFeature = blockIdx.x * FEATURES;
+    const bool hasState = isUsed == nullptr || isUsed[pair] != 0;
+    const int before = exponents[pair];
+    if (count == 0) return;
+
+    // The largest magnitude of an array of `length` numbers, as an exponent, in all threads.
+    auto exponent_of = [&](auto load, int length, int start) {
+        float largest = 0;
+        for (int n = thread; n < length; n += THREADS) largest = fmaxf(largest, fabsf(load(n)));
+        if (thread == 0) sharedExponent = start;
+        __syncthreads();
+#pragma unroll
+        for (int offset = 16; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, offset));
+        if (lane == 0) atomicMax(&sharedExponent, magnitude_exponent(largest));
+        __syncthreads();
+        const int exponent = exponent_or_zero(sharedExponent);
+        __syncthreads();
+        return exponent;
+    };
+    // The state changes units once, to those of the largest of all keys of the call.
+    const int exponent = exponent_of(
+        [&](int n) {
+            return from_input(k[(static_cast<size_t>(firstToken + n / width) * keyHeads + head) * width + n % width]);
+        },
+        count * width, hasState ? before : NO_EXPONENT);
+    const float units = hasState ? power_of_two(DEGREE * (before - exponent)) : 0.f;
+    const float keyFactor = power_of_two(-exponent);
+
+    real state[PER_THREAD][VECTOR];
+    float *slice = S + (pair * dimension + firstFeature) * valueWidth;
+#pragma unroll
+    for (int i = 0; i < PER_THREAD; ++i) {
+        const int feature = i * ROWS + row;
+        const bool isHeld = firstFeature + feature < dimension && column < valueWidth;
+#if VECTOR == 4
+        const float4 four = isHeld ? *reinterpret_cast<const float4 *>(slice + static_cast<size_t>(feature) * valueWidth + column)
+                                   : make_float4(0, 0, 0, 0);
+        state[i][0] = four.x * units, state[i][1] = four.y * units, state[i][2] = four.z * units, state[i][3] = four.w * units;
+#else
+        state[i][0] = isHeld ? slice[static_cast<size_t>(feature) * valueWidth + column] * units : 0;
+#endif
+    }
+    const int ownFeature = firstFeature + thread;
+    const bool holdsNormalizer = thread < FEATURES && ownFeature < dimension;
+    real normalizer = holdsNormalizer ? z[pair * dimension + ownFeature] * units : 0;
+    const int ownPlace = holdsNormalizer ? internal[ownFeature] : -1;
+    const real ownCoefficient = ownPlace >= 0 ? coefficients[ownPlace] : 0;
+
+    const int outputs = group * (valueWidth + 1);
+    real *slicePartials = partials + ((pair * gridDim.x + blockIdx.x) * longest) * outputs;
+    for (int token = 0; token < count; ++token) {
+        const size_t keyRow = static_cast<size_t>(firstToken + token) * keyHeads + head;
+        __syncthreads();
+        for (int n = thread; n < WIDTH; n += THREADS) key[n] = n < width ? from_input(k[keyRow * width + n]) * keyFactor : 0;
+        for (int n = thread; n < VALUES; n += THREADS) value[n] = n < valueWidth ? from_input(v[keyRow * valueWidth + n]) : 0;
+        __syncthreads();
+        const real gate = logGates == nullptr ? 1 : exp(static_cast<real>(logGates[keyRow]));
+        const real keyFeature = monomial(key, ownPlace, blocks);
+        if (thread < FEATURES) keyFeatures[thread] = keyFeature;
+        normalizer = normalizer * gate + keyFeature;
+        __syncthreads();
+#pragma unroll
+        for (int i = 0; i < PER_THREAD; ++i) {
+            const real factor = keyFeatures[i * ROWS + row];
+#pragma unroll
+            for (int c = 0; c < VECTOR; ++c) state[i][c] = state[i][c] * gate + factor * static_cast<real>(value[column + c]);
+        }
+        for (int member = 0; member < group; ++member) {
+            const size_t queryRow = static_cast<size_t>(firstToken + token) * queryHeads + head * group + member;
+            const input *source = q + queryRow * width;
+            const int queryExponent = exponent_of([&](int n) { return from_input(source[n]); }, width, NO_EXPONENT);
+            const float queryFactor = power_of_two(-queryExponent);
+            for (int n = thread; n < WIDTH; n += THREADS) query[n] = n < width ? from_input(source[n]) * queryFactor : 0;
+            __syncthreads();
+            const real queryFeature = monomial(query, ownPlace, blocks) * ownCoefficient;
+            if (thread < FEATURES) queryFeatures[thread] = queryFeature;
+            __syncthreads();
+            real sum[VECTOR] = {};
+#pragma unroll
+            for (int i = 0; i < PER_THREAD; ++i)
+#pragma unroll
+                for (int c = 0; c < VECTOR; ++c) sum[c] += queryFeatures[i * ROWS + row] * state[i][c];
+#pragma unroll
+            for (int c = 0; c < VECTOR; ++c) sums[row * VALUES + column + c] = sum[c];
+            __syncthreads();
+            real *out = slicePartials + static_cast<size_t>(token) * outputs + member * (valueWidth + 1);
+            for (int n = thread; n < valueWidth; n += THREADS) {
+                real total = 0;
+#pragma unroll
+                for (int i = 0; i < ROWS; ++i) total += sums[i * VALUES + n];
+                out[n] = total;
+            }
+            __syncthreads();
+            real product = queryFeature * normalizer;
+#pragma unroll
+            for (int offset = 16; offset > 0; offset /= 2) product += __shfl_xor_sync(~0u, product, offset);
+            if (lane == 0) sums[thread / 32] = product;
+            __syncthreads();
+            if (thread == 0) {
+                real total = 0;
+                for (int n = 0; n < THREADS / 32; ++n) total += sums[n];
+                out[valueWidth] = total;
+            }
+        }
+    }
+
+#pragma unroll
+    for (int i = 0; i < PER_THREAD; ++i) {
+        const int feature = i * ROWS + row;
+        if (firstFeature + feature >= dimension || column >= valueWidth) continue;
+#if VECTOR == 4
+        *reinterpret_cast<float4 *>(slice + static_cast<size_t>(feature) * valueWidth + column) = make_float4(
+            static_cast<float>(state[i][0]), static_cast<float>(state[i][1]), static_cast<float>(state[i][2]),
+            static_cast<float>(state[i][3]));
+#else
+        slice[static_cast<size_t>(feature) * valueWidth + column] = static_cast<float>(state[i][0]);
+#endif
+    }
+    if (holdsNormalizer) z[pair * dimension + ownFeature] = static_cast<float>(normalizer);
+
+    // The last block of the pair has all parts before it: it sums them and leaves the counter at zero for the next launch.
+    __threadfence();
+    __syncthreads();
+    if (thread == 0) isLast = atomicAdd(arrivals + pair, 1u) == gridDim.x - 1;
+    __syncthreads();
+    if (!isLast) return;
+    __threadfence();
+    if (thread == 0) {
+        arrivals[pair] = 0;
+        exponents[pair] = exponent;
+    }
+    const real *pairPartials = partials + pair * gridDim.x * longest * outputs;
+    auto total = [&](int token, int output) {
+        real sum = 0;
+        for (int part = 0; part < gridDim.x; ++part)
+            sum += __ldcg(pairPartials + (static_cast<size_t>(part) * longest + token) * outputs + output);
+        return sum;
+    };
+    for (int n = thread; n < count * group * valueWidth; n += THREADS) {
+        const int token = n / (group * valueWidth), member = n / valueWidth % group, place = n % valueWidth;
+        const size_t queryRow = static_cast<size_t>(firstToken + token) * queryHeads + head * group + member;
+        real result = total(token, member * (valueWidth + 1) + place);
+#if NORMALIZED
+        // Where a query is nearly orthogonal to the one key that it sees, the products of features cancel; the answer does not depend on it.
+        const size_t keyRow = static_cast<size_t>(firstToken + token) * keyHeads + head;
+        const bool isAlone = (token == 0 && !hasState) || (logGates != nullptr && logGates[keyRow] <= CLOSED);
+        if (isAlone) {
+            double inner = 0;
+            for (int i = 0; i < width; ++i)
+                inner += static_cast<double>(from_input(q[queryRow * width + i])) * from_input(k[keyRow * width + i]);
+            y[queryRow * valueWidth + place] = inner == 0 ? to_input(0) : v[keyRow * valueWidth + place];
+            continue;
+        }
+        const real divisor = total(token, member * (valueWidth + 1) + valueWidth);
+        result = divisor == 0 ? 0 : result / divisor;
+#else
+        float largest = 0;
+        for (int i = 0; i < width; ++i) largest = fmaxf(largest, fabsf(from_input(q[queryRow * width + i])));
+        result = ldexpf(static_cast<float>(result * rowFactor), DEGREE * (exponent + exponent_or_zero(magnitude_exponent(largest))));
+#endif
+        y[queryRow * valueWidth + place] = to_input(static_cast<float>(result));
+    }
+}
