@@ -76,6 +76,11 @@ extern "C" __global__ void products(float *out, int count) {
     for (int n = 0; n < count; ++n) mma_bfloat16(c, a, b);
     out[threadIdx.x] = c[0] + c[1] + c[2] + c[3];
 }
+extern "C" __global__ void doubles(float *out, int count) {
+    double c[2] = {0, 0};
+    for (int n = 0; n < count; ++n) mma_float64(c[0], c[1], threadIdx.x, n);
+    out[threadIdx.x] = c[0] + c[1];
+}
 extern "C" __global__ void shuffles(float *out, int count) {
     float x = threadIdx.x;
     for (int n = 0; n < count; ++n) x = __shfl_xor_sync(~0u, x, 1);
@@ -83,7 +88,7 @@ extern "C" __global__ void shuffles(float *out, int count) {
 }
 )";
     const uint64_t out = card.allocate(128 * 4);
-    for (const char *name : {"products", "shuffles"}) {
+    for (const char *name : {"products", "doubles", "shuffles"}) {
         void *kernel = card.load("rates.cu", name, {}, text);
         const int count = 20000, blocks = 8;
         const auto start = std::chrono::steady_clock::now();
@@ -99,6 +104,7 @@ extern "C" __global__ void shuffles(float *out, int count) {
 int main(int argc, char **argv) {
     if (argc != 3) return fprintf(stderr, "usage: %s <folder of the libraries> <folder of the kernels>\n", argv[0]), 2;
     Card card(argv[1], argv[2]);
+    if (getenv("RATES")) return measure(card), 0;
     checkAgreement(card);
     checkFaults(card);
     measure(card);

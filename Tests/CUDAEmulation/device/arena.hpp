@@ -12,7 +12,8 @@ typedef unsigned long long u64;
 constexpr u64 slotBytes = 1 << 17;
 constexpr u64 arenaBytes = 1 << 28;
 constexpr u32 slotCount = arenaBytes / slotBytes;
-constexpr u32 fiberSlot = 2, firstStackSlot = 6;
+// A multiple of 32 comes first, so that lanes are low bits of slots.
+constexpr u32 fiberSlot = 2, firstStackSlot = 32;
 constexpr u32 maximumThreads = 1024, maximumWarps = 32;
 constexpr u64 guardBytes = 4096;
 
@@ -39,7 +40,7 @@ struct CopyQueue {
     u32 groupEnds[32];
 };
 
-struct Warp {
+struct alignas(4096) Warp {
     u32 index, exists, runnable, waiting, atBarrier, exited;
     // What its lanes wait at, and, below a full mask, what each lane waits at.
     const char *operation;
@@ -47,28 +48,28 @@ struct Warp {
     u32 laneMask[32];
     // Operands of the lanes. The next operation may write them while lanes have yet to read the results of the last one.
     alignas(64) union {
+        // The registers of the lanes, those of b transposed: rows of 4 words of a, of 8 words of b, of 8 numbers of c.
         struct {
-            float a[16][16], b[16][8], c[16][8];
+            u32 a[4][32], b[2][32];
+            float c[2][64];
         } single;
         struct {
-            double a[8][4], b[4][8], c[8][8];
+            double a[32], b[32], c[64];
         } twice;
         u64 values[32];
         const unsigned char *addresses[32];
     } in;
     alignas(64) union {
-        float single[16][8];
-        double twice[8][8];
+        float single[2][64];
+        double twice[64];
         u64 values[32];
         u32 registers[4][32];
     } out;
 };
 
-struct alignas(64) Fiber {
+struct alignas(256) Fiber {
     Context context;
     Index3 thread;
-    u32 lane, bit;
-    Warp *warp;
     CopyQueue copies;
 };
 
@@ -85,7 +86,6 @@ struct Block {
     void **parameters;
     const char *error;
     u32 errorThread;
-    u32 current;
     Context main;
 };
 

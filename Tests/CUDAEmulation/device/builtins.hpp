@@ -26,7 +26,7 @@ typedef __INT64_TYPE__ int64_t;
 typedef __UINT64_TYPE__ uint64_t;
 typedef __UINTPTR_TYPE__ uintptr_t;
 
-#define threadIdx (emulation::self().thread)
+#define threadIdx (emulation::self().fiber().thread)
 #define blockIdx (emulation::arena().block.index)
 #define blockDim (emulation::arena().block.threads)
 #define gridDim (emulation::arena().block.grid)

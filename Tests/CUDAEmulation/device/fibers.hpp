@@ -16,10 +16,20 @@ EMULATION_INLINE Arena &arena() {
     return *reinterpret_cast<Arena *>(reinterpret_cast<u64>(__builtin_frame_address(0)) & ~(arenaBytes - 1));
 }
 
-EMULATION_INLINE Fiber &self() {
+// The running thread, from its stack pointer alone.
+struct Self {
+    Arena &arena;
+    u32 index;
+
+    u32 lane() const { return index % 32; }
+    u32 bit() const { return 1u << index % 32; }
+    Warp &warp() const { return arena.warps[index / 32]; }
+    Fiber &fiber() const { return arena.fibers()[index]; }
+};
+
+EMULATION_INLINE Self self() {
     const u64 place = reinterpret_cast<u64>(__builtin_frame_address(0));
-    Fiber *fibers = reinterpret_cast<Fiber *>((place & ~(arenaBytes - 1)) + fiberSlot * slotBytes);
-    return fibers[place / slotBytes % slotCount];
+    return {*reinterpret_cast<Arena *>(place & ~(arenaBytes - 1)), static_cast<u32>(place / slotBytes % slotCount) - firstStackSlot};
 }
 
 #ifndef EMULATION_USES_UCONTEXT
@@ -73,72 +83,74 @@ EMULATION_INLINE void prepareMain(Context &context) {
 
 // Ends the launch: the fibers of the block are dropped where they are.
 [[noreturn]] EMULATION_NOINLINE void fail(const char *message) {
-    Block &block = arena().block;
-    Fiber &fiber = self();
-    block.error = message;
-    block.errorThread = static_cast<u32>(&fiber - arena().fibers());
-    switchContext(&fiber.context, &block.main);
+    const Self me = self();
+    me.arena.block.error = message;
+    me.arena.block.errorThread = me.index;
+    switchContext(&me.fiber().context, &me.arena.block.main);
     __builtin_unreachable();
 }
 
-EMULATION_INLINE u32 nextLane(const Block &block, u32 runnable, u32 bit) {
-    if (block.isDescending) {
-        const u32 below = runnable & (bit - 1);
-        return 31 - __builtin_clz(below ? below : runnable);
-    }
-    const u32 above = runnable & ~(bit | (bit - 1));
-    return __builtin_ctz(above ? above : runnable);
-}
-
-EMULATION_NOINLINE Context *contextOfAnotherWarp(Block &block, const Warp &warp) {
+EMULATION_NOINLINE Context *contextOfAnother(const Self &me) {
+    Block &block = me.arena.block;
+    const bool isDescending = block.isDescending;
+    auto first = [&](u32 runnable) { return isDescending ? 31 - __builtin_clz(runnable) : __builtin_ctz(runnable); };
+    const u32 own = me.warp().runnable, lane = me.lane();
+    const u32 others = isDescending ? own & ((1u << lane) - 1) : lane == 31 ? 0 : own & ~0u << (lane + 1);
+    if (own != 0) return &me.arena.fibers()[me.index / 32 * 32 + first(others != 0 ? others : own)].context;
     for (u32 n = 1; n <= block.warpCount; ++n) {
-        const u32 index = (warp.index + (block.isDescending ? block.warpCount - n % block.warpCount : n)) % block.warpCount;
-        const Warp &other = arena().warps[index];
-        if (other.runnable == 0) continue;
-        const u32 lane = block.isDescending ? 31 - __builtin_clz(other.runnable) : __builtin_ctz(other.runnable);
-        block.current = index * 32 + lane;
-        return &arena().fibers()[block.current].context;
+        const u32 index = (me.index / 32 + (isDescending ? block.warpCount - n % block.warpCount : n)) % block.warpCount;
+        const u32 runnable = me.arena.warps[index].runnable;
+        if (runnable != 0) return &me.arena.fibers()[index * 32 + first(runnable)].context;
     }
     if (block.live > 0) {
         block.error = "deadlock";
-        block.errorThread = block.current;
+        block.errorThread = me.index;
     }
     return &block.main;
 }
 
 // Lets the next fiber run; returns when this one is runnable and has its turn.
-EMULATION_NOINLINE void suspend(Fiber &fiber, Warp &warp) {
-    Block &block = arena().block;
-    warp.runnable &= ~fiber.bit;
-    if (warp.runnable != 0) {
-        block.current = warp.index * 32 + nextLane(block, warp.runnable, fiber.bit);
-        switchContext(&fiber.context, &arena().fibers()[block.current].context);
-    } else {
-        switchContext(&fiber.context, contextOfAnotherWarp(block, warp));
-    }
+EMULATION_INLINE void suspend(const Self &me) {
+    Warp &warp = me.warp();
+    const u32 runnable = warp.runnable & ~me.bit();
+    warp.runnable = runnable;
+    // Lanes in lockstep: a guess that the processor predicts, instead of a chain of loads.
+    const u32 neighbour = (me.arena.block.isDescending ? me.index - 1 : me.index + 1) % 32;
+    Context *next = &me.arena.fibers()[(me.index & ~31u) + neighbour].context;
+    if (__builtin_expect(!(runnable >> neighbour & 1), 0)) next = contextOfAnother(me);
+    switchContext(&me.fiber().context, next);
+}
+
+[[noreturn]] EMULATION_NOINLINE void failOfOperations() { fail("lanes of one warp meet at different operations"); }
+
+EMULATION_NOINLINE void verifyPart(const Self &me, const char *operation, u32 mask) {
+    const Warp &warp = me.warp();
+    for (u32 lane = 0; lane < 32; ++lane)
+        if (mask >> lane & 1 && (warp.laneOperation[lane] != operation || (warp.laneMask[lane] & warp.exists) != mask))
+            fail("lanes of one mask meet at different operations or with different masks");
 }
 
 // The lanes of `mask` meet at an operation: the last one to arrive executes it for all.
 template <typename Execute>
-EMULATION_INLINE void meet(Fiber &fiber, const char *operation, u32 mask, Execute execute) {
-    Warp &warp = *fiber.warp;
-    warp.laneOperation[fiber.lane] = operation;
-    warp.laneMask[fiber.lane] = mask;
-    mask &= warp.exists;
-    if (mask == warp.exists) {
-        if (warp.waiting == 0) warp.operation = operation;
-        if (warp.operation != operation) fail("lanes of one warp meet at different operations");
-    } else if (!(mask & fiber.bit)) {
-        fail("a lane is not in its own mask");
+EMULATION_INLINE void meet(const Self &me, const char *operation, u32 mask, Execute execute) {
+    Warp &warp = me.warp();
+    const u32 exists = warp.exists, lane = me.lane();
+    warp.laneOperation[lane] = operation;
+    mask &= exists;
+    const u32 waiting = warp.waiting | me.bit();
+    if (__builtin_expect(mask == exists, 1)) {
+        // The first to arrive says what the warp meets at.
+        if (waiting == me.bit()) warp.operation = operation;
+        if (warp.operation != operation) failOfOperations();
+    } else {
+        if (!(mask & me.bit())) fail("a lane is not in its own mask");
+        warp.laneMask[lane] = mask;
     }
-    warp.waiting |= fiber.bit;
-    if ((warp.waiting & mask) != mask) return suspend(fiber, warp);
-    if (mask != warp.exists)
-        for (u32 lane = 0; lane < 32; ++lane)
-            if (mask >> lane & 1 && (warp.laneOperation[lane] != operation || (warp.laneMask[lane] & warp.exists) != mask))
-                fail("lanes of one mask meet at different operations or with different masks");
+    warp.waiting = waiting;
+    if ((waiting & mask) != mask) return suspend(me);
+    if (mask != exists) verifyPart(me, operation, mask);
     execute(warp);
-    warp.waiting &= ~mask;
+    warp.waiting = waiting & ~mask;
     warp.runnable |= mask;
 }
 
@@ -156,27 +168,27 @@ EMULATION_INLINE void releaseBarrier(Block &block) {
 
 // All threads of the block that have not ended meet. Returns whether any predicate holds, whether all do, or how many.
 EMULATION_NOINLINE int barrier(int predicate, int result) {
-    Block &block = arena().block;
-    Fiber &fiber = self();
+    const Self me = self();
+    Block &block = me.arena.block;
     block.anyPredicate |= predicate != 0;
     block.allPredicates &= predicate != 0;
     block.predicateCount += predicate != 0;
-    fiber.warp->atBarrier |= fiber.bit;
+    me.warp().atBarrier |= me.bit();
     if (++block.arrived == block.live) {
         releaseBarrier(block);
     } else {
-        suspend(fiber, *fiber.warp);
+        suspend(me);
     }
     return block.barrierResult[result];
 }
 
 static void startFiber() {
-    Block &block = arena().block;
+    const Self me = self();
+    Block &block = me.arena.block;
     block.call(block.function, block.parameters);
-    Fiber &fiber = self();
-    fiber.warp->exited |= fiber.bit;
+    me.warp().exited |= me.bit();
     if (--block.live > 0 && block.arrived == block.live) releaseBarrier(block);
-    suspend(fiber, *fiber.warp);
+    suspend(me);
     __builtin_unreachable();
 }
 
@@ -199,14 +211,11 @@ extern "C" __attribute__((visibility("default"))) void emulation_run_block(emula
     for (u32 n = 0; n < block.threadCount; ++n) {
         Fiber &fiber = arena->fibers()[n];
         fiber.thread = {n % block.threads.x, n / block.threads.x % block.threads.y, n / (block.threads.x * block.threads.y)};
-        fiber.lane = n % 32, fiber.bit = 1u << n % 32;
-        fiber.warp = &arena->warps[n / 32];
         fiber.copies.first = fiber.copies.count = fiber.copies.groupCount = 0;
         // Stacks of a warp begin in different lines of the cache.
         unsigned char *top = arena->stack(n) + slotBytes - 128 * (1 + n % 32);
         prepareContext(fiber.context, arena->stack(n) + guardBytes, top, startFiber);
     }
     prepareMain(block.main);
-    block.current = block.isDescending ? block.threadCount - 1 : 0;
-    switchContext(&block.main, &arena->fibers()[block.current].context);
+    switchContext(&block.main, &arena->fibers()[block.isDescending ? block.threadCount - 1 : 0].context);
 }

@@ -1,20 +1,34 @@
-// Vector types of CUDA, and what they are made with.
+// Vector types of CUDA, and what they are made with. Their copies are functions, for the compiler's check of alignment sees those.
 #pragma once
 
-#define EMULATION_VECTOR2(type, number, bytes)                                                    \
-    struct alignas(bytes) type {                                                                  \
-        number x, y;                                                                              \
-    };                                                                                            \
+#define EMULATION_VECTOR2(type, number, bytes)                                      \
+    struct alignas(bytes) type {                                                    \
+        number x, y;                                                                \
+        type() = default;                                                           \
+        constexpr type(number x, number y) : x(x), y(y) {}                          \
+        constexpr type(const type &other) : x(other.x), y(other.y) {}               \
+        type &operator=(const type &other) {                                        \
+            x = other.x, y = other.y;                                               \
+            return *this;                                                           \
+        }                                                                           \
+    };                                                                              \
     static inline type make_##type(number x, number y) { return {x, y}; }
-#define EMULATION_VECTOR3(type, number)                                                           \
-    struct type {                                                                                 \
-        number x, y, z;                                                                           \
-    };                                                                                            \
+#define EMULATION_VECTOR3(type, number)                                             \
+    struct type {                                                                   \
+        number x, y, z;                                                             \
+    };                                                                              \
     static inline type make_##type(number x, number y, number z) { return {x, y, z}; }
-#define EMULATION_VECTOR4(type, number, bytes)                                                    \
-    struct alignas(bytes) type {                                                                  \
-        number x, y, z, w;                                                                        \
-    };                                                                                            \
+#define EMULATION_VECTOR4(type, number, bytes)                                      \
+    struct alignas(bytes) type {                                                    \
+        number x, y, z, w;                                                          \
+        type() = default;                                                           \
+        constexpr type(number x, number y, number z, number w) : x(x), y(y), z(z), w(w) {} \
+        constexpr type(const type &other) : x(other.x), y(other.y), z(other.z), w(other.w) {} \
+        type &operator=(const type &other) {                                        \
+            x = other.x, y = other.y, z = other.z, w = other.w;                     \
+            return *this;                                                           \
+        }                                                                           \
+    };                                                                              \
     static inline type make_##type(number x, number y, number z, number w) { return {x, y, z, w}; }
 
 EMULATION_VECTOR2(char2, signed char, 2)

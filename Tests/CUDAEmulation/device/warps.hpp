@@ -5,15 +5,15 @@ namespace emulation {
 
 // Every lane gives a word, and takes that of lane `source`.
 EMULATION_NOINLINE u64 shuffle(const char *operation, u32 mask, u64 value, u32 source) {
-    Fiber &fiber = self();
-    fiber.warp->in.values[fiber.lane] = value;
-    meet(fiber, operation, mask, [mask](Warp &warp) {
+    const Self me = self();
+    me.warp().in.values[me.lane()] = value;
+    meet(me, operation, mask, [mask](Warp &warp) {
         for (u32 lane = 0; lane < 32; ++lane)
             if (mask >> lane & 1) warp.out.values[lane] = warp.in.values[lane];
     });
     // What a lane outside of the mask holds is not defined.
-    if (!((mask & fiber.warp->exists) >> source & 1)) return ~0ull;
-    return fiber.warp->out.values[source];
+    if (!((mask & me.warp().exists) >> source & 1)) return ~0ull;
+    return me.warp().out.values[source];
 }
 
 template <typename T>
@@ -28,23 +28,23 @@ EMULATION_INLINE T shuffleNumber(const char *operation, u32 mask, T value, u32 s
 
 // The predicates of the lanes of the mask.
 EMULATION_NOINLINE u32 ballot(const char *operation, u32 mask, bool predicate) {
-    Fiber &fiber = self();
-    fiber.warp->in.values[fiber.lane] = predicate;
-    meet(fiber, operation, mask, [mask](Warp &warp) {
+    const Self me = self();
+    me.warp().in.values[me.lane()] = predicate;
+    meet(me, operation, mask, [mask](Warp &warp) {
         u64 result = 0;
         for (u32 lane = 0; lane < 32; ++lane)
             if ((mask & warp.exists) >> lane & 1) result |= warp.in.values[lane] << lane;
         for (u32 lane = 0; lane < 32; ++lane)
             if (mask >> lane & 1) warp.out.values[lane] = result;
     });
-    return static_cast<u32>(fiber.warp->out.values[fiber.lane]);
+    return static_cast<u32>(me.warp().out.values[me.lane()]);
 }
 
 template <typename T, typename Combine>
 EMULATION_INLINE T reduce(const char *operation, u32 mask, T value, Combine combine) {
-    Fiber &fiber = self();
-    fiber.warp->in.values[fiber.lane] = static_cast<u64>(value);
-    meet(fiber, operation, mask, [mask, combine](Warp &warp) {
+    const Self me = self();
+    me.warp().in.values[me.lane()] = static_cast<u64>(value);
+    meet(me, operation, mask, [mask, combine](Warp &warp) {
         const u32 members = mask & warp.exists;
         T result = static_cast<T>(warp.in.values[__builtin_ctz(members)]);
         for (u32 lane = __builtin_ctz(members) + 1; lane < 32; ++lane)
@@ -52,32 +52,32 @@ EMULATION_INLINE T reduce(const char *operation, u32 mask, T value, Combine comb
         for (u32 lane = 0; lane < 32; ++lane)
             if (members >> lane & 1) warp.out.values[lane] = static_cast<u64>(result);
     });
-    return static_cast<T>(fiber.warp->out.values[fiber.lane]);
+    return static_cast<T>(me.warp().out.values[me.lane()]);
 }
 
 }  // namespace emulation
 
 template <typename T>
 static inline T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
-    const unsigned lane = emulation::self().lane, first = lane & ~(width - 1u);
+    const unsigned lane = emulation::self().lane(), first = lane & ~(width - 1u);
     return emulation::shuffleNumber("__shfl_sync", mask, value, first + (static_cast<unsigned>(source) & (width - 1u)));
 }
 
 template <typename T>
 static inline T __shfl_xor_sync(unsigned mask, T value, int difference, int width = 32) {
-    const unsigned lane = emulation::self().lane, source = lane ^ difference;
+    const unsigned lane = emulation::self().lane(), source = lane ^ difference;
     return emulation::shuffleNumber("__shfl_xor_sync", mask, value, source / width <= lane / width ? source : lane);
 }
 
 template <typename T>
 static inline T __shfl_down_sync(unsigned mask, T value, unsigned distance, int width = 32) {
-    const unsigned lane = emulation::self().lane, source = lane + distance;
+    const unsigned lane = emulation::self().lane(), source = lane + distance;
     return emulation::shuffleNumber("__shfl_down_sync", mask, value, source / width == lane / width ? source : lane);
 }
 
 template <typename T>
 static inline T __shfl_up_sync(unsigned mask, T value, unsigned distance, int width = 32) {
-    const unsigned lane = emulation::self().lane;
+    const unsigned lane = emulation::self().lane();
     return emulation::shuffleNumber("__shfl_up_sync", mask, value, lane % width >= distance ? lane - distance : lane);
 }
 

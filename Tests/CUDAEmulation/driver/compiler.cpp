@@ -131,7 +131,8 @@ nvrtcResult compile(Program &program, int optionCount, const char *const *option
         text += kernelTable(text, names);
         write(folder / "kernels.cpp", text);
         words = {hostCompiler(), "-x", "c++", "-std=c++17", "-O2", "-march=native", "-fPIC", "-shared", "-fvisibility=hidden",
-                 "-fno-exceptions", "-fno-rtti", "-fno-strict-aliasing", "-fno-math-errno", "-fno-stack-protector", "-Wno-psabi", "-Wno-unknown-pragmas",
+                 "-fno-exceptions", "-fno-rtti", "-fno-strict-aliasing", "-fno-math-errno", "-fno-stack-protector",
+                 "-fsanitize=alignment", "-fsanitize-undefined-trap-on-error", "-Wno-psabi", "-Wno-unknown-pragmas",
                  "-D__global__=", "-D__shared__=static thread_local", "-D__launch_bounds__(...)=", "-I", own,
                  folder / "kernels.cpp", "-o", folder / "kernels.so"};
         status = execute(words, log);

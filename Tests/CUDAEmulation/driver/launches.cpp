@@ -8,6 +8,7 @@
 #include <mutex>
 #include <sys/mman.h>
 #include <thread>
+#include <ucontext.h>
 
 #include "driver.hpp"
 
@@ -24,16 +25,33 @@ struct Worker {
     sigjmp_buf afterFault;
     int signal = 0;
     uint64_t faultAddress = 0;
+    uint32_t faultThread = 0;
 };
 
 thread_local Worker *runningWorker;
 struct sigaction previousActions[32];
+
+uint64_t stackPointer(const ucontext_t *context) {
+#if defined(__x86_64__)
+    return context->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+    return context->uc_mcontext.sp;
+#else
+    return 0;
+#endif
+}
+
+uint32_t threadOfStack(uint64_t place) {
+    const uint32_t slot = place / emulation::slotBytes % emulation::slotCount;
+    return slot < emulation::firstStackSlot ? 0 : (slot - emulation::firstStackSlot) % emulation::maximumThreads;
+}
 
 void handleFault(int signal, siginfo_t *info, void *context) {
     if (Worker *worker = runningWorker) {
         runningWorker = nullptr;
         worker->signal = signal;
         worker->faultAddress = reinterpret_cast<uint64_t>(info->si_addr);
+        worker->faultThread = threadOfStack(stackPointer(static_cast<ucontext_t *>(context)));
         siglongjmp(worker->afterFault, 1);
     }
     const struct sigaction &previous = previousActions[signal];
@@ -140,8 +158,8 @@ private:
     void reportFault(Worker &worker) {
         const emulation::Block &block = worker.arena->block;
         const uint64_t address = worker.faultAddress, stack = address - reinterpret_cast<uint64_t>(worker.arena);
-        if (worker.signal == SIGILL) return report(worker, ILLEGAL_ADDRESS, "an access that is not aligned", block.current, "");
-        if (worker.signal == SIGFPE) return report(worker, LAUNCH_FAILED, "a division by zero", block.current, "");
+        if (worker.signal == SIGILL) return report(worker, ILLEGAL_ADDRESS, "an access that is not aligned", worker.faultThread, "");
+        if (worker.signal == SIGFPE) return report(worker, LAUNCH_FAILED, "a division by zero", worker.faultThread, "");
         char number[32];
         snprintf(number, sizeof number, "%#llx", static_cast<unsigned long long>(address));
         std::string place = std::string("access of address ") + number;
@@ -153,7 +171,7 @@ private:
         } else {
             place += describeAddress(address);
         }
-        report(worker, ILLEGAL_ADDRESS, place, block.current, "");
+        report(worker, ILLEGAL_ADDRESS, place, worker.faultThread, "");
     }
 
     // The first failure is the launch's.
