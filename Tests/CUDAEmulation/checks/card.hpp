@@ -40,6 +40,8 @@ public:
     // A function of a file of the kernels, or of a text.
     void *load(const std::string &path, const char *function, const std::vector<std::string> &macros, std::string text = "") {
         if (text.empty()) text = read(kernels + "/" + path);
+        for (size_t place; !edit.first.empty() && (place = text.find(edit.first)) != std::string::npos;)
+            text.replace(place, edit.first.size(), edit.second);
         std::vector<const char *> texts, names, options = {"--gpu-architecture=sm_90a"};
         for (const auto &[name, header] : headers) names.push_back(name.c_str()), texts.push_back(header.c_str());
         std::vector<std::string> definitions;
@@ -96,7 +98,7 @@ public:
     template <typename... A>
     int launch(void *function, std::vector<unsigned> grid, unsigned threads, unsigned shared, A... arguments) {
         void *parameters[] = {&arguments...};
-        return launchKernel(function, grid[0], grid[1], grid[2], threads, 1, 1, shared, nullptr, parameters, nullptr);
+        return launchKernel(function, grid[0], grid[1], grid[2], threads, 1, 1, shared, stream, parameters, nullptr);
     }
 
     std::string message(int result) {
@@ -105,6 +107,31 @@ public:
         return text;
     }
 
+    // What `load` replaces in the texts of kernels, and by what.
+    std::pair<std::string, std::string> edit;
+
+    // What `body` launches on a stream, as a graph that runs `count` times.
+    template <typename Body>
+    int replay(int count, Body body) {
+        void *graph, *executable;
+        createStream(&stream, 0);
+        if (const int result = beginCapture(stream, 0)) return result;
+        body();
+        uint64_t address;
+        isAllocationRefused = memAlloc(&address, 16) == 900;
+        if (const int result = endCapture(stream, &graph)) return result;
+        instantiate(&executable, graph, 0);
+        destroyGraph(graph);
+        for (int n = 0; n < count; ++n)
+            if (const int result = launchGraph(executable, stream)) return result;
+        destroyExecutable(executable);
+        destroyStream(stream);
+        stream = nullptr;
+        return 0;
+    }
+
+    bool isAllocationRefused = false;
+
 private:
     static void *open(const std::string &path) {
         void *library = dlopen(path.c_str(), RTLD_NOW);
@@ -112,7 +139,7 @@ private:
         return library;
     }
 
-    void *driver, *compiler;
+    void *driver, *compiler, *stream = nullptr;
     std::string kernels;
     std::vector<std::pair<std::string, std::string>> headers;
     std::vector<uint64_t> allocations;
@@ -126,6 +153,13 @@ private:
     Function<int(int, const char **)> errorString{driver, "cuGetErrorString"};
     Function<int(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **)> launchKernel{
         driver, "cuLaunchKernel"};
+    Function<int(void **, unsigned)> createStream{driver, "cuStreamCreate"};
+    Function<int(void *, int)> beginCapture{driver, "cuStreamBeginCapture_v2"};
+    Function<int(void *, void **)> endCapture{driver, "cuStreamEndCapture"};
+    Function<int(void **, void *, uint64_t)> instantiate{driver, "cuGraphInstantiateWithFlags"};
+    Function<int(void *, void *)> launchGraph{driver, "cuGraphLaunch"};
+    Function<int(void *)> destroyGraph{driver, "cuGraphDestroy"}, destroyExecutable{driver, "cuGraphExecDestroy"},
+        destroyStream{driver, "cuStreamDestroy_v2"};
     Function<int(void **, const char *, const char *, int, const char *const *, const char *const *)> create{
         compiler, "nvrtcCreateProgram"};
     Function<int(void *, int, const char *const *)> compile{compiler, "nvrtcCompileProgram"};

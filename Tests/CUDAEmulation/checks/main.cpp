@@ -14,7 +14,7 @@ void expect(bool holds, const std::string &what) {
 
 void checkAgreement(Card &card) {
     // By MATH: bfloat16 factors and states, TF32, split TF32, float64 with float32 inputs and results.
-    const double bounds[] = {4e-2, 4e-3, 4e-6, 1e-6};
+    const double bounds[] = {8e-3, 3e-3, 1e-6, 2e-7};
     struct Case {
         int math, degree, input;
         bool isGated;
@@ -25,7 +25,7 @@ void checkAgreement(Card &card) {
         snprintf(
             text, sizeof text, "MATH %d DEGREE %d INPUT %d GATED %d: errors %.1e of states, %.1e of outputs", c.math, c.degree, c.input,
             c.isGated, state, output);
-        const double bound = c.degree == 4 ? 1e-4 : bounds[c.math];
+        const double bound = bounds[c.math];
         expect(state >= 0 && state < bound && output >= 0 && output < bound, text);
         expect(card.freeAll(), "no byte beside an allocation was written");
     }
@@ -51,6 +51,9 @@ void checkFaults(Card &card) {
     fails("a barrier that some threads end before", "if (threadIdx.x != 40) { __syncwarp(); }", 719);
     fails("lanes at different operations", "if (threadIdx.x < 7) __syncwarp(); else data[0] = __any_sync(~0u, 1);", 719);
     fails("threads at a barrier and a warp that waits", "if (threadIdx.x == 3) __syncthreads(); else if (threadIdx.x < 32) __syncwarp();", 719);
+    setenv("POWER_CUDA_EMULATION_SECONDS", "1", 1);
+    fails("a kernel that does not end", "while (atomicAdd(data + 5, 0) != -77) __threadfence();", 702);
+    unsetenv("POWER_CUDA_EMULATION_SECONDS");
     fails("a vector off its alignment", "*reinterpret_cast<float2 *>(data + 1 + threadIdx.x % 2 * 2) = make_float2(1, 2);", 700);
     fails("a copy off its alignment", "copy_16(memory + 8, data, true);", 719);
 
@@ -65,6 +68,34 @@ void checkFaults(Card &card) {
     const std::vector<int> words = card.download<int>(data, 64);
     expect(words[8] == -1 && words[9] != -1 && words[10] == -1 && words[11] == 0, "copies arrive at the wait for their group");
     expect(card.freeAll(), "no byte beside an allocation was written");
+}
+
+// Mistakes in the package's kernels that a card would forgive most of the time.
+void checkMistakes(Card &card) {
+    auto shows = [&](const char *what, const char *text, const char *instead) {
+        card.edit = {text, instead};
+        const auto [state, output] = checkKernels(card, Problem(0, 2, 2, true));
+        card.edit = {};
+        char line[200];
+        snprintf(line, sizeof line, "%s shows: errors %.1e of states, %.1e of outputs", what, state, output);
+        expect(!(state >= 0 && state < 4e-2 && output >= 0 && output < 4e-2), line);
+        card.freeAll();
+    };
+    shows("a wait for one group too few", "wait_copies<1>();", "wait_copies<2>();");
+    shows("a missing barrier", "            __syncthreads();\n            const elem *vectors", "            const elem *vectors");
+    shows("a missing barrier before reuse", "__syncthreads();\n            if (STAGES == 1", "if (STAGES == 1");
+}
+
+void checkGraphs(Card &card) {
+    const uint64_t data = card.upload(std::vector<int>(64, 0));
+    void *kernel = card.load(
+        "add.cu", "add", {},
+        "extern \"C\" __global__ void add(int *data, int x, long long y, float z, double w) {\n"
+        "atomicAdd(data + threadIdx.x, x + int(y) + int(z) + int(w)); }");
+    const int result = card.replay(3, [&] { card.launch(kernel, {5, 1, 1}, 64, 0, data, 1, 10ll, 100.0f, 1000.0); });
+    const std::vector<int> sums = card.download<int>(data, 64);
+    expect(result == 0 && card.isAllocationRefused && sums[0] == 3 * 5 * 1111 && sums[63] == sums[0], "a graph runs three times");
+    card.freeAll();
 }
 
 void measure(Card &card) {
@@ -104,8 +135,9 @@ extern "C" __global__ void shuffles(float *out, int count) {
 int main(int argc, char **argv) {
     if (argc != 3) return fprintf(stderr, "usage: %s <folder of the libraries> <folder of the kernels>\n", argv[0]), 2;
     Card card(argv[1], argv[2]);
-    if (getenv("RATES")) return measure(card), 0;
     checkAgreement(card);
+    checkMistakes(card);
+    checkGraphs(card);
     checkFaults(card);
     measure(card);
     return failures != 0;

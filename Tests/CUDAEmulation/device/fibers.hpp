@@ -64,7 +64,7 @@ EMULATION_INLINE void switchContext(Context *from, Context *to) {
     swapcontext(static_cast<ucontext_t *>(from->stack), static_cast<ucontext_t *>(to->stack));
 }
 
-EMULATION_INLINE void prepareContext(Context &context, unsigned char *bottom, unsigned char *top, void (*start)()) {
+EMULATION_NOINLINE void prepareContext(Context &context, unsigned char *bottom, unsigned char *top, void (*start)()) {
     ucontext_t *state = reinterpret_cast<ucontext_t *>(bottom);
     getcontext(state);
     state->uc_stack.ss_sp = bottom + (sizeof(ucontext_t) + 63) / 64 * 64;

@@ -32,6 +32,7 @@ const ErrorName errorNames[] = {
     {NOT_READY, "CUDA_ERROR_NOT_READY", "device not ready"},
     {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
     {LAUNCH_OUT_OF_RESOURCES, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"},
+    {LAUNCH_TIMEOUT, "CUDA_ERROR_LAUNCH_TIMEOUT", "the launch timed out and was terminated"},
     {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
     {NOT_SUPPORTED, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
     {CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
@@ -78,7 +79,7 @@ EXPORTED CUresult cuGetErrorString(CUresult result, const char **text) {
         if (entry.result != result) continue;
         std::lock_guard<std::mutex> lock(detailMutex);
         complete = entry.text;
-        if ((result == ILLEGAL_ADDRESS || result == LAUNCH_FAILED) && !detailText.empty()) complete += ": " + detailText;
+        if (result >= ILLEGAL_ADDRESS && result <= LAUNCH_FAILED && !detailText.empty()) complete += ": " + detailText;
         return *text = complete.c_str(), SUCCESS;
     }
     return *text = nullptr, INVALID_VALUE;

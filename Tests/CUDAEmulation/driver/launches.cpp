@@ -1,5 +1,6 @@
 // Blocks of a grid on the threads of a pool, and what happens to those that fail.
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <csetjmp>
 #include <csignal>
@@ -29,7 +30,9 @@ struct Worker {
 };
 
 thread_local Worker *runningWorker;
-struct sigaction previousActions[32];
+struct sigaction previousActions[64];
+// Ends a kernel that takes too long; whoever gets it outside of a kernel ignores it.
+const int timeoutSignal = SIGRTMIN + 7;
 
 uint64_t stackPointer(const ucontext_t *context) {
 #if defined(__x86_64__)
@@ -54,6 +57,7 @@ void handleFault(int signal, siginfo_t *info, void *context) {
         worker->faultThread = threadOfStack(stackPointer(static_cast<ucontext_t *>(context)));
         siglongjmp(worker->afterFault, 1);
     }
+    if (signal == timeoutSignal) return;
     const struct sigaction &previous = previousActions[signal];
     if (previous.sa_flags & SA_SIGINFO) return previous.sa_sigaction(signal, info, context);
     if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) return previous.sa_handler(signal);
@@ -158,6 +162,7 @@ private:
     void reportFault(Worker &worker) {
         const emulation::Block &block = worker.arena->block;
         const uint64_t address = worker.faultAddress, stack = address - reinterpret_cast<uint64_t>(worker.arena);
+        if (worker.signal == timeoutSignal) return report(worker, LAUNCH_TIMEOUT, "it does not end", worker.faultThread, "");
         if (worker.signal == SIGILL) return report(worker, ILLEGAL_ADDRESS, "an access that is not aligned", worker.faultThread, "");
         if (worker.signal == SIGFPE) return report(worker, LAUNCH_FAILED, "a division by zero", worker.faultThread, "");
         char number[32];
@@ -198,8 +203,8 @@ public:
         struct sigaction action{};
         action.sa_sigaction = handleFault;
         action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-        for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(signal, &action, &previousActions[signal]);
-        for (uint64_t n = 0; n < size; ++n) std::thread([this] { serve(); }).detach();
+        for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, timeoutSignal}) sigaction(signal, &action, &previousActions[signal]);
+        for (uint64_t n = 0; n < size; ++n) threads.emplace_back([this] { serve(); });
     }
 
     // One grid at a time.
@@ -210,7 +215,9 @@ public:
         busy = size;
         ++generation;
         start.notify_all();
-        end.wait(lock, [this] { return busy == 0; });
+        const auto limit = std::chrono::seconds(setting("POWER_CUDA_EMULATION_SECONDS", 600));
+        while (!end.wait_for(lock, limit, [this] { return busy == 0; }))
+            for (std::thread &thread : threads) pthread_kill(thread.native_handle(), timeoutSignal);
     }
 
 private:
@@ -228,6 +235,7 @@ private:
     }
 
     const uint64_t size;
+    std::vector<std::thread> threads;
     uint64_t busy = 0, generation = 0;
     Run *current = nullptr;
     std::mutex turnMutex, mutex;
