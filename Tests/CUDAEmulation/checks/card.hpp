@@ -29,6 +29,11 @@ public:
         for (const auto &entry : std::filesystem::recursive_directory_iterator(kernels))
             if (entry.path().extension() == ".cuh")
                 headers.push_back({std::filesystem::relative(entry.path(), kernels), read(entry.path())});
+        uint64_t address;
+        void *context;
+        needsContext = memAlloc(&address, 1) == 3 && initialize(0) == 0 && memAlloc(&address, 1) == 201;
+        retainContext(&context, 0);
+        setContext(context);
     }
 
     static std::string read(const std::filesystem::path &path) {
@@ -130,7 +135,7 @@ public:
         return 0;
     }
 
-    bool isAllocationRefused = false;
+    bool isAllocationRefused = false, needsContext = false;
 
 private:
     static void *open(const std::string &path) {
@@ -144,6 +149,9 @@ private:
     std::vector<std::pair<std::string, std::string>> headers;
     std::vector<uint64_t> allocations;
     Function<int(uint64_t *, size_t)> memAlloc{driver, "cuMemAlloc_v2"};
+    Function<int(unsigned)> initialize{driver, "cuInit"};
+    Function<int(void **, int)> retainContext{driver, "cuDevicePrimaryCtxRetain"};
+    Function<int(void *)> setContext{driver, "cuCtxSetCurrent"};
     Function<int(uint64_t)> memFree{driver, "cuMemFree_v2"};
     Function<int(uint64_t, const void *, size_t)> toDevice{driver, "cuMemcpyHtoD_v2"};
     Function<int(void *, uint64_t, size_t)> toHost{driver, "cuMemcpyDtoH_v2"};

@@ -93,7 +93,8 @@ std::pair<double, double> checkKernels(Card &card, const Problem &problem) {
     std::vector<Int4> tiles;
     for (size_t c = 0; c < problem.chunks.size(); ++c)
         for (int first = 0; first < problem.chunks[c].y; first += 32)
-            tiles.push_back({problem.chunks[c].x + first, std::min(32, problem.chunks[c].y - first), static_cast<int>(c), problem.chunks[c].x});
+            tiles.push_back(
+                {problem.chunks[c].x + first, std::min(32, problem.chunks[c].y - first), static_cast<int>(c), problem.chunks[c].x});
     const size_t inputBytes = problem.input == 0 ? 4 : 2, outputs = static_cast<size_t>(tokens) * heads * valueWidth;
     const uint64_t y = card.allocate(outputs * inputBytes), statistics = card.allocate(static_cast<size_t>(tokens) * heads * 4);
     void *forward = card.load(

@@ -19,7 +19,9 @@ void checkAgreement(Card &card) {
         int math, degree, input;
         bool isGated;
     };
-    for (const Case &c : {Case{0, 2, 2, true}, {0, 2, 2, false}, {1, 2, 1, true}, {2, 2, 0, true}, {2, 2, 0, false}, {3, 2, 0, true}, {3, 4, 0, false}}) {
+    const Case cases[] = {{0, 2, 2, true},  {0, 2, 2, false}, {1, 2, 1, true}, {2, 2, 0, true},
+                          {2, 2, 0, false}, {3, 2, 0, true},  {3, 4, 0, false}};
+    for (const Case &c : cases) {
         const auto [state, output] = checkKernels(card, Problem(c.math, c.degree, c.input, c.isGated));
         char text[200];
         snprintf(
@@ -50,7 +52,9 @@ void checkFaults(Card &card) {
     fails("write after shared memory", "memory[256 + threadIdx.x] = 1;", 700);
     fails("a barrier that some threads end before", "if (threadIdx.x != 40) { __syncwarp(); }", 719);
     fails("lanes at different operations", "if (threadIdx.x < 7) __syncwarp(); else data[0] = __any_sync(~0u, 1);", 719);
-    fails("threads at a barrier and a warp that waits", "if (threadIdx.x == 3) __syncthreads(); else if (threadIdx.x < 32) __syncwarp();", 719);
+    fails(
+        "threads at a barrier and a warp that waits",
+        "if (threadIdx.x == 3) __syncthreads(); else if (threadIdx.x < 32) __syncwarp();", 719);
     setenv("POWER_CUDA_EMULATION_SECONDS", "1", 1);
     fails("a kernel that does not end", "while (atomicAdd(data + 5, 0) != -77) __threadfence();", 702);
     unsetenv("POWER_CUDA_EMULATION_SECONDS");
@@ -135,6 +139,7 @@ extern "C" __global__ void shuffles(float *out, int count) {
 int main(int argc, char **argv) {
     if (argc != 3) return fprintf(stderr, "usage: %s <folder of the libraries> <folder of the kernels>\n", argv[0]), 2;
     Card card(argv[1], argv[2]);
+    expect(card.needsContext, "no memory without initialization and without a context");
     checkAgreement(card);
     checkMistakes(card);
     checkGraphs(card);

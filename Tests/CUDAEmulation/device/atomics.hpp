@@ -16,7 +16,9 @@ EMULATION_INLINE T exchangeAtomically(T *place, Change change) {
 }  // namespace emulation
 
 #define EMULATION_ATOMIC(name, type, result) \
-    static inline type name(type *place, type value) { return emulation::exchangeAtomically(place, [&](type x) -> type { return result; }); }
+    static inline type name(type *place, type value) {                                      \
+        return emulation::exchangeAtomically(place, [&](type x) -> type { return result; }); \
+    }
 #define EMULATION_ATOMICS(type)                                \
     EMULATION_ATOMIC(atomicAdd, type, x + value)               \
     EMULATION_ATOMIC(atomicSub, type, x - value)               \

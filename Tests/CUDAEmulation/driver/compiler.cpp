@@ -104,7 +104,8 @@ std::string withoutExternArrays(const std::string &text) {
 // The table of the kernels, which ends their source.
 std::string kernelTable(const std::string &text, std::vector<std::string> &names) {
     static const std::regex kernel(
-        R"(extern\s*"C"\s*__global__\s+(?:void\s+)?(?:__launch_bounds__\s*\(([^(),]*(?:\([^()]*\)[^(),]*)*)(?:,[^()]*)?\)\s*)?(?:void\s+)?(\w+)\s*\()");
+        R"(extern\s*"C"\s*__global__\s+(?:void\s+)?)"
+        R"((?:__launch_bounds__\s*\(([^(),]*(?:\([^()]*\)[^(),]*)*)(?:,[^()]*)?\)\s*)?(?:void\s+)?(\w+)\s*\()");
     std::string table;
     for (std::sregex_iterator match(text.begin(), text.end(), kernel), end; match != end; ++match) {
         const std::string name = (*match)[2], bound = (*match)[1].matched ? (*match)[1].str() : "1024";

@@ -1,8 +1,10 @@
 // Initialization, devices and contexts: one card, one context.
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <map>
 #include <mutex>
 
 #include "driver.hpp"
@@ -13,6 +15,7 @@ std::mutex detailMutex;
 std::string detailText;
 thread_local std::vector<void *> contexts;
 int contextTag;
+std::atomic<bool> isInitialized;
 
 struct ErrorName {
     CUresult result;
@@ -40,6 +43,37 @@ const ErrorName errorNames[] = {
     {ILLEGAL_STATE, "CUDA_ERROR_ILLEGAL_STATE", "the operation cannot be performed in the present state"},
 };
 
+// By the driver's numbers.
+const std::map<int, int> attributes = {
+    {1, 1024},        // threads of a block
+    {2, 1024},        // of its x
+    {3, 1024},        // of its y
+    {4, 64},          // of its z
+    {5, 2147483647},  // grid x
+    {6, 65535},       // grid y
+    {7, 65535},       // grid z
+    {8, 48 << 10},    // shared memory of a block
+    {9, 64 << 10},    // constant memory
+    {10, 32},         // lanes of a warp
+    {12, 64 << 10},   // registers of a block
+    {13, 1980000},    // clock, kHz
+    {31, 1},          // concurrent kernels
+    {36, 2619000},    // clock of the memory, kHz
+    {37, 5120},       // width of its bus, bits
+    {38, 50 << 20},   // second-level cache
+    {39, 2048},       // threads of a multiprocessor
+    {41, 1},          // one address space
+    {75, 9},          // compute capability, major
+    {76, 0},          // and minor
+    {81, 228 << 10},  // shared memory of a multiprocessor
+    {82, 64 << 10},   // its registers
+    {95, 1},          // cooperative launches
+    {97, 227 << 10},  // shared memory of a block that asks for more
+    {106, 32},        // blocks of a multiprocessor
+    {111, 1 << 10},   // shared memory that is reserved
+    {115, 1},         // pools of memory
+};
+
 bool isHidden() {
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
     return visible != nullptr && (*visible == 0 || *visible == '-');
@@ -59,7 +93,17 @@ CUresult failure(CUresult result, const std::string &detail) {
     return result;
 }
 
-EXPORTED CUresult cuInit(unsigned) { return isHidden() ? NO_DEVICE : SUCCESS; }
+CUresult contextResult() {
+    if (!isInitialized) return NOT_INITIALIZED;
+    return contexts.empty() ? INVALID_CONTEXT : SUCCESS;
+}
+
+EXPORTED CUresult cuInit(unsigned flags) {
+    if (flags != 0) return INVALID_VALUE;
+    if (isHidden()) return NO_DEVICE;
+    isInitialized = true;
+    return SUCCESS;
+}
 
 EXPORTED CUresult cuDriverGetVersion(int *version) {
     *version = 13000;
@@ -86,11 +130,13 @@ EXPORTED CUresult cuGetErrorString(CUresult result, const char **text) {
 }
 
 EXPORTED CUresult cuDeviceGetCount(int *count) {
+    if (!isInitialized) return NOT_INITIALIZED;
     *count = isHidden() ? 0 : 1;
     return SUCCESS;
 }
 
 EXPORTED CUresult cuDeviceGet(int *device, int ordinal) {
+    if (!isInitialized) return NOT_INITIALIZED;
     if (ordinal != 0 || isHidden()) return INVALID_DEVICE;
     *device = 0;
     return SUCCESS;
@@ -124,34 +170,14 @@ EXPORTED CUresult cuDeviceComputeCapability(int *major, int *minor, int) {
 
 EXPORTED CUresult cuDeviceGetAttribute(int *value, int attribute, int device) {
     if (device != 0) return INVALID_DEVICE;
-    switch (attribute) {
-    case 1: case 2: case 3: *value = 1024; break;                                              // threads of a block, of its x and y
-    case 4: *value = 64; break;                                                                // of its z
-    case 5: *value = 2147483647; break;                                                        // grid x
-    case 6: case 7: *value = 65535; break;                                                     // grid y, z
-    case 8: *value = 48 << 10; break;                                                          // shared memory of a block
-    case 9: *value = 64 << 10; break;                                                          // constant memory
-    case 10: *value = 32; break;                                                               // lanes of a warp
-    case 12: case 82: *value = 64 << 10; break;                                                // registers
-    case 13: *value = 1980000; break;                                                          // clock, kHz
-    case 16: *value = static_cast<int>(setting("POWER_CUDA_EMULATION_MULTIPROCESSORS", 132)); break;
-    case 36: *value = 2619000; break;                                                          // clock of the memory, kHz
-    case 37: *value = 5120; break;                                                             // width of its bus, bits
-    case 38: *value = 50 << 20; break;                                                         // second-level cache
-    case 39: *value = 2048; break;                                                             // threads of a multiprocessor
-    case 31: case 41: case 95: case 115: *value = 1; break;                                    // concurrent kernels, one address space, cooperation, pools
-    case 75: *value = 9; break;
-    case 76: *value = 0; break;
-    case 81: *value = 228 << 10; break;                                                        // shared memory of a multiprocessor
-    case 97: *value = 227 << 10; break;                                                        // of a block that asks for more
-    case 106: *value = 32; break;                                                              // blocks of a multiprocessor
-    case 111: *value = 1 << 10; break;                                                         // shared memory that is reserved
-    default: *value = 0;
-    }
+    const auto known = attributes.find(attribute);
+    *value = known == attributes.end() ? 0 : known->second;
+    if (attribute == 16) *value = static_cast<int>(setting("POWER_CUDA_EMULATION_MULTIPROCESSORS", 132));
     return SUCCESS;
 }
 
 EXPORTED CUresult cuDevicePrimaryCtxRetain(void **context, int device) {
+    if (!isInitialized) return NOT_INITIALIZED;
     if (device != 0) return INVALID_DEVICE;
     *context = &contextTag;
     return SUCCESS;
@@ -165,6 +191,7 @@ EXPORTED CUresult cuDevicePrimaryCtxGetState(int, unsigned *flags, int *isActive
 }
 
 EXPORTED CUresult cuCtxSetCurrent(void *context) {
+    if (!isInitialized) return NOT_INITIALIZED;
     if (!contexts.empty()) contexts.pop_back();
     if (context != nullptr) contexts.push_back(context);
     return SUCCESS;
@@ -184,10 +211,14 @@ EXPORTED CUresult cuCtxPopCurrent_v2(void **context) {
     return SUCCESS;
 }
 EXPORTED CUresult cuCtxGetDevice(int *device) {
+    REQUIRE_CONTEXT;
     *device = 0;
-    return contexts.empty() ? INVALID_CONTEXT : SUCCESS;
+    return SUCCESS;
 }
-EXPORTED CUresult cuCtxSynchronize() { return isCapturing() ? CAPTURE_UNSUPPORTED : SUCCESS; }
+EXPORTED CUresult cuCtxSynchronize() {
+    REQUIRE_CONTEXT;
+    return isCapturing() ? CAPTURE_UNSUPPORTED : SUCCESS;
+}
 EXPORTED CUresult cuCtxSetLimit(int, size_t) { return SUCCESS; }
 EXPORTED CUresult cuProfilerStart() { return SUCCESS; }
 EXPORTED CUresult cuProfilerStop() { return SUCCESS; }

@@ -51,6 +51,8 @@ struct Graph {
 
 struct Stream {
     Graph *capture = nullptr;
+    // 0 global, 1 of this thread, 2 relaxed.
+    int captureMode = 0;
 };
 
 // A number from the environment, or `otherwise`.
@@ -58,6 +60,11 @@ uint64_t setting(const char *name, uint64_t otherwise);
 
 // Says what went wrong on stderr and in the text of `result` until the next error.
 CUresult failure(CUresult result, const std::string &detail);
+
+// What a call answers on a thread without a current context, before all else: most calls need one there.
+#define REQUIRE_CONTEXT \
+    if (const CUresult missing = contextResult(); missing != SUCCESS) return missing
+CUresult contextResult();
 
 // Runs an operation of a stream now, or notes it in the graph that the stream captures.
 CUresult submit(Stream *stream, Operation operation);

@@ -32,6 +32,7 @@ CUresult copy(void *destination, const void *source, size_t bytes) {
 
 template <typename Word>
 CUresult fill(Stream *stream, uint64_t destination, Word word, size_t count) {
+    REQUIRE_CONTEXT;
     if (!isAllocated(destination, count * sizeof(Word))) return INVALID_VALUE;
     return submit(stream, [=] {
         for (size_t n = 0; n < count; ++n) reinterpret_cast<Word *>(destination)[n] = word;
@@ -40,18 +41,22 @@ CUresult fill(Stream *stream, uint64_t destination, Word word, size_t count) {
 }
 
 CUresult copyToDevice(Stream *stream, uint64_t destination, const void *source, size_t bytes) {
+    REQUIRE_CONTEXT;
     if (!isAllocated(destination, bytes)) return INVALID_VALUE;
     return submit(stream, [=] { return copy(reinterpret_cast<void *>(destination), source, bytes); });
 }
 
 CUresult copyToHost(Stream *stream, void *destination, uint64_t source, size_t bytes) {
+    REQUIRE_CONTEXT;
     if (!isAllocated(source, bytes)) return INVALID_VALUE;
     return submit(stream, [=] { return copy(destination, reinterpret_cast<const void *>(source), bytes); });
 }
 
 CUresult copyOnDevice(Stream *stream, uint64_t destination, uint64_t source, size_t bytes) {
+    REQUIRE_CONTEXT;
     if (!isAllocated(destination, bytes) || !isAllocated(source, bytes)) return INVALID_VALUE;
-    return submit(stream, [=] { return copy(reinterpret_cast<void *>(destination), reinterpret_cast<const void *>(source), bytes); });
+    return submit(
+        stream, [=] { return copy(reinterpret_cast<void *>(destination), reinterpret_cast<const void *>(source), bytes); });
 }
 
 }  // namespace
@@ -72,7 +77,8 @@ std::string describeAddress(uint64_t address) {
     if (next != allocations.begin()) {
         const auto &[start, allocation] = *std::prev(next);
         const uint64_t offset = address - start;
-        if (offset < allocation.bytes) return ", byte " + std::to_string(offset) + " of an allocation of " + std::to_string(allocation.bytes);
+        if (offset < allocation.bytes)
+            return ", byte " + std::to_string(offset) + " of an allocation of " + std::to_string(allocation.bytes);
         if (offset - allocation.bytes < 1 << 20)
             return ", " + std::to_string(offset - allocation.bytes) + " bytes after an allocation of " + std::to_string(allocation.bytes);
     }
@@ -82,6 +88,7 @@ std::string describeAddress(uint64_t address) {
 }
 
 EXPORTED CUresult cuMemAlloc_v2(uint64_t *address, size_t bytes) {
+    REQUIRE_CONTEXT;
     if (bytes == 0) return INVALID_VALUE;
     if (isCapturing()) return CAPTURE_UNSUPPORTED;
     std::lock_guard<std::mutex> lock(mutex);
@@ -107,6 +114,7 @@ EXPORTED CUresult cuMemAlloc_v2(uint64_t *address, size_t bytes) {
 
 // Fails where a kernel wrote beside the allocation without reaching a guard page.
 EXPORTED CUresult cuMemFree_v2(uint64_t address) {
+    REQUIRE_CONTEXT;
     if (address == 0) return SUCCESS;
     if (isCapturing()) return CAPTURE_UNSUPPORTED;
     std::unique_lock<std::mutex> lock(mutex);
@@ -131,6 +139,7 @@ EXPORTED CUresult cuMemAllocAsync(uint64_t *address, size_t bytes, Stream *) { r
 EXPORTED CUresult cuMemFreeAsync(uint64_t address, Stream *) { return cuMemFree_v2(address); }
 
 EXPORTED CUresult cuMemGetInfo_v2(size_t *free, size_t *total) {
+    REQUIRE_CONTEXT;
     std::lock_guard<std::mutex> lock(mutex);
     *total = totalBytes();
     *free = *total - usedBytes;
@@ -149,11 +158,13 @@ EXPORTED CUresult cuMemGetAddressRange_v2(uint64_t *base, size_t *bytes, uint64_
 }
 
 EXPORTED CUresult cuMemHostAlloc(void **pointer, size_t bytes, unsigned) {
+    REQUIRE_CONTEXT;
     *pointer = aligned_alloc(pageBytes, roundedUp(bytes == 0 ? 1 : bytes, pageBytes));
     return *pointer == nullptr ? OUT_OF_MEMORY : SUCCESS;
 }
 EXPORTED CUresult cuMemAllocHost_v2(void **pointer, size_t bytes) { return cuMemHostAlloc(pointer, bytes, 0); }
 EXPORTED CUresult cuMemFreeHost(void *pointer) {
+    REQUIRE_CONTEXT;
     free(pointer);
     return SUCCESS;
 }
@@ -188,5 +199,9 @@ EXPORTED CUresult cuMemsetD16Async(uint64_t destination, unsigned short value, s
 EXPORTED CUresult cuMemsetD32Async(uint64_t destination, unsigned value, size_t count, Stream *stream) {
     return fill(stream, destination, value, count);
 }
-EXPORTED CUresult cuMemsetD8_v2(uint64_t destination, unsigned char value, size_t count) { return fill(nullptr, destination, value, count); }
-EXPORTED CUresult cuMemsetD32_v2(uint64_t destination, unsigned value, size_t count) { return fill(nullptr, destination, value, count); }
+EXPORTED CUresult cuMemsetD8_v2(uint64_t destination, unsigned char value, size_t count) {
+    return fill(nullptr, destination, value, count);
+}
+EXPORTED CUresult cuMemsetD32_v2(uint64_t destination, unsigned value, size_t count) {
+    return fill(nullptr, destination, value, count);
+}

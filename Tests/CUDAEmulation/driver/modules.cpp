@@ -20,6 +20,7 @@ size_t imageBytes(const unsigned char *image) {
 }  // namespace
 
 EXPORTED CUresult cuModuleLoadData(Module **result, const void *image) {
+    REQUIRE_CONTEXT;
     const auto *bytes = static_cast<const unsigned char *>(image);
     const size_t size = imageBytes(bytes);
     if (size == 0) return failure(INVALID_IMAGE, "a module is not a shared object of the emulation's compiler");
@@ -44,6 +45,7 @@ EXPORTED CUresult cuModuleLoadDataEx(Module **module, const void *image, unsigne
 }
 
 EXPORTED CUresult cuModuleUnload(Module *module) {
+    REQUIRE_CONTEXT;
     dlclose(module->library);
     close(module->file);
     delete module;
@@ -51,6 +53,7 @@ EXPORTED CUresult cuModuleUnload(Module *module) {
 }
 
 EXPORTED CUresult cuModuleGetFunction(Function **function, Module *module, const char *name) {
+    REQUIRE_CONTEXT;
     const auto *kernel = static_cast<const emulation::Kernel *>(dlsym(module->library, "emulation_kernels"));
     for (; kernel != nullptr && kernel->name != nullptr; ++kernel) {
         if (strcmp(kernel->name, name) != 0) continue;
@@ -90,6 +93,7 @@ EXPORTED CUresult cuFuncGetAttribute(int *value, int attribute, Function *functi
 }
 
 EXPORTED CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *count, Function *, int threads, size_t sharedBytes) {
+    REQUIRE_CONTEXT;
     if (threads <= 0) return INVALID_VALUE;
     const int byThreads = 2048 / ((threads + 31) / 32 * 32), byMemory = static_cast<int>((size_t(228) << 10) / (sharedBytes + 1024));
     *count = byThreads < byMemory ? byThreads : byMemory;
@@ -101,6 +105,7 @@ EXPORTED CUresult cuLaunchKernel(
     Function *function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned threadsX, unsigned threadsY, unsigned threadsZ,
     unsigned sharedBytes, Stream *stream, void **parameters, void **extra
 ) {
+    REQUIRE_CONTEXT;
     const emulation::Kernel &kernel = function->kernel;
     const std::string name = std::string("launch of ") + kernel.name;
     if (gridX == 0 || gridY == 0 || gridZ == 0 || gridX > 0x7fffffff || gridY > 65535 || gridZ > 65535)

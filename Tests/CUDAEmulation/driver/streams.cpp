@@ -22,7 +22,6 @@ bool isDefault(const Stream *stream) { return reinterpret_cast<uintptr_t>(stream
 
 std::atomic<int> capturesOfAll;
 thread_local int capturesOfThread;
-thread_local int captureMode;
 
 }  // namespace
 
@@ -35,6 +34,7 @@ CUresult submit(Stream *stream, Operation operation) {
 bool isCapturing() { return capturesOfAll.load() > 0 || capturesOfThread > 0; }
 
 EXPORTED CUresult cuStreamCreate(Stream **stream, unsigned) {
+    REQUIRE_CONTEXT;
     *stream = new Stream;
     return SUCCESS;
 }
@@ -58,6 +58,7 @@ EXPORTED CUresult cuLaunchHostFunc(Stream *stream, void (*function)(void *), voi
 }
 
 EXPORTED CUresult cuEventCreate(Event **event, unsigned) {
+    REQUIRE_CONTEXT;
     *event = new Event;
     return SUCCESS;
 }
@@ -82,12 +83,11 @@ EXPORTED CUresult cuEventElapsedTime_v2(float *milliseconds, const Event *start,
     return cuEventElapsedTime(milliseconds, start, end);
 }
 
-// Modes: 0 global, 1 of this thread, 2 relaxed.
 EXPORTED CUresult cuStreamBeginCapture_v2(Stream *stream, int mode) {
     if (isDefault(stream)) return CAPTURE_UNSUPPORTED;
     if (stream->capture != nullptr) return ILLEGAL_STATE;
     stream->capture = new Graph;
-    captureMode = mode;
+    stream->captureMode = mode;
     if (mode == 0) ++capturesOfAll;
     if (mode == 1) ++capturesOfThread;
     return SUCCESS;
@@ -96,8 +96,8 @@ EXPORTED CUresult cuStreamEndCapture(Stream *stream, Graph **graph) {
     if (isDefault(stream) || stream->capture == nullptr) return ILLEGAL_STATE;
     *graph = stream->capture;
     stream->capture = nullptr;
-    if (captureMode == 0) --capturesOfAll;
-    if (captureMode == 1) --capturesOfThread;
+    if (stream->captureMode == 0) --capturesOfAll;
+    if (stream->captureMode == 1) --capturesOfThread;
     return SUCCESS;
 }
 EXPORTED CUresult cuStreamIsCapturing(Stream *stream, int *status) {
