@@ -63,6 +63,14 @@ void checkFaults(Card &card) {
 
     runStatement(
         card,
+        "__shared__ int fresh[64], one;\n"
+        "data[threadIdx.x] = fresh[threadIdx.x] + (one == -1);\n"
+        "__syncthreads(); fresh[threadIdx.x] = 7; one = 7;",
+        data);
+    expect(card.download<int>(data, 64) == std::vector<int>(64, 0), "static shared memory is made anew for every block");
+
+    runStatement(
+        card,
         "if (threadIdx.x == 0) {\n"
         "copy_16(memory, data, true); commit_copies(); copy_16(memory + 16, data, false); commit_copies();\n"
         "int *words = reinterpret_cast<int *>(memory); const int before = words[0]; wait_copies<1>();\n"

@@ -199,6 +199,12 @@ static void startFiber() {
 
 }  // namespace emulation
 
+// Makes the static shared variables of this OS thread, all of its variables in the module, exist.
+extern "C" __attribute__((visibility("default"))) void emulation_touch_shared() {
+    static thread_local volatile unsigned char anchor;
+    anchor = 1;
+}
+
 // Runs the block that the arena describes. On return `error` is null or says why the block was given up.
 extern "C" __attribute__((visibility("default"))) void emulation_run_block(emulation::Arena *arena) {
     using namespace emulation;

@@ -35,6 +35,12 @@ struct Module {
     void *library = nullptr;
     int file = -1;
     void (*runBlock)(emulation::Arena *) = nullptr;
+    void (*touchShared)() = nullptr;
+    // Bytes of static shared variables.
+    size_t staticBytes = 0;
+
+    // Where those of the calling thread are.
+    unsigned char *staticShared() const;
 };
 
 struct Function {

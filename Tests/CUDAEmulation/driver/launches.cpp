@@ -22,7 +22,7 @@ constexpr size_t sharedSpace = 256 << 10, pageBytes = 4096, canaryBytes = 128;
 
 struct Worker {
     Arena *arena;
-    unsigned char *sharedEnd;
+    unsigned char *sharedEnd, *staticShared = nullptr;
     sigjmp_buf afterFault;
     int signal = 0;
     uint64_t faultAddress = 0;
@@ -127,6 +127,7 @@ public:
 
     void work(Worker &worker) {
         if (sigsetjmp(worker.afterFault, 1) != 0) return reportFault(worker);
+        worker.staticShared = launch.function->module->staticShared();
         runningWorker = &worker;
         for (uint64_t n; !hasFailed.load() && (n = next.fetch_add(1)) < count;)
             if (!runBlock(worker, n * step % count)) break;
@@ -149,6 +150,7 @@ private:
         block.call = launch.function->kernel.call, block.function = launch.function->kernel.function;
         block.parameters = parameters.data();
         memset(block.shared - canaryBytes, 0xff, worker.sharedEnd - block.shared + canaryBytes);
+        if (worker.staticShared != nullptr) memset(worker.staticShared, 0xff, launch.function->module->staticBytes);
         launch.function->module->runBlock(worker.arena);
         if (block.error != nullptr)
             return report(worker, LAUNCH_FAILED, block.error, block.errorThread, waits(*worker.arena)), false;

@@ -17,7 +17,32 @@ size_t imageBytes(const unsigned char *image) {
     return header->e_shoff + static_cast<size_t>(header->e_shnum) * header->e_shentsize;
 }
 
+size_t threadLocalBytes(void *library) {
+    struct Search {
+        const link_map *map;
+        size_t bytes;
+    } search{nullptr, 0};
+    dlinfo(library, RTLD_DI_LINKMAP, &search.map);
+    dl_iterate_phdr(
+        [](dl_phdr_info *info, size_t, void *argument) {
+            Search &search = *static_cast<Search *>(argument);
+            if (info->dlpi_addr != search.map->l_addr) return 0;
+            for (int n = 0; n < info->dlpi_phnum; ++n)
+                if (info->dlpi_phdr[n].p_type == PT_TLS) search.bytes = info->dlpi_phdr[n].p_memsz;
+            return 1;
+        },
+        &search);
+    return search.bytes;
+}
+
 }  // namespace
+
+unsigned char *Module::staticShared() const {
+    void *place = nullptr;
+    touchShared();
+    dlinfo(library, RTLD_DI_TLS_DATA, &place);
+    return static_cast<unsigned char *>(place);
+}
 
 EXPORTED CUresult cuModuleLoadData(Module **result, const void *image) {
     REQUIRE_CONTEXT;
@@ -35,8 +60,10 @@ EXPORTED CUresult cuModuleLoadData(Module **result, const void *image) {
     void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) return close(file), failure(INVALID_IMAGE, dlerror());
     auto runBlock = reinterpret_cast<void (*)(emulation::Arena *)>(dlsym(library, "emulation_run_block"));
-    if (runBlock == nullptr) return close(file), failure(INVALID_IMAGE, "a module has no kernels of the emulation");
-    *result = new Module{library, file, runBlock};
+    auto touchShared = reinterpret_cast<void (*)()>(dlsym(library, "emulation_touch_shared"));
+    if (runBlock == nullptr || touchShared == nullptr)
+        return close(file), failure(INVALID_IMAGE, "a module has no kernels of the emulation");
+    *result = new Module{library, file, runBlock, touchShared, threadLocalBytes(library)};
     return SUCCESS;
 }
 
