@@ -15,7 +15,8 @@ package enum KernelTable {
         for type in [DataType.bfloat16, .float16, .float32] {
             for (mechanism, width) in [
                 (AttentionConfiguration.Mechanism.power(degree: 2), 64), (.power(degree: 2), 128), (.power(degree: 1), 64),
-                (.power(degree: 3), 32), (.power(degree: 4), 16), (.exponential(window: nil), 64), (.exponential(window: nil), 128),
+                (.power(degree: 3), 32), (.power(degree: 4), 16), (.exponential(window: nil), 64),
+                (.exponential(window: nil), 128),
                 (.power(degree: 2), 256),
             ] {
                 entries.append(try entry(mechanism, width, type, sharedLimit))
@@ -28,12 +29,14 @@ package enum KernelTable {
         _ mechanism: AttentionConfiguration.Mechanism, _ width: Int, _ type: DataType, _ sharedLimit: Int
     ) throws(PowerAttentionError) -> Entry {
         let problem = AttentionProblem(
-            mechanism: mechanism, normalization: mechanism.defaultNormalization, form: .chunked, scale: 1, chunkSize: 1024, tile: 1,
+            mechanism: mechanism, normalization: mechanism.defaultNormalization, form: .chunked, scale: 1, chunkSize: 1024,
+            tile: 1,
             sequences: [0..<4096], tokenCount: 4096, queryHeads: 8, keyHeads: 8, keyWidth: width, valueWidth: width)
         let kernels = KernelProblem(problem, dataType: type, isGated: true)
         let isPower = problem.degree != nil
         let attention = try AttentionKernels(
-            kernels, states: .init(queries: isPower, keys: isPower), fewTokens: false, fewStates: true, sharedLimit: sharedLimit)
+            kernels, states: .init(queries: isPower, keys: isPower), fewTokens: false, fewStates: true, sharedLimit: sharedLimit
+        )
         var sources = attention.sources(backward: true, movesState: isPower)
         if isPower { sources.append(kernels.step(StepConfiguration(kernels, valueWidth: width))) }
         let name = isPower ? "p = \(kernels.degree)" : "exponential"

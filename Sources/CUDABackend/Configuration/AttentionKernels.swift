@@ -26,10 +26,13 @@ package struct AttentionKernels: Sendable, Hashable {
     ///   - fewStates: whether blocks of many features would.
     ///   - sharedLimit: the shared memory that a block may have, in bytes.
     /// - Throws: `PowerAttentionError` where the smallest tiles do not fit in shared memory.
-    package init(_ problem: KernelProblem, states: States, fewTokens: Bool, fewStates: Bool, sharedLimit: Int) throws(PowerAttentionError) {
+    package init(_ problem: KernelProblem, states: States, fewTokens: Bool, fewStates: Bool, sharedLimit: Int)
+        throws(PowerAttentionError)
+    {
         self.problem = problem
         preparation = PreparationConfiguration(problem)
-        let stateTiles = problem.degree > 0 ? StateUpdateConfiguration(problem, fewBlocks: fewStates, sharedLimit: sharedLimit) : nil
+        let stateTiles =
+            problem.degree > 0 ? StateUpdateConfiguration(problem, fewBlocks: fewStates, sharedLimit: sharedLimit) : nil
         guard
             let forward = ForwardConfiguration(
                 problem, hasStates: states.queries, fewTokens: fewTokens, sharedLimit: sharedLimit),
@@ -45,6 +48,12 @@ package struct AttentionKernels: Sendable, Hashable {
         backwardQueriesTiles = backwardQueries
         backwardKeysTiles = backwardKeys
         self.stateTiles = stateTiles
+    }
+
+    /// The dynamic shared memory of a block of every kernel that multiplies.
+    package var sharedBytes: [Int] {
+        [forwardTiles.sharedBytes, backwardQueriesTiles.sharedBytes, backwardKeysTiles.sharedBytes]
+            + (stateTiles.map { [$0.sharedBytes] } ?? [])
     }
 
     // MARK: Sources

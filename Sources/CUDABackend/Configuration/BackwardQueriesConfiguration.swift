@@ -23,7 +23,8 @@ struct BackwardQueriesConfiguration: Sendable, Hashable, CustomStringConvertible
 
     init?(_ problem: KernelProblem, hasStates: Bool, sharedLimit: Int) {
         let isBfloat16 = problem.precision == .bfloat16
-        let widthTile = KernelProblem.tile(of: problem.width, atMost: isBfloat16 ? 128 : problem.precision == .float64 ? 32 : 64)
+        let widthTile = KernelProblem.tile(
+            of: problem.width, atMost: isBfloat16 ? 128 : problem.precision == .float64 ? 32 : 64)
         let largestKeys = isBfloat16 && widthTile <= 64 ? 64 : problem.precision == .float64 ? 16 : 32
         for (warps, stages) in [(4, 2), (4, 1), (2, 1), (1, 1)] {
             for keys in [largestKeys, 16] where (warps * 16).isMultiple(of: keys) {

@@ -9,7 +9,10 @@ struct StateUpdateConfiguration: Sendable, Hashable, CustomStringConvertible {
     var features: Int { warps * rowTiles * 16 }
 
     var macros: [(String, Int)] {
-        [("VALUE_TILE", valueTile), ("WARPS", warps), ("ROW_TILES", rowTiles), ("TOKENS", tokens), ("STAGES", stages), ("BLOCKS", blocks)]
+        [
+            ("VALUE_TILE", valueTile), ("WARPS", warps), ("ROW_TILES", rowTiles), ("TOKENS", tokens), ("STAGES", stages),
+            ("BLOCKS", blocks),
+        ]
     }
 
     var description: String {

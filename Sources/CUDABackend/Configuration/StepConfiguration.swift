@@ -17,8 +17,7 @@ struct StepConfiguration: Sendable, Hashable, CustomStringConvertible {
         let rows = Self.threads / columns
         let isDouble = problem.stepPrecision == .float64
         features = min(Self.threads, max(rows, rows * ((isDouble ? 16 : 32) / vector)))
-        sharedBytes =
-            (2 * features + Self.threads * vector) * (isDouble ? 8 : 4) + (columns * vector + 2 * problem.width) * 4
+        sharedBytes = Self.threads * vector * (isDouble ? 8 : 4) + (columns * vector + 2 * problem.width) * 4
     }
 
     var macros: [(String, Int)] { [("FEATURES", features), ("COLUMNS", columns), ("VECTOR", vector)] }

@@ -22,7 +22,7 @@ extension AttentionPass {
         if features != nil, hasChunks || hasInitialState || finalGradient != nil {
             let (gradients, end) = try walk(
                 Walk(
-                    vectors: prepared.queries, values: u, extra: offsets, reverse: true, start: finalGradient,
+                    vectors: prepared.queries, values: u.pointer, extra: offsets, reverse: true, start: finalGradient,
                     initialExponents: inputs.initialState?.exponents, wantsEnd: hasInitialState), prepared)
             stateGradients = gradients
             initialGradient = end.flatMap { end in
@@ -77,7 +77,7 @@ extension AttentionPass {
                 kernels.backwardQueries, grid: .init(queryTileCount, problem.queryHeads, parts), threads: tiles.warps * 32,
                 sharedBytes: tiles.sharedBytes,
                 arguments: [
-                    .memory(prepared.queries), .memory(prepared.keys), .memory(prepared.values), .memory(u),
+                    .pointer(prepared.queries), .pointer(prepared.keys), .pointer(prepared.values), .memory(u),
                     .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
                     .memory(output.states), .memory(features?.blocks), .memory(prepared.queryExponents), .memory(queryTiles),
                     .memory(chunks), .memory(dq), .memory(rowSums), .int(problem.tokenCount), .int(problem.queryHeads),
@@ -101,7 +101,7 @@ extension AttentionPass {
                 kernels.backwardKeys, grid: .init(keyTileCount, problem.keyHeads, parts), threads: tiles.warps * 32,
                 sharedBytes: tiles.sharedBytes,
                 arguments: [
-                    .memory(prepared.queries), .memory(prepared.keys), .memory(prepared.values), .memory(u),
+                    .pointer(prepared.queries), .pointer(prepared.keys), .pointer(prepared.values), .memory(u),
                     .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
                     .memory(stateGradients), .memory(features?.blocks), .memory(prepared.keyExponents), .memory(keyTiles),
                     .memory(chunks), .memory(dk), .memory(dv), .memory(columnSums), .int(problem.tokenCount),

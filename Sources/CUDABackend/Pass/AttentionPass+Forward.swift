@@ -16,7 +16,7 @@ extension AttentionPass {
                 grid: .init(forwardTileCount, problem.queryHeads, paddedValueWidth / tiles.valueTile),
                 threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
                 arguments: [
-                    .memory(prepared.queries), .memory(prepared.keys), .memory(prepared.values), .memory(prepared.gates),
+                    .pointer(prepared.queries), .pointer(prepared.keys), .pointer(prepared.values), .memory(prepared.gates),
                     .memory(prepared.firstVisible), .memory(states), .memory(features?.blocks),
                     .memory(prepared.queryExponents), .memory(prepared.keyExponents), .memory(forwardTiles), .memory(chunks),
                     .memory(y), .memory(statistics), .int(problem.tokenCount), .int(problem.queryHeads),

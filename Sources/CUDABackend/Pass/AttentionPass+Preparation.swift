@@ -33,15 +33,21 @@ extension AttentionPass {
                         .memory(sequences), .memory(finalExponents), .int(keyHeads),
                     ]))
         }
-        let queries = try context.allocate(rows * paddedWidth, elementBytes)
-        let keys = try context.allocate(tokens * keyHeads * paddedWidth, elementBytes)
-        let values = try context.allocate(tokens * keyHeads * paddedValueWidth, elementBytes)
+        // Rows that already are as the kernels read them stay where they are.
+        let isScratchType = dataType == .float32 || kernels.problem.precision == .bfloat16
+        let keepsValues = isScratchType && problem.valueWidth == paddedValueWidth
+        let keepsVectors = keepsValues && !isPower && problem.keyWidth == paddedWidth
+        let queries = keepsVectors ? nil : try context.allocate(rows * paddedWidth, elementBytes)
+        let keys = keepsVectors ? nil : try context.allocate(tokens * keyHeads * paddedWidth, elementBytes)
+        let values = keepsValues ? nil : try context.allocate(tokens * keyHeads * paddedValueWidth, elementBytes)
+        let converted = keepsVectors ? 0 : queryHeads + (keepsValues ? 1 : 2) * keyHeads
         try context.launch(
             KernelLaunch(
-                kernels.convertInputs, grid: grid(queryHeads + 2 * keyHeads), threads: PreparationConfiguration.threads,
+                kernels.convertInputs, grid: grid(converted), threads: PreparationConfiguration.threads,
                 arguments: [
-                    .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .memory(queries), .memory(keys), .memory(values),
-                    .memory(queryExponents), .memory(keyExponents), .memory(preparationTiles), .int(queryHeads), .int(keyHeads),
+                    .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .memory(queries), .memory(keys),
+                    .memory(values), .memory(queryExponents), .memory(keyExponents), .memory(preparationTiles),
+                    .int(queryHeads), .int(keyHeads),
                     .int(problem.keyWidth), .int(problem.valueWidth),
                 ]))
         let gates = isGated ? try context.allocate(keyHeads * tokens, 8) : nil
@@ -56,9 +62,10 @@ extension AttentionPass {
                     ]))
         }
         return PreparedInputs(
-            queries: queries, keys: keys, values: values, queryExponents: queryExponents, keyExponents: keyExponents,
+            queries: queries?.pointer ?? inputs.q, keys: keys?.pointer ?? inputs.k, values: values?.pointer ?? inputs.v,
+            memory: [queries, keys, values].compactMap { $0 }, queryExponents: queryExponents, keyExponents: keyExponents,
             finalExponents: finalExponents, gates: gates, firstVisible: firstVisible)
     }
 
-    static var gateThreads: Int { 1024 }
+    static var gateThreads: Int { 512 }
 }

@@ -53,7 +53,7 @@ extension AttentionPass {
 
     /// What walks the chunks: keys and values for the states, queries and gradients of outputs for the gradients of the states.
     struct Walk {
-        var vectors, values: DeviceMemory
+        var vectors, values: DevicePointer
         /// What the normalizer's column sums; ones where it is `nil`.
         var extra: DeviceMemory?
         var reverse: Bool
@@ -81,7 +81,7 @@ extension AttentionPass {
                     problem.keyHeads * (paddedValueWidth / tiles.valueTile), problem.sequences.count),
                 threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
                 arguments: [
-                    .memory(walk.vectors), .memory(walk.values), .memory(walk.extra), .memory(prepared.gates),
+                    .pointer(walk.vectors), .pointer(walk.values), .memory(walk.extra), .memory(prepared.gates),
                     .memory(features.blocks), .memory(features.coefficients), .memory(prepared.keyExponents),
                     .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers),
                     .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads),

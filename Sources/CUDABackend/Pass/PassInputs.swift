@@ -1,7 +1,8 @@
 package import CUDARuntime
 import Tensors
 
-/// The tensors of one call in the memory of the card, in the layout that they have outside.
+/// The tensors of one call in the memory of the card, in the layout that they have outside, aligned to 16 bytes. They stay as they are
+/// until the backward pass is done.
 package struct PassInputs: Sendable {
     package let q, k, v: DevicePointer
     package let logG: DevicePointer?
@@ -29,7 +30,9 @@ package struct PassInputs: Sendable {
 /// Inputs as the kernels read them.
 final class PreparedInputs: Sendable {
     /// `[tokens, hq, padded d]`, `[tokens, h, padded d]`, `[tokens, h, padded e]` in scratch precision.
-    let queries, keys, values: DeviceMemory
+    let queries, keys, values: DevicePointer
+    /// What holds them where they are not the inputs themselves.
+    private let memory: [DeviceMemory]
     /// The exponents of query rows `[tokens, hq]`, of the keys of chunks `[chunks, h]`, of final states `[n, h]`; none for exponentials.
     let queryExponents, keyExponents, finalExponents: DeviceMemory?
     /// Cumulative log-gates `[h, tokens]`, two floats each.
@@ -38,12 +41,14 @@ final class PreparedInputs: Sendable {
     let firstVisible: DeviceMemory?
 
     init(
-        queries: DeviceMemory, keys: DeviceMemory, values: DeviceMemory, queryExponents: DeviceMemory?,
-        keyExponents: DeviceMemory?, finalExponents: DeviceMemory?, gates: DeviceMemory?, firstVisible: DeviceMemory?
+        queries: DevicePointer, keys: DevicePointer, values: DevicePointer, memory: [DeviceMemory],
+        queryExponents: DeviceMemory?, keyExponents: DeviceMemory?, finalExponents: DeviceMemory?, gates: DeviceMemory?,
+        firstVisible: DeviceMemory?
     ) {
         self.queries = queries
         self.keys = keys
         self.values = values
+        self.memory = memory
         self.queryExponents = queryExponents
         self.keyExponents = keyExponents
         self.finalExponents = finalExponents

@@ -8,7 +8,7 @@ package final class StepPass: Sendable {
     let context: CUDAContext
     package let problem: AttentionProblem
     let dataType: DataType
-    package let launchKernel: KernelSource
+    package let kernel: KernelSource
     private let kernels: KernelProblem
     private let tiles: StepConfiguration
     private let features: DeviceFeatures
@@ -34,7 +34,7 @@ package final class StepPass: Sendable {
         self.features = features
         kernels = KernelProblem(problem, dataType: dataType, isGated: isGated)
         tiles = StepConfiguration(kernels, valueWidth: problem.valueWidth)
-        launchKernel = kernels.step(tiles)
+        kernel = kernels.step(tiles)
         longest = max(problem.sequences.map(\.count).max() ?? 0, 1)
         sequences = try context.upload(Schedule(problem.sequences, chunkSize: longest).sequences)
         let pairs = problem.sequences.count * problem.keyHeads
@@ -58,7 +58,7 @@ package final class StepPass: Sendable {
         for _ in 0..<features.power.degree { rowFactor *= Float(problem.scale) }
         try context.launch(
             KernelLaunch(
-                launchKernel, grid: .init(slices, problem.keyHeads, problem.sequences.count), threads: StepConfiguration.threads,
+                kernel, grid: .init(slices, problem.keyHeads, problem.sequences.count), threads: StepConfiguration.threads,
                 sharedBytes: tiles.sharedBytes,
                 arguments: [
                     .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .pointer(inputs.logG), .pointer(S), .pointer(z),

@@ -1,5 +1,5 @@
-import CUDARuntime
-import Tensors
+package import CUDARuntime
+package import Tensors
 
 extension CUDAContext {
     /// The elements of an array in the memory of the card; one unused element where there are none.
@@ -16,7 +16,7 @@ extension CUDAContext {
     }
 
     /// The elements of a tensor in the memory of the card.
-    func upload(_ tensor: Tensor) throws(PowerAttentionError) -> DeviceMemory {
+    package func upload(_ tensor: Tensor) throws(PowerAttentionError) -> DeviceMemory {
         let bytes = tensor.count * tensor.dataType.byteCount
         let memory = try allocate(max(bytes, 16))
         if bytes > 0 {
@@ -37,7 +37,9 @@ extension CUDAContext {
     }
 
     /// Memory of `count` elements of `bytes` bytes, at least one.
-    func allocate(_ count: Int, _ bytes: Int) throws(PowerAttentionError) -> DeviceMemory { try allocate(max(count, 1) * bytes) }
+    func allocate(_ count: Int, _ bytes: Int) throws(PowerAttentionError) -> DeviceMemory {
+        try allocate(max(count, 1) * bytes)
+    }
 }
 
 extension KernelArgument {

@@ -1,10 +1,11 @@
 // Sums of log-gates along the tokens, forward for the decays, and back for the gradients of the gates.
 //
-// A block walks the tokens of one chunk or sequence of one key head: every thread a stretch of neighbours, in float64. Sums of the
-// stretches are put together by one thread, in order.
+// A block walks the tokens of one chunk or sequence of one key head: every thread a stretch of neighbours, in float64. What the stretches
+// pass on to one another is scanned by warps, then over the warps.
 #include "common/elements.cuh"
 
-constexpr int THREADS = 1024;
+constexpr int THREADS = 512;
+constexpr int WARPS = THREADS / 32;
 
 // Where the gates count as closed: everything before is forgotten. The power has no exponential to win against e^−1000 in float32.
 constexpr float CLOSED = DEGREE > 0 ? -1000.f : -100000.f;
@@ -25,8 +26,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) cumulative_gates(
     const float *__restrict__ logGates, const int4 *__restrict__ chunks, float2 *__restrict__ gates, int *__restrict__ firstVisible,
     int tokens, int keyHeads, int window
 ) {
-    __shared__ double sums[THREADS];
-    __shared__ int closed[THREADS];
+    __shared__ double warpSums[WARPS];
+    __shared__ int warpClosed[WARPS];
     const int4 chunk = chunks[blockIdx.x];
     const int head = blockIdx.y, thread = threadIdx.x;
     const int2 part = stretch(chunk.y);
@@ -42,24 +43,21 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) cumulative_gates(
             sum += step(n);
             if (is_closed(logGates[static_cast<size_t>(chunk.x + n) * keyHeads + head])) lastClosed = n;
         }
-    sums[thread] = sum;
-    closed[thread] = lastClosed;
-    __syncthreads();
-    if (thread == 0) {
-        double before = 0;
-        int closedBefore = 0;
-        for (int n = 0; n < THREADS; ++n) {
-            const double next = before + sums[n];
-            const int closedNext = max(closedBefore, closed[n]);
-            sums[n] = before;
-            closed[n] = closedBefore;
-            before = next;
-            closedBefore = closedNext;
-        }
+    // What comes before this thread's stretch.
+    const int lane = thread % 32, warp = thread / 32;
+    const double ownSum = sum;
+#pragma unroll
+    for (int offset = 1; offset < 32; offset *= 2) {
+        const double sumBefore = __shfl_up_sync(~0u, sum, offset);
+        const int closedBefore = __shfl_up_sync(~0u, lastClosed, offset);
+        if (lane >= offset) sum += sumBefore, lastClosed = max(lastClosed, closedBefore);
     }
+    if (lane == 31) warpSums[warp] = sum, warpClosed[warp] = lastClosed;
+    sum -= ownSum;
+    lastClosed = __shfl_up_sync(~0u, lastClosed, 1);
+    if (lane == 0) lastClosed = 0;
     __syncthreads();
-    sum = sums[thread];
-    lastClosed = closed[thread];
+    for (int n = 0; n < warp; ++n) sum += warpSums[n], lastClosed = max(lastClosed, warpClosed[n]);
     for (int n = part.x; n < part.y; ++n) {
         const size_t place = static_cast<size_t>(head) * tokens + chunk.x + n;
         if (logGates != nullptr) {
@@ -80,8 +78,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_gradients(
     const double *__restrict__ finalTerms, const int4 *__restrict__ sequences, float *__restrict__ gradients, int tokens,
     int queryHeads, int keyHeads, int rowParts, int columnParts, int finalParts, int startsEmpty
 ) {
-    __shared__ double sums[THREADS];
-    __shared__ int restarts[THREADS];
+    __shared__ double warpSums[WARPS];
+    __shared__ int warpRestarts[WARPS];
     const int4 span = sequences[blockIdx.x];
     const int head = blockIdx.y, thread = threadIdx.x, group = queryHeads / keyHeads;
     const int2 part = stretch(span.w);
@@ -103,20 +101,22 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_gradients(
         sum += contribution(n);
         if (is_restart(n)) sum = 0, hasRestart = 1;
     }
-    sums[thread] = sum;
-    restarts[thread] = hasRestart;
-    __syncthreads();
-    if (thread == 0) {
-        double after = 0;
-        for (int i = 0; i < finalParts; ++i) after += finalTerms[(static_cast<size_t>(blockIdx.x) * keyHeads + head) * finalParts + i];
-        for (int n = THREADS - 1; n >= 0; --n) {
-            const double next = restarts[n] ? sums[n] : after + sums[n];
-            sums[n] = after;
-            after = next;
-        }
+    // What comes after this thread's stretch: the sum up to the next restart.
+    const int lane = thread % 32, warp = thread / 32;
+#pragma unroll
+    for (int offset = 1; offset < 32; offset *= 2) {
+        const double sumAfter = __shfl_down_sync(~0u, sum, offset);
+        const int restartAfter = __shfl_down_sync(~0u, hasRestart, offset);
+        if (lane + offset < 32 && !hasRestart) sum += sumAfter, hasRestart = restartAfter;
     }
+    if (lane == 0) warpSums[warp] = sum, warpRestarts[warp] = hasRestart;
+    sum = __shfl_down_sync(~0u, sum, 1);
+    hasRestart = __shfl_down_sync(~0u, hasRestart, 1);
+    if (lane == 31) sum = 0, hasRestart = 0;
     __syncthreads();
-    sum = sums[thread];
+    for (int n = warp + 1; n < WARPS && !hasRestart; ++n) sum += warpSums[n], hasRestart = warpRestarts[n];
+    if (!hasRestart)
+        for (int i = 0; i < finalParts; ++i) sum += finalTerms[(static_cast<size_t>(blockIdx.x) * keyHeads + head) * finalParts + i];
     for (int n = part.y - 1; n >= part.x; --n) {
         sum += contribution(n);
         if (is_restart(n)) sum = 0;

@@ -7,7 +7,7 @@
 // together, in the order of the blocks, by the one that comes last.
 //
 // Grid: slices of features, key heads, sequences. A thread holds VECTOR neighbouring columns of every (THREADS / COLUMNS)th feature.
-// Shared memory: φ(k) [FEATURES], φ(q) [FEATURES], partial sums [THREADS · VECTOR], all `real`; v [VALUES], k [WIDTH], q [WIDTH].
+// Shared memory: partial sums [THREADS · VECTOR] in `real`; v [VALUES], k [WIDTH], q [WIDTH] in float32. Features are in registers only.
 #include "common/elements.cuh"
 #include "common/exponents.cuh"
 
@@ -30,7 +30,7 @@ typedef float real;
 // The monomial of a feature: its place among blocks of 16 that share a prefix, or −1.
 __device__ __forceinline__ real monomial(const float *x, int place, const unsigned *blocks) {
     if (place < 0) return 0;
-    const unsigned block = blocks[place / 16];
+    const unsigned block = __ldg(blocks + place / 16);
     real product = x[(block >> 24) * 16 + place % 16];
 #pragma unroll
     for (int n = 0; n < DEGREE - 1; ++n) product *= static_cast<real>(x[block >> 8 * n & 0xff]);
@@ -45,9 +45,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
     int queryHeads, int keyHeads, int width, int valueWidth, int dimension, int longest, float rowFactor
 ) {
     extern __shared__ __align__(16) unsigned char memory[];
-    real *keyFeatures = reinterpret_cast<real *>(memory);
-    real *queryFeatures = keyFeatures + FEATURES;
-    real *sums = queryFeatures + FEATURES;
+    real *sums = reinterpret_cast<real *>(memory);
     float *value = reinterpret_cast<float *>(sums + THREADS * VECTOR);
     float *key = value + VALUES;
     float *query = key + WIDTH;
@@ -108,6 +106,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
     const int ownPlace = holdsNormalizer ? internal[ownFeature] : -1;
     const real ownCoefficient = ownPlace >= 0 ? coefficients[ownPlace] : 0;
 
+    // The features of this thread's numbers of S.
+    auto place_of = [&](int i) {
+        const int feature = firstFeature + i * ROWS + row;
+        return feature < dimension ? __ldg(internal + feature) : -1;
+    };
+
     const int outputs = group * (valueWidth + 1);
     real *slicePartials = partials + ((pair * gridDim.x + blockIdx.x) * longest) * outputs;
     for (int token = 0; token < count; ++token) {
@@ -117,13 +121,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
         for (int n = thread; n < VALUES; n += THREADS) value[n] = n < valueWidth ? from_input(v[keyRow * valueWidth + n]) : 0;
         __syncthreads();
         const real gate = logGates == nullptr ? 1 : exp(static_cast<real>(logGates[keyRow]));
-        const real keyFeature = monomial(key, ownPlace, blocks);
-        if (thread < FEATURES) keyFeatures[thread] = keyFeature;
-        normalizer = normalizer * gate + keyFeature;
-        __syncthreads();
+        normalizer = normalizer * gate + monomial(key, ownPlace, blocks);
 #pragma unroll
         for (int i = 0; i < PER_THREAD; ++i) {
-            const real factor = keyFeatures[i * ROWS + row];
+            const real factor = monomial(key, place_of(i), blocks);
 #pragma unroll
             for (int c = 0; c < VECTOR; ++c) state[i][c] = state[i][c] * gate + factor * static_cast<real>(value[column + c]);
         }
@@ -134,14 +135,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
             const float queryFactor = power_of_two(-queryExponent);
             for (int n = thread; n < WIDTH; n += THREADS) query[n] = n < width ? from_input(source[n]) * queryFactor : 0;
             __syncthreads();
-            const real queryFeature = monomial(query, ownPlace, blocks) * ownCoefficient;
-            if (thread < FEATURES) queryFeatures[thread] = queryFeature;
-            __syncthreads();
             real sum[VECTOR] = {};
 #pragma unroll
-            for (int i = 0; i < PER_THREAD; ++i)
+            for (int i = 0; i < PER_THREAD; ++i) {
+                const int place = place_of(i);
+                const real factor = place < 0 ? 0 : monomial(query, place, blocks) * __ldg(coefficients + place);
 #pragma unroll
-                for (int c = 0; c < VECTOR; ++c) sum[c] += queryFeatures[i * ROWS + row] * state[i][c];
+                for (int c = 0; c < VECTOR; ++c) sum[c] += factor * state[i][c];
+            }
 #pragma unroll
             for (int c = 0; c < VECTOR; ++c) sums[row * VALUES + column + c] = sum[c];
             __syncthreads();
@@ -153,7 +154,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
                 out[n] = total;
             }
             __syncthreads();
-            real product = queryFeature * normalizer;
+            real product = monomial(query, ownPlace, blocks) * ownCoefficient * normalizer;
 #pragma unroll
             for (int offset = 16; offset > 0; offset /= 2) product += __shfl_xor_sync(~0u, product, offset);
             if (lane == 0) sums[thread / 32] = product;

@@ -12,7 +12,8 @@ extension AttentionOperator {
 
     /// The form and the chunk size of a call on tensors of this shape, with the reason in words.
     public func describeForm(of shape: AttentionShape) throws(PowerAttentionError) -> String {
-        try FormChoice(unresolvedProblem(shape), configuration, device: device, initialState: false, finalState: false).description
+        try FormChoice(unresolvedProblem(shape), configuration, device: device, initialState: false, finalState: false)
+            .description
     }
 
     private func problem(_ shape: AttentionShape) throws(PowerAttentionError) -> AttentionProblem {

@@ -8,7 +8,7 @@ extension AttentionOperator {
     }
 
     /// Checks one call and makes every choice that the configuration leaves open.
-    func problem(
+    package func problem(
         _ inputs: AttentionInputs, cuSeqlens: [Int]?, finalState: Bool
     ) throws(PowerAttentionError) -> AttentionProblem {
         let types = accumulationTypes(inputs.q.dataType)

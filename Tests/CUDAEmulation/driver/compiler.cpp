@@ -152,7 +152,7 @@ nvrtcResult compile(Program &program, int optionCount, const char *const *option
 }  // namespace
 
 EXPORTED nvrtcResult nvrtcVersion(int *major, int *minor) {
-    *major = 13, *minor = 0;
+    *major = 13, *minor = EMULATION_BUILD;
     return NVRTC_SUCCESS;
 }
 EXPORTED nvrtcResult nvrtcGetNumSupportedArchs(int *count) {

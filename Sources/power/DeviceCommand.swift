@@ -1,0 +1,39 @@
+import ArgumentParser
+import CUDARuntime
+import Foundation
+
+/// `power device`: what this machine has for computing on NVIDIA cards.
+struct DeviceCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "device",
+        abstract: "List the NVIDIA cards, the libraries found for them, and the cache of compiled kernels.",
+        discussion: """
+            Libraries are looked for in the folders of POWER_CUDA_PATH (separated by colons), where the loader looks, in CUDA_HOME, \
+            CUDA_PATH and /usr/local/cuda, and in the folders nvidia/*/lib of the Python environment in use. Only the driver is needed \
+            to run kernels that have been compiled before; NVRTC compiles new ones.
+            """)
+
+    func run() throws {
+        let installation = CUDAInstallation()
+        for card in installation.cards {
+            print("card \(card.ordinal): \(card.name)")
+            print("  compute capability \(card.computeCapability), kernels for \(card.architecture)")
+            print(
+                "  \(card.multiprocessorCount) multiprocessors, \(card.sharedMemoryPerBlock / 1024) KB of shared memory a block"
+            )
+            print("  \(card.totalMemory / 1_000_000) MB of memory, \(card.l2Bytes / 1_000_000) MB of second-level cache")
+        }
+        if installation.cards.isEmpty { print("no NVIDIA card: the operator runs on the CPU") }
+        if let release = CUDAInstallation.driverRelease { print("kernel driver \(release)") }
+        for library in installation.libraries {
+            if let version = library.version {
+                print("\(library.name) \(version): \(library.place)")
+            } else {
+                print("\(library.name) not found: \(library.place)")
+            }
+        }
+        let (count, bytes) = installation.cache.contents
+        print(
+            "kernel cache: \(count) kernels, \(String(format: "%.1f", Double(bytes) / 1e6)) MB in \(installation.cache.folder)")
+    }
+}

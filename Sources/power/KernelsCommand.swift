@@ -1,0 +1,79 @@
+import ArgumentParser
+import CUDABackend
+import CUDARuntime
+import Foundation
+import Tensors
+
+/// `power kernels`: the GPU kernels, without a card.
+struct KernelsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kernels", abstract: "Compile GPU kernels ahead of their first use.",
+        subcommands: [KernelsBuildCommand.self])
+}
+
+/// `power kernels build`: fills the cache for an architecture.
+struct KernelsBuildCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "build", abstract: "Compile the kernels of common problems into the cache; needs NVRTC, and no card.",
+        discussion: """
+            Compiles every kernel family in every precision for the shapes of common models, and lists what each takes of a card. A \
+            kernel that spills registers to memory is marked, and with --strict an error.
+
+              power kernels build --arch sm_90a
+              power kernels build --arch sm_80 --filter "p = 2, bfloat16" --table
+            """)
+
+    @Option(help: "The architecture of the card: sm_80, sm_90a, sm_100a, …; that of the card at hand if not given.") var arch:
+        String?
+    @Option(help: "Only problems whose name contains this text, as in \"p = 2, bfloat16\".") var filter: String?
+    @Flag(help: "Print registers, spills and shared memory of every kernel.") var table = false
+    @Flag(help: "End with an error if a kernel spills registers.") var strict = false
+    @Flag(help: "Compile anew, and leave the cache alone.") var noCache = false
+
+    func run() throws {
+        let architecture = try arch ?? CUDAContext.card().properties.architecture
+        let entries = try KernelTable.entries(sharedLimit: KernelTable.sharedLimit(architecture: architecture))
+            .filter { filter.map($0.name.contains) ?? true }
+        guard !entries.isEmpty else {
+            throw PowerAttentionError(argument: "filter", given: filter ?? "", expected: "part of a problem's name")
+        }
+        let compiler = KernelCompiler(cache: noCache ? nil : KernelCache())
+        let sources = entries.flatMap { entry in entry.sources.map { (entry.name, $0) } }
+        let start = ContinuousClock.now
+        let kernels = try compiler.compile(sources.map(\.1), architecture: architecture)
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+
+        // A kernel that several problems share counts once.
+        var seen: Set<KernelSource> = []
+        let rows = zip(sources, kernels).filter { seen.insert($0.0.1).inserted }
+        if table {
+            print("| problem | kernel | registers | spills, bytes | stack, bytes | shared, bytes | seconds |")
+            print("|---|---|---|---|---|---|---|")
+            for ((name, source), kernel) in rows {
+                let report = kernel.report
+                print(
+                    "| \(name) | \(Self.name(source)) | \(report.registers) | \(report.spillStores) | \(report.stackBytes) "
+                        + "| \(report.sharedBytes) | \(kernel.isCached ? "cached" : String(format: "%.1f", kernel.seconds)) |")
+            }
+        }
+        let spilling = rows.filter { $0.1.report.spillStores + $0.1.report.spillLoads > 0 }
+        for ((name, source), kernel) in spilling {
+            Terminal.standardError.line(
+                "power: warning: \(source) (\(name)) spills \(kernel.report.spillStores) bytes on \(architecture)")
+        }
+        let cached = rows.filter { $0.1.isCached }.count
+        let registers = rows.map(\.1.report.registers).max() ?? 0
+        print(
+            "\(architecture): \(rows.count) kernels, \(cached) of them from the cache, at most \(registers) registers, "
+                + "\(spilling.count) with spills, \(String(format: "%.1f", seconds)) s")
+        if strict && !spilling.isEmpty {
+            throw PowerAttentionError(
+                .device, argument: "kernels", given: "\(spilling.count) that spill registers", expected: "none")
+        }
+    }
+
+    /// The function, and the direction of a walk over chunks.
+    private static func name(_ source: KernelSource) -> String {
+        source.function + (source.macros.contains { $0.name == "REVERSE" && $0.value == 1 } ? ", in reverse" : "")
+    }
+}

@@ -1,0 +1,60 @@
+import BackendInterface
+import CUDABackend
+import CUDARuntime
+import Tensors
+import Testing
+
+/// Every problem that the operator takes has kernels that fit on every card.
+@Suite struct ConfigurationTests {
+    static let architectures = ["sm_80", "sm_86", "sm_90a", "sm_100a", "sm_120a"]
+
+    static func problem(_ mechanism: AttentionConfiguration.Mechanism, _ d: Int, _ e: Int) -> AttentionProblem {
+        AttentionProblem(
+            mechanism: mechanism, normalization: mechanism.defaultNormalization, form: .chunked, scale: 1, chunkSize: 64,
+            tile: 1, sequences: [0..<256], tokenCount: 256, queryHeads: 2, keyHeads: 1, keyWidth: d, valueWidth: e)
+    }
+
+    @Test(arguments: architectures, [DataType.bfloat16, .float16, .float32])
+    func tilesFit(_ architecture: String, _ type: DataType) throws {
+        let limit = KernelTable.sharedLimit(architecture: architecture)
+        for mechanism in [AttentionConfiguration.Mechanism.exponential(window: nil)] + (1...4).map({ .power(degree: $0) }) {
+            for d in [1, 16, 17, 64, 96, 128, 200, 256] {
+                for e in [1, 16, 24, 64, 128, 255, 256] {
+                    for states in [true, false] where states == false || mechanism != .exponential(window: nil) {
+                        let kernels = try AttentionKernels(
+                            KernelProblem(Self.problem(mechanism, d, e), dataType: type, isGated: true),
+                            states: .init(queries: states, keys: states), fewTokens: false, fewStates: true, sharedLimit: limit)
+                        #expect(!kernels.sources(backward: true, movesState: states).isEmpty)
+                        check(kernels, limit)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the kernels assert when they are compiled, and that their tiles fit in shared memory.
+    private func check(_ kernels: AttentionKernels, _ limit: Int) {
+        for source in kernels.sources(backward: true, movesState: true) {
+            let macros = Dictionary(uniqueKeysWithValues: source.macros.map { ($0.name, $0.value) })
+            guard let warps = macros["WARPS"] else { continue }
+            let rows = warps * 16 * (macros["ROW_TILES"] ?? 1)
+            for name in ["KEYS", "QUERIES"] {
+                if let keys = macros[name] { #expect(rows.isMultiple(of: keys) && keys <= warps * 32, "\(source)") }
+            }
+            for (tile, width) in [("WIDTH_TILE", "WIDTH"), ("VALUE_TILE", "VALUE_WIDTH")] {
+                if let tile = macros[tile], let width = macros[width] { #expect(width.isMultiple(of: tile), "\(source)") }
+            }
+        }
+        #expect(kernels.sharedBytes.allSatisfy { $0 <= limit })
+    }
+
+    @Test func tableNamesEveryFamily() throws {
+        let entries = try KernelTable.entries(sharedLimit: KernelTable.sharedLimit(architecture: "sm_90a"))
+        let functions = Set(entries.flatMap(\.sources).map(\.function))
+        #expect(
+            functions.isSuperset(of: [
+                "attention_forward", "attention_backward_queries", "attention_backward_keys", "state_update", "state_step",
+                "convert_inputs", "cumulative_gates", "gate_gradients",
+            ]))
+    }
+}
