@@ -1,20 +1,32 @@
 package import BackendInterface
 import CPUBackend
+package import Tensors
 
 /// Where the operator runs.
 public enum Device: String, Sendable, Hashable, Codable, CaseIterable {
     /// The processor's own cores, in float32.
     case cpu
+    /// The first NVIDIA card, sums in float32. Tensors are in host memory: they are copied to the card and back.
+    case cuda
     /// The readable evaluation of the definition in float64: slow, quadratic, and the oracle of every test.
     case reference
 }
 
 extension Device {
     /// The one place that chooses a backend. Tensors in float64 always run on the reference.
-    package func backend(for dataType: DataType) -> any AttentionBackend {
+    ///
+    /// - Throws: `PowerAttentionError` where there is no card to run on.
+    package func backend(for dataType: DataType) throws(PowerAttentionError) -> any AttentionBackend {
+        if dataType == .float64 { return ReferenceBackend() }
         switch self {
-        case .cpu: dataType == .float64 ? ReferenceBackend() : CPUBackend()
-        case .reference: ReferenceBackend()
+        case .cpu: return CPUBackend()
+        case .cuda:
+            throw PowerAttentionError(
+                .unsupported, argument: "device", given: "cuda", expected: "cpu: this build has no backend for GPUs")
+        case .reference: return ReferenceBackend()
         }
     }
+
+    /// The devices that this machine has.
+    package static let available: [Device] = allCases.filter { (try? $0.backend(for: .float32)) != nil }
 }

@@ -16,7 +16,7 @@ import Testing
     ]
     static let limit = 2e-5
 
-    @Test(arguments: functions, Device.allCases)
+    @Test(arguments: functions, Device.available)
     func tokensDoNotSeeLaterOnes(_ configuration: AttentionConfiguration, device: Device) throws {
         let attention = try AttentionOperator(configuration, device: device)
         let inputs = RandomInputs(length: 70)
@@ -28,7 +28,7 @@ import Testing
         }
     }
 
-    @Test(arguments: functions, Device.allCases)
+    @Test(arguments: functions, Device.available)
     func gatesOfOneChangeNothing(_ configuration: AttentionConfiguration, device: Device) throws {
         let attention = try AttentionOperator(configuration, device: device)
         let inputs = RandomInputs(length: 60, gated: false)
@@ -37,7 +37,7 @@ import Testing
         #expect(relativeError(gated, ungated) < Self.limit)
     }
 
-    @Test(arguments: functions, Device.allCases)
+    @Test(arguments: functions, Device.available)
     func packedSequencesAreSeparate(_ configuration: AttentionConfiguration, device: Device) throws {
         let attention = try AttentionOperator(configuration, device: device)
         let offsets = [0, 20, 20, 21, 60]
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test(arguments: functions.filter { $0.mechanism.degree != nil }, Device.allCases)
+    @Test(arguments: functions.filter { $0.mechanism.degree != nil }, Device.available)
     func scalingQueriesAndKeys(_ configuration: AttentionConfiguration, device: Device) throws {
         let attention = try AttentionOperator(configuration, device: device)
         let inputs = RandomInputs(length: 50)
@@ -69,7 +69,7 @@ import Testing
         #expect(relativeError(scaled, y.times(factor)) < Self.limit)
     }
 
-    @Test(arguments: functions.filter { $0.mechanism.degree != nil }, Device.allCases)
+    @Test(arguments: functions.filter { $0.mechanism.degree != nil }, Device.available)
     func chunkSizesGiveTheSameAnswer(_ configuration: AttentionConfiguration, device: Device) throws {
         let inputs = RandomInputs(length: 90)
         var attention = configuration
@@ -87,7 +87,7 @@ import Testing
     }
 
     /// A sequence cut in two, its state and the state's gradient handed over, is the whole sequence, forward and backward.
-    @Test(arguments: functions.filter { $0.mechanism.degree != nil }, Device.allCases)
+    @Test(arguments: functions.filter { $0.mechanism.degree != nil }, Device.available)
     func splittingASequence(_ configuration: AttentionConfiguration, device: Device) throws {
         let attention = try AttentionOperator(configuration, device: device)
         let inputs = RandomInputs(batch: 2, length: 110)
@@ -118,7 +118,7 @@ import Testing
     }
 
     /// No token, no sequence: empty answers of the right shape.
-    @Test(arguments: functions, Device.allCases)
+    @Test(arguments: functions, Device.available)
     func nothing(_ configuration: AttentionConfiguration, device: Device) throws {
         let attention = try AttentionOperator(configuration, device: device)
         for (batch, length) in [(1, 0), (0, 3), (0, 0)] {
@@ -131,7 +131,7 @@ import Testing
     }
 
     /// NaN and infinity are data: they neither trap nor hang, and stay behind the tokens that hold them.
-    @Test(arguments: functions, Device.allCases)
+    @Test(arguments: functions, Device.available)
     func notANumber(_ configuration: AttentionConfiguration, device: Device) throws {
         let attention = try AttentionOperator(configuration, device: device)
         for poison in [Float.nan, .infinity, -.infinity, .greatestFiniteMagnitude] {
