@@ -17,5 +17,6 @@ struct Power: AsyncParsableCommand {
             ReportCommand.self,
             TokenizeCommand.self,
             TrainCommand.self,
+            VerifyCommand.self,
         ])
 }
