@@ -8,7 +8,7 @@ struct Power: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             ApplyCommand.self,
-            Bench.self,
+            BenchCommand.self,
             DataCommand.self,
             EvalCommand.self,
             FlopsCommand.self,
