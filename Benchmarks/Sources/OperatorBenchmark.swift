@@ -9,6 +9,8 @@ package struct OperatorBenchmark: Sendable {
     package var batch, length, queryHeads, keyHeads, keyWidth, valueWidth: Int
     package var gated: Bool
     package var dataType = DataType.float32
+    /// Every sequence starts with a state.
+    package var startsWithState = false
 
     package init(
         _ configuration: AttentionConfiguration, batch: Int = 1, length: Int, queryHeads: Int = 4, keyHeads: Int = 4,
@@ -33,28 +35,44 @@ package struct OperatorBenchmark: Sendable {
         package var secondsPerToken: Double { (forwardSeconds + backwardSeconds) / Double(length) }
     }
 
-    func inputs(seed: UInt64 = 1) -> AttentionInputs {
+    /// Queries, keys and values between −1 and 1, gates between 0.998 and 1; the same every time.
+    package func inputs(seed: UInt64 = 1) -> AttentionInputs {
         var generator = RandomGenerator(seed: seed)
         func random(_ heads: Int, _ width: Int) -> Tensor {
-            var tensor = Tensor([batch, length, heads, width], .float32)
-            tensor.withMutableElements(of: Float.self) { elements in
-                for index in elements.indices { elements[index] = Float(generator.uniform() * 2 - 1) }
+            uniform([batch, length, heads, width], -1...1, &generator).converted(to: dataType)
+        }
+        var inputs = AttentionInputs(
+            q: random(queryHeads, keyWidth), k: random(keyHeads, keyWidth), v: random(keyHeads, valueWidth))
+        if gated { inputs.logG = uniform([batch, length, keyHeads], -0.002...0, &generator) }
+        if startsWithState, case .power(let degree) = configuration.mechanism {
+            let dimension = SymmetricPower(degree: degree, width: keyWidth, tile: configuration.tile).dimension
+            inputs.initialState = ExpandedState(
+                S: uniform([batch, keyHeads, dimension, valueWidth], -1...1, &generator),
+                z: uniform([batch, keyHeads, dimension], 0...1, &generator), exponent: Tensor([batch, keyHeads], .int32))
+        }
+        return inputs
+    }
+
+    /// ∂L/∂y, between −1 and 1.
+    package func outputGradient(seed: UInt64 = 2) -> Tensor {
+        var generator = RandomGenerator(seed: seed)
+        return uniform([batch, length, queryHeads, valueWidth], -1...1, &generator).converted(to: dataType)
+    }
+
+    private func uniform(_ shape: [Int], _ range: ClosedRange<Double>, _ generator: inout RandomGenerator) -> Tensor {
+        var tensor = Tensor(shape, .float32)
+        tensor.withMutableElements(of: Float.self) { elements in
+            for index in elements.indices {
+                elements[index] = Float(range.lowerBound + generator.uniform() * (range.upperBound - range.lowerBound))
             }
-            return tensor.converted(to: dataType)
         }
-        let (q, k, v) = (random(queryHeads, keyWidth), random(keyHeads, keyWidth), random(keyHeads, valueWidth))
-        guard gated else { return AttentionInputs(q: q, k: k, v: v) }
-        var logG = Tensor([batch, length, keyHeads], .float32)
-        logG.withMutableElements(of: Float.self) { elements in
-            for index in elements.indices { elements[index] = Float(-0.002 * generator.uniform()) }
-        }
-        return AttentionInputs(q: q, k: k, v: v, logG: logG)
+        return tensor
     }
 
     /// Medians of `rounds` runs after one that is not counted.
     package func run(rounds: Int) throws(PowerAttentionError) -> Result {
         let inputs = inputs()
-        let gradient = inputs.v
+        let gradient = outputGradient()
         let attention = try AttentionOperator(configuration)
         var (forward, backward): ([Double], [Double]) = ([], [])
         for round in 0...rounds {

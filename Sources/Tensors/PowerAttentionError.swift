@@ -24,6 +24,10 @@ public struct PowerAttentionError: Error, Sendable, CustomStringConvertible {
         public static let outOfMemory = Code("out of memory")
         /// Arithmetic that left the finite numbers: a training run that diverged.
         public static let nonFinite = Code("not finite")
+        /// A failure that the driver of a card reports: what it was asked, and its own name and text for what went wrong.
+        public static let device = Code("device")
+        /// A card without room for what was asked. The process, and what it holds on the card, stay usable.
+        public static let outOfMemory = Code("out of memory")
     }
 
     public let code: Code
@@ -56,7 +60,7 @@ public struct PowerAttentionError: Error, Sendable, CustomStringConvertible {
     private var text: String {
         let reason = cause.map { " (\($0))" } ?? ""
         switch code {
-        case .inputOutput, .damagedFile: return "\(argument): \(given), expected \(expected)\(reason)"
+        case .inputOutput, .damagedFile, .device, .outOfMemory: return "\(argument): \(given), expected \(expected)\(reason)"
         default: return "\(argument): \(given) given, expected \(expected)\(reason)"
         }
     }

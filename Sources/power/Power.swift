@@ -8,7 +8,7 @@ struct Power: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             ApplyCommand.self,
-            Bench.self,
+            BenchCommand.self,
             DataCommand.self,
             DeviceCommand.self,
             EvalCommand.self,
@@ -19,5 +19,6 @@ struct Power: AsyncParsableCommand {
             ReportCommand.self,
             TokenizeCommand.self,
             TrainCommand.self,
+            VerifyCommand.self,
         ])
 }

@@ -1,189 +1,110 @@
+import Foundation
 import Synchronization
 package import Tensors
 
-/// A card in use: its memory, its kernels, and one queue of work, in order. Any thread may call.
+/// A card, with one queue of work and the memory and kernels on it. May be used from many threads: their work is done in the
+/// order of the calls.
+///
+/// Calls queue work and return; ``synchronize()`` waits, and so does copying to the host. What goes wrong on the card is reported
+/// by a later call, which names the kernels that were launched before it.
 package final class CUDAContext: Sendable {
     package let properties: DeviceProperties
-    let driver: Driver
-    let allocator: CachingAllocator
-    private let compiler: KernelCompiler
-    private let primary: PrimaryContext
-    private let stream: Stream
-    private let functions = Mutex<[KernelSource: KernelFunction]>([:])
-    private let observer = Mutex<(@Sendable (KernelLaunch) -> Void)?>(nil)
-    private let compileTime = Mutex(0.0)
+    let session: DriverSession
+    let stream: Stream
+    let allocator: DeviceAllocator
+    let compiler: KernelCompiler
+    /// Held by every call that queues work, and for its whole body by a capture, into which no other thread may queue anything.
+    private let order = NSRecursiveLock()
+    /// Held while kernels are compiled and loaded, so that two threads do not compile the same.
+    let loading = NSRecursiveLock()
+    let state = Mutex(State())
 
-    /// A context of its own, on any driver. Programs use ``card(_:)``.
-    package init(driver: Driver, compiler: KernelCompiler, ordinal: Int) throws(PowerAttentionError) {
-        self.driver = driver
-        self.compiler = compiler
-        var count: Int32 = 0
-        try driver.check(driver.deviceCount(&count), "cuDeviceGetCount")
-        guard (0..<Int(count)).contains(ordinal) else {
-            throw PowerAttentionError(
-                .unsupported, argument: "GPU", given: "\(ordinal)",
-                expected: count == 0 ? "a machine with an NVIDIA card" : "0…\(count - 1), the cards that the driver shows")
+    struct State {
+        var kernels: [KernelSource: LoadedKernel] = [:]
+        var observer: (@Sendable (KernelLaunch) -> Void)?
+        var history = LaunchHistory()
+        var capture: CaptureRecord?
+    }
+
+    /// The card of this number among those that `CUDA_VISIBLE_DEVICES` leaves, opened once a process.
+    ///
+    /// - Throws: `unsupported` without a driver or a card, `invalidArgument` for a number that no card has. The next call tries
+    ///   again.
+    package static func card(_ ordinal: Int = 0) throws(PowerAttentionError) -> CUDAContext {
+        try cards.withLock { cards throws(PowerAttentionError) in
+            if let card = cards[ordinal] { return card }
+            let card = try CUDAContext(driver: .system(), compiler: .shared, ordinal: ordinal)
+            cards[ordinal] = card
+            return card
         }
-        var device: Int32 = 0
-        try driver.check(driver.device(&device, Int32(ordinal)), "cuDeviceGet")
-        properties = try DeviceProperties(ordinal, device: device, driver: driver)
-        primary = try PrimaryContext(device: device, driver)
-        try driver.check(driver.setCurrentContext(primary.handle), "cuCtxSetCurrent")
-        stream = try Stream(driver)
-        allocator = CachingAllocator(driver)
     }
 
     private static let cards = Mutex<[Int: CUDAContext]>([:])
 
-    /// The card of an ordinal, opened once.
-    ///
-    /// - Throws: `PowerAttentionError` where there is no driver, or no such card.
-    package static func card(_ ordinal: Int = 0) throws(PowerAttentionError) -> CUDAContext {
-        let driver = try Driver.system()
-        let opened = cards.withLock { cards -> Result<CUDAContext, PowerAttentionError> in
-            if let card = cards[ordinal] { return .success(card) }
-            return Result { () throws(PowerAttentionError) in
-                let card = try CUDAContext(driver: driver, compiler: KernelCompiler(), ordinal: ordinal)
-                cards[ordinal] = card
-                return card
-            }
-        }
-        return try opened.get()
+    package init(driver: Driver, compiler: KernelCompiler, ordinal: Int) throws(PowerAttentionError) {
+        properties = try DeviceProperties(driver, ordinal: ordinal)
+        session = try DriverSession(driver, device: DeviceProperties.device(driver, ordinal))
+        try session.makeCurrent()
+        stream = try Stream(session)
+        allocator = DeviceAllocator(session)
+        self.compiler = compiler
     }
 
-    /// Makes the card the calling thread's own.
-    private func enter() throws(PowerAttentionError) {
-        try driver.check(driver.setCurrentContext(primary.handle), "cuCtxSetCurrent")
-    }
-
-    // MARK: Memory
-
-    /// Memory with undefined contents.
-    ///
-    /// - Throws: `PowerAttentionError` with code `outOfMemory` where the card is full; the process can go on.
-    package func allocate(_ byteCount: Int) throws(PowerAttentionError) -> DeviceMemory {
-        try enter()
-        return DeviceMemory(try allocator.take(byteCount), byteCount: byteCount, allocator: allocator)
-    }
-
-    package var memoryReport: MemoryReport {
-        _ = driver.setCurrentContext(primary.handle)
-        return allocator.report
-    }
-
-    /// Gives the memory that is kept for reuse back to the card, once all work is done.
-    package func releaseCachedMemory() throws(PowerAttentionError) {
-        try synchronize()
-        allocator.releaseIdle()
-    }
-
-    /// Copies from the host, whose memory may be written to as soon as this returns.
-    package func copy(_ source: UnsafeRawBufferPointer, to destination: DevicePointer) throws(PowerAttentionError) {
-        guard let base = source.baseAddress, source.count > 0 else { return }
-        try enter()
-        try driver.check(
-            driver.copyToDevice(destination.address, base, source.count, stream.handle), "cuMemcpyHtoD(\(source.count) bytes)")
-    }
-
-    /// Copies to the host: waits for all work before.
-    package func copy(_ source: DevicePointer, to destination: UnsafeMutableRawBufferPointer) throws(PowerAttentionError) {
-        guard let base = destination.baseAddress, destination.count > 0 else { return }
-        try enter()
-        try driver.check(
-            driver.copyToHost(base, source.address, destination.count, stream.handle),
-            "cuMemcpyDtoH(\(destination.count) bytes)")
-        try synchronize()
-    }
-
-    package func copy(
-        _ source: DevicePointer, to destination: DevicePointer, byteCount: Int
-    ) throws(PowerAttentionError) {
-        guard byteCount > 0 else { return }
-        try enter()
-        try driver.check(
-            driver.copy(destination.address, source.address, byteCount, stream.handle), "cuMemcpyDtoD(\(byteCount) bytes)")
-    }
-
-    package func fill(_ destination: DevicePointer, byte: UInt8, byteCount: Int) throws(PowerAttentionError) {
-        guard byteCount > 0 else { return }
-        try enter()
-        try driver.check(
-            driver.fill(destination.address, byte, byteCount, stream.handle), "cuMemsetD8(\(byteCount) bytes)")
-    }
-
-    // MARK: Work
-
-    /// Is told of every launch, before it.
+    /// Called before every launch, on the thread that launches.
     package var launchObserver: (@Sendable (KernelLaunch) -> Void)? {
-        get { observer.withLock { $0 } }
-        set { observer.withLock { $0 = newValue } }
+        get { state.withLock { $0.observer } }
+        set { state.withLock { $0.observer = newValue } }
     }
 
-    /// Seconds spent on compiling kernels, or on reading them from the disk, so far.
-    package var compileSeconds: Double { compileTime.withLock { $0 } }
-
-    /// Compiles kernels that are not loaded yet, all at once.
-    package func prepare(_ kernels: [KernelSource]) throws(PowerAttentionError) {
-        let missing = functions.withLock { functions in kernels.filter { functions[$0] == nil } }
-        guard !missing.isEmpty else { return }
-        let start = ContinuousClock.now
-        let compiled = try compiler.compile(missing, architecture: properties.architecture)
-        compileTime.withLock { $0 += (ContinuousClock.now - start) / .seconds(1) }
-        try enter()
-        for (source, kernel) in zip(missing, compiled) {
-            let function = try KernelFunction(kernel, function: source.function, driver)
-            functions.withLock { $0[source] = $0[source] ?? function }
-        }
+    /// Runs `body` while no other thread queues work, with the card's context current.
+    func inOrder<R: ~Copyable>(_ body: () throws(PowerAttentionError) -> R) throws(PowerAttentionError) -> R {
+        order.lock()
+        defer { order.unlock() }
+        try session.makeCurrent()
+        return try body()
     }
 
-    /// Launches a kernel, compiling it where that has not been done; work is under way when this returns.
-    package func launch(_ launch: KernelLaunch) throws(PowerAttentionError) {
-        guard !launch.grid.isEmpty else { return }
-        if functions.withLock({ $0[launch.kernel] }) == nil { try prepare([launch.kernel]) }
-        guard let function = functions.withLock({ $0[launch.kernel] }) else { preconditionFailure("prepared above") }
-        launchObserver?(launch)
-        try enter()
-        try function.allow(sharedBytes: launch.sharedBytes)
-        let status = launch.withArguments { arguments in
-            driver.launch(
-                Driver.Launch(
-                    function: function.handle, grid: (launch.grid.x, launch.grid.y, launch.grid.z), threads: launch.threads,
-                    sharedBytes: launch.sharedBytes, stream: stream.handle, arguments: arguments))
-        }
-        try driver.check(status, "launch of \(launch)")
+    /// Whether this thread, which is in ``inOrder(_:)``, captures a graph.
+    var isCapturing: Bool { state.withLock { $0.capture != nil } }
+
+    /// Refuses what a graph cannot contain.
+    func refuseCapture(_ action: String) throws(PowerAttentionError) {
+        guard isCapturing else { return }
+        throw PowerAttentionError(argument: action, given: "within the capture of a graph", expected: "before or after it")
     }
 
-    /// Waits for all work; throws what went wrong in it.
+    /// Throws where `result` is a failure: of this call, or of a kernel that was launched before.
+    func check(
+        _ result: Driver.Result, _ call: String, _ subject: @autoclosure () -> String = ""
+    ) throws(PowerAttentionError) {
+        guard result != 0 else { return }
+        let history = state.withLock { $0.history.text }
+        let advice =
+            history.map {
+                "success; the driver may report the failure of an earlier launch here (the last ones: \($0)): set "
+                    + "CUDA_LAUNCH_BLOCKING=1 to see which, and start the program again, as the card's context may be lost"
+            } ?? "success"
+        try session.driver.check(result, call, subject(), expected: advice)
+    }
+
+    /// Waits until the card has done all that was queued.
+    ///
+    /// - Throws: `device` where something of it failed.
     package func synchronize() throws(PowerAttentionError) {
-        try enter()
-        try driver.check(driver.synchronizeStream(stream.handle), "cuStreamSynchronize")
+        try inOrder { () throws(PowerAttentionError) in
+            try refuseCapture("synchronize")
+            try check(session.driver.streamSynchronize(stream.handle), "cuStreamSynchronize")
+            state.withLock { $0.history.clear() }
+        }
     }
 
-    /// A mark after all work so far.
+    /// Marks a point in the work that is queued so far, to be waited for or timed.
     package func recordEvent() throws(PowerAttentionError) -> Event {
-        try enter()
-        return try Event(driver, stream: stream.handle)
-    }
-
-    /// Records what `body` launches instead of doing it. The graph keeps the memory that the work allocates.
-    package func capture(_ body: () throws(PowerAttentionError) -> Void) throws(PowerAttentionError) -> Graph {
-        try enter()
-        try driver.check(driver.beginCapture(stream.handle), "cuStreamBeginCapture")
-        allocator.beginCapture()
-        var failure: PowerAttentionError?
-        do throws(PowerAttentionError) { try body() } catch { failure = error }
-        var graph: Driver.Handle = 0
-        let status = driver.endCapture(stream.handle, &graph)
-        let blocks = allocator.endCapture()
-        if failure != nil || status != 0 { allocator.release(blocks) }
-        if let failure { throw failure }
-        try driver.check(status, "cuStreamEndCapture")
-        return try Graph(graph, driver, allocator: allocator, blocks: blocks)
-    }
-
-    /// Does recorded work once more.
-    package func replay(_ graph: borrowing Graph) throws(PowerAttentionError) {
-        try enter()
-        try driver.check(driver.launchGraph(graph.executable, stream.handle), "cuGraphLaunch")
+        try inOrder { () throws(PowerAttentionError) in
+            try refuseCapture("recordEvent")
+            let event = try Event(session)
+            try event.record(in: stream)
+            return event
+        }
     }
 }

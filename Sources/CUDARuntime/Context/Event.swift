@@ -1,27 +1,37 @@
 package import Tensors
 
-/// A point in the work of a stream.
-package struct Event: ~Copyable {
-    let handle: Driver.Handle
-    private let driver: Driver
+/// A point in the stream's work, with the time at which the card passed it.
+package struct Event: ~Copyable, Sendable {
+    private let handle: Driver.Handle
+    private let session: DriverSession
 
-    init(_ driver: Driver, stream: Driver.Handle) throws(PowerAttentionError) {
+    init(_ session: DriverSession) throws(PowerAttentionError) {
         var handle: Driver.Handle = 0
-        try driver.check(driver.createEvent(&handle), "cuEventCreate")
-        let status = driver.recordEvent(handle, stream)
-        if status != 0 { _ = driver.destroyEvent(handle) }
-        try driver.check(status, "cuEventRecord")
+        try session.driver.check(session.driver.eventCreate(&handle, 0), "cuEventCreate")
         self.handle = handle
-        self.driver = driver
+        self.session = session
     }
 
-    /// The time that the card took from another event to this one; waits for this one.
-    package func milliseconds(since start: borrowing Event) throws(PowerAttentionError) -> Double {
-        try driver.check(driver.synchronizeEvent(handle), "cuEventSynchronize")
+    deinit { session.release { $0.eventDestroy(handle) } }
+
+    /// Puts the event behind what is queued so far.
+    func record(in stream: borrowing Stream) throws(PowerAttentionError) {
+        try session.driver.check(session.driver.eventRecord(handle, stream.handle), "cuEventRecord")
+    }
+
+    /// Waits until the card has passed the event.
+    package func wait() throws(PowerAttentionError) {
+        try session.makeCurrent()
+        try session.driver.check(session.driver.eventSynchronize(handle), "cuEventSynchronize")
+    }
+
+    /// Waits for both, and gives the milliseconds that the card took from `earlier` to this one. The resolution is about half a
+    /// microsecond.
+    package func milliseconds(since earlier: borrowing Event) throws(PowerAttentionError) -> Double {
+        try earlier.wait()
+        try wait()
         var milliseconds: Float = 0
-        try driver.check(driver.elapsedTime(&milliseconds, start.handle, handle), "cuEventElapsedTime")
+        try session.driver.check(session.driver.eventElapsedTime(&milliseconds, earlier.handle, handle), "cuEventElapsedTime")
         return Double(milliseconds)
     }
-
-    deinit { _ = driver.destroyEvent(handle) }
 }

@@ -1,18 +1,18 @@
 import Tensors
 
-/// The context of a card that the whole process shares.
-struct PrimaryContext: ~Copyable {
+/// The context of a card that all libraries of a process share.
+struct PrimaryContext: ~Copyable, Sendable {
     let handle: Driver.Handle
-    private let device: Int32
     private let driver: Driver
+    private let device: CInt
 
-    init(device: Int32, _ driver: Driver) throws(PowerAttentionError) {
+    init(_ driver: Driver, device: CInt) throws(PowerAttentionError) {
         var handle: Driver.Handle = 0
-        try driver.check(driver.retainContext(&handle, device), "cuDevicePrimaryCtxRetain")
+        try driver.check(driver.devicePrimaryCtxRetain(&handle, device), "cuDevicePrimaryCtxRetain")
         self.handle = handle
-        self.device = device
         self.driver = driver
+        self.device = device
     }
 
-    deinit { _ = driver.releaseContext(device) }
+    deinit { _ = driver.devicePrimaryCtxRelease(device) }
 }

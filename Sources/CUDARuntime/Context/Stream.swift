@@ -1,16 +1,18 @@
 import Tensors
 
-/// A queue of work on a card, done in order.
-struct Stream: ~Copyable {
+/// A queue of the card's work, done in the order in which it was queued.
+struct Stream: ~Copyable, Sendable {
     let handle: Driver.Handle
-    private let driver: Driver
+    private let session: DriverSession
 
-    init(_ driver: Driver) throws(PowerAttentionError) {
+    init(_ session: DriverSession) throws(PowerAttentionError) {
+        // CU_STREAM_NON_BLOCKING: work that other libraries put into the default stream does not hold it up.
+        let nonBlocking: CUnsignedInt = 1
         var handle: Driver.Handle = 0
-        try driver.check(driver.createStream(&handle), "cuStreamCreate")
+        try session.driver.check(session.driver.streamCreate(&handle, nonBlocking), "cuStreamCreate")
         self.handle = handle
-        self.driver = driver
+        self.session = session
     }
 
-    deinit { _ = driver.destroyStream(handle) }
+    deinit { session.release { $0.streamDestroy(handle) } }
 }

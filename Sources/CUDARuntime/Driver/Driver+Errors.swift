@@ -1,15 +1,38 @@
-package import Tensors
+import Tensors
 
 extension Driver {
-    /// Throws where a call of the driver failed, with the driver's name for the failure, its text, and the call.
-    package func check(_ status: Status, _ call: @autoclosure () -> String) throws(PowerAttentionError) {
-        guard status != 0 else { return }
-        throw failure(status, call())
+    /// The results that mean something to this package, by the driver's numbers.
+    package enum Failure {
+        package static let outOfMemory: Result = 2
+        package static let noDevice: Result = 100
     }
 
-    func failure(_ status: Status, _ call: String) -> PowerAttentionError {
-        let name = errorName(status) ?? "CUDA error \(status)"
-        let text = errorText(status).map { " (\($0))" } ?? ""
-        return PowerAttentionError(.device, argument: call, given: name + text, expected: "success")
+    /// The driver's name of a result and its text, `CUDA_ERROR_INVALID_VALUE: invalid argument`.
+    func explanation(of result: Result) -> String {
+        func text(_ function: (Result, Out<Text?>) -> Result) -> String? {
+            var text: Text?
+            guard function(result, &text) == 0 else { return nil }
+            return text.map { String(cString: $0) }
+        }
+        let name = text(getErrorName) ?? "error \(result)"
+        return text(getErrorString).map { "\(name): \($0)" } ?? name
+    }
+
+    /// Throws where `result` is a failure.
+    ///
+    /// - Parameters:
+    ///   - call: the function of the driver.
+    ///   - subject: what it was about.
+    ///   - expected: what to do about it.
+    /// - Throws: `outOfMemory` or `device`.
+    func check(
+        _ result: Result, _ call: String, _ subject: @autoclosure () -> String = "",
+        expected: @autoclosure () -> String = "success"
+    ) throws(PowerAttentionError) {
+        guard result != 0 else { return }
+        let subject = subject()
+        throw PowerAttentionError(
+            result == Failure.outOfMemory ? .outOfMemory : .device, argument: subject.isEmpty ? call : "\(call) of \(subject)",
+            given: explanation(of: result), expected: expected())
     }
 }

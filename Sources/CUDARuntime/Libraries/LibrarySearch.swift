@@ -1,68 +1,83 @@
 import Foundation
 package import Tensors
 
-/// Where a library of CUDA is looked for: first what `POWER_CUDA_PATH` names (folders, separated by colons), then the loader's own
-/// places, `CUDA_HOME`, `CUDA_PATH` and `/usr/local/cuda`, and the folders `nvidia/*/lib` of a Python environment.
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Where NVIDIA's libraries are looked for, in order.
+///
+/// 1. the folders of `POWER_CUDA_PATH`, separated by colons: they win over everything
+/// 2. the loader's own path (`LD_LIBRARY_PATH`, the loader's cache)
+/// 3. `lib64` and `lib` of `CUDA_HOME` and `CUDA_PATH`
+/// 4. `/usr/local/cuda/lib64`, then those of `/usr/local/cuda-*`, the newest first
+/// 5. the folders `nvidia/*/lib` of Python environments, where `pip install` puts them
 package struct LibrarySearch: Sendable {
-    /// Folders before the loader's own places, and after them.
-    let preferred, others: [String]
+    /// The folders of `POWER_CUDA_PATH`.
+    let preferredFolders: [String]
+    /// The folders that come after the loader's path.
+    let folders: [String]
 
     package init(environment: [String: String] = ProcessInfo.processInfo.environment) {
-        func folders(_ name: String) -> [String] {
-            (environment[name] ?? "").split(separator: ":").map(String.init)
+        preferredFolders = (environment["POWER_CUDA_PATH"] ?? "").split(separator: ":").map(String.init)
+        let homes = ["CUDA_HOME", "CUDA_PATH"].compactMap { environment[$0] }.filter { !$0.isEmpty }
+        let versions = Self.contents(of: "/usr/local").filter { $0.hasPrefix("cuda-") }
+            .sorted { $0.compare($1, options: .numeric) == .orderedDescending }
+        let toolkits = homes + (["cuda"] + versions).map { "/usr/local/\($0)" }
+        let system = toolkits.flatMap { ["\($0)/lib64", "\($0)/lib"] } + ["/usr/lib/wsl/lib"]
+        let packaged = PythonPackages.folders(environment: environment).flatMap { site in
+            Self.contents(of: "\(site)/nvidia").sorted { $0.compare($1, options: .numeric) == .orderedDescending }
+                .map { "\(site)/nvidia/\($0)/lib" }
         }
-        preferred = folders("POWER_CUDA_PATH")
-        var others: [String] = []
-        for root in folders("CUDA_HOME") + folders("CUDA_PATH") + Self.matches("/usr/local", prefix: "cuda") {
-            others += ["\(root)/lib64", "\(root)/targets/x86_64-linux/lib", "\(root)/lib"]
-        }
-        for site in Self.sitePackages(environment) {
-            for package in Self.matches("\(site)/nvidia", prefix: "") { others.append("\(package)/lib") }
-        }
-        self.others = others
+        var seen = Set<String>()
+        folders = (system + packaged).filter { Self.isFolder($0) && seen.insert($0).inserted }
     }
 
-    /// The entries of a folder whose names begin with a prefix, the last in alphabetical order first.
-    private static func matches(_ folder: String, prefix: String) -> [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return names.filter { $0.hasPrefix(prefix) }.sorted(by: >).map { "\(folder)/\($0)" }
+    static func contents(of folder: String) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
     }
 
-    /// The package folders of the Python environment in use: the active one, and that of the `python3` on the path.
-    private static func sitePackages(_ environment: [String: String]) -> [String] {
-        var roots = [environment["VIRTUAL_ENV"], environment["CONDA_PREFIX"]].compactMap(\.self)
-        for folder in (environment["PATH"] ?? "").split(separator: ":") {
-            let python = "\(folder)/python3"
-            guard FileManager.default.isExecutableFile(atPath: python) else { continue }
-            let target = URL(fileURLWithPath: python).resolvingSymlinksInPath()
-            roots.append(String(folder.dropLast(folder.hasSuffix("/bin") ? 4 : 0)))
-            roots.append(target.deletingLastPathComponent().deletingLastPathComponent().path)
-            break
+    static func isFolder(_ path: String) -> Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+    }
+
+    /// Opens the first library that is found under one of its names.
+    ///
+    /// - Throws: `unsupported`, with the names, the places, the loader's complaints and how to install the library.
+    package func open(_ library: CUDALibrary) throws(PowerAttentionError) -> SharedLibrary {
+        var refusals: [String] = []
+        func attempt(_ folder: String, _ name: String) -> SharedLibrary? {
+            let path = "\(folder)/\(name)"
+            guard access(path, F_OK) == 0 else { return nil }
+            var reason = ""
+            if let opened = SharedLibrary(opening: path, anchor: library.anchor, reason: &reason) { return opened }
+            refusals.append("\(path) cannot be opened: \(reason)")
+            return nil
         }
-        var sites: [String] = []
-        for root in roots {
-            for library in matches("\(root)/lib", prefix: "python3") {
-                sites += ["\(library)/site-packages", "\(library)/dist-packages"]
+        for folder in preferredFolders {
+            for name in library.names {
+                if let opened = attempt(folder, name) { return opened }
             }
         }
-        return sites
-    }
-
-    /// Opens the first of the names that is found.
-    ///
-    /// - Throws: `PowerAttentionError` that says what was looked for, where, and how to install it.
-    package func open(_ names: [String], purpose: String, installation: String) throws(PowerAttentionError) -> DynamicLibrary {
-        let candidates =
-            preferred.flatMap { folder in names.map { "\(folder)/\($0)" } } + names
-            + others.flatMap { folder in names.map { "\(folder)/\($0)" } }
-        for candidate in candidates {
-            if candidate.contains("/") && !FileManager.default.fileExists(atPath: candidate) { continue }
-            if let library = DynamicLibrary(candidate) { return library }
+        for name in library.names {
+            var reason = ""
+            if let opened = SharedLibrary(opening: name, anchor: library.anchor, reason: &reason) { return opened }
+            for folder in folders {
+                if let opened = attempt(folder, name) { return opened }
+            }
         }
-        let places = preferred + ["the loader's path"] + others
+        let places =
+            preferredFolders.map { "\($0) (POWER_CUDA_PATH)" } + ["the loader's path"]
+            + (folders.isEmpty ? ["no folder of a toolkit or of a Python environment, as there are none"] : folders)
+        let found = refusals.isEmpty ? "not found" : "found, but " + refusals.joined(separator: "; ")
         throw PowerAttentionError(
-            .unsupported, argument: names.joined(separator: ", "),
-            given: "no such library (looked in \(places.joined(separator: ", ")))",
-            expected: "\(purpose): \(installation), or POWER_CUDA_PATH set to its folder")
+            .unsupported, argument: library.title,
+            given: "\(found); looked for \(library.names.joined(separator: ", ")) in \(places.joined(separator: ", "))",
+            expected: library.installation)
     }
 }

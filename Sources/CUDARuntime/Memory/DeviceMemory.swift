@@ -1,19 +1,15 @@
-/// A piece of a card's memory, given back when its last owner goes away.
-///
-/// Pieces are reused in the order of the stream: what was launched before on a piece ends before what is launched after.
+/// Memory of a card that goes back to its allocator with its last owner. Work that was queued before that still finds it.
 package final class DeviceMemory: Sendable {
     package let pointer: DevicePointer
-    /// The size that was asked for.
+    /// As asked for; the block may be larger.
     package let byteCount: Int
-    private let block: CachingAllocator.Block
-    private let allocator: CachingAllocator
+    private let allocator: DeviceAllocator
 
-    init(_ block: CachingAllocator.Block, byteCount: Int, allocator: CachingAllocator) {
-        pointer = DevicePointer(address: block.address)
-        self.byteCount = byteCount
-        self.block = block
+    init(_ allocator: DeviceAllocator, address: UInt64, byteCount: Int) {
         self.allocator = allocator
+        pointer = DevicePointer(address: address)
+        self.byteCount = byteCount
     }
 
-    deinit { allocator.give(block) }
+    deinit { allocator.release(pointer.address) }
 }

@@ -11,6 +11,8 @@ public import BackendInterface
 /// because scores and states are recomputed instead of kept (as in FlashAttention).
 public struct AttentionCost: Sendable, Hashable {
     public let form: AttentionConfiguration.Form
+    /// The number of tokens in a chunk; in the attention form, those of the longest sequence.
+    public let chunkSize: Int
     /// The number of tokens of all sequences.
     public let tokens: Int
     /// Forward FLOPs of pairs of tokens.
@@ -63,6 +65,7 @@ public struct AttentionCost: Sendable, Hashable {
             transfers += Double((count + chunk - 1) / chunk)
         }
         self.form = form
+        self.chunkSize = chunk
         tokens = problem.sequences.reduce(0) { $0 + $1.count }
         pairFLOPs = 2 * (d + e) * queryHeads * pairs
         expandedFLOPs = 2 * dimension * columns * (queryHeads * reading + keyHeads * adding)

@@ -6,22 +6,23 @@ extension AttentionOperator {
     ///
     /// - Throws: `PowerAttentionError` where the extents are illegal or the state does not fit in memory.
     public func cost(of shape: AttentionShape) throws(PowerAttentionError) -> AttentionCost {
-        let problem = try problem(shape)
-        return AttentionCost(problem, form: problem.form, chunkSize: problem.chunkSize)
+        try cost(of: shape, initialState: false, finalState: false)
+    }
+
+    /// What a call costs that starts with a state, or leaves one.
+    package func cost(
+        of shape: AttentionShape, initialState: Bool, finalState: Bool
+    ) throws(PowerAttentionError) -> AttentionCost {
+        let problem = try unresolvedProblem(shape)
+        let choice = try FormChoice(problem, configuration, initialState: initialState, finalState: finalState)
+        return AttentionCost(
+            problem, form: choice.form, chunkSize: choice.chunkSize, initialState: initialState, finalState: finalState)
     }
 
     /// The form and the chunk size of a call on tensors of this shape, with the reason in words.
     public func describeForm(of shape: AttentionShape) throws(PowerAttentionError) -> String {
         try FormChoice(unresolvedProblem(shape), configuration, device: device, initialState: false, finalState: false)
             .description
-    }
-
-    private func problem(_ shape: AttentionShape) throws(PowerAttentionError) -> AttentionProblem {
-        var problem = try unresolvedProblem(shape)
-        let choice = try FormChoice(problem, configuration, device: device, initialState: false, finalState: false)
-        problem.form = choice.form
-        problem.chunkSize = choice.chunkSize
-        return problem
     }
 
     /// The problem of one call on tensors of this shape, before a form is chosen.

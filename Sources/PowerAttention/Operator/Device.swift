@@ -1,6 +1,5 @@
 package import BackendInterface
 import CPUBackend
-import CUDABackend
 package import Tensors
 
 /// Where the operator runs.
@@ -21,7 +20,9 @@ extension Device {
         if dataType == .float64 { return ReferenceBackend() }
         switch self {
         case .cpu: return CPUBackend()
-        case .cuda: return try CUDABackend.shared()
+        case .cuda:
+            throw PowerAttentionError(
+                .unsupported, argument: "device", given: "cuda", expected: "cpu: this build has no backend for GPUs")
         case .reference: return ReferenceBackend()
         }
     }

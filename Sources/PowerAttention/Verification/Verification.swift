@@ -12,6 +12,13 @@ package struct Verification: Sendable {
         var output: Tensor
         var finalState: ExpandedState?
         var gradients: AttentionGradients
+
+        /// The bytes of every tensor.
+        var bits: [[UInt8]] {
+            let states = [finalState, gradients.initialState].compactMap(\.self).flatMap { [$0.S, $0.z, $0.exponent] }
+            return ([output, gradients.q, gradients.k, gradients.v] + states + (gradients.logG.map { [$0] } ?? []))
+                .map { [UInt8](UnsafeRawBufferPointer(start: $0.pointer(to: UInt8.self), count: $0.storage.byteCount)) }
+        }
     }
 
     /// One way to compute the answer.
@@ -31,9 +38,11 @@ package struct Verification: Sendable {
     package struct Measurement: Sendable, CustomStringConvertible {
         package let tensor: String
         package let error: Double
-        package let limit: Double
+        package var limit: Double
 
         package var passes: Bool { error <= limit }
+        /// The error over its limit.
+        package var share: Double { error / limit }
         package var description: String { "\(tensor): \(error) (limit \(limit))" }
     }
 
@@ -44,17 +53,22 @@ package struct Verification: Sendable {
         answer = try Self.run(reference, problem, given)
     }
 
-    /// The variants that this problem has: every form, the chunked one with every chunk size.
-    package var variants: [Variant] {
-        guard case .power = problem.mechanism else { return [Variant(.attention)] }
-        return [Variant(.automatic), Variant(.attention), Variant(.recurrent)]
-            + problem.chunkSizes.map { Variant(.chunked, chunkSize: $0) }
+    package var variants: [Variant] { problem.variants }
+
+    private func run(_ variant: Variant, on device: Device) throws(PowerAttentionError) -> Answer {
+        let configuration = problem.configuration(form: variant.form, chunkSize: variant.chunkSize)
+        return try Self.run(AttentionOperator(configuration, device: device), problem, given)
+    }
+
+    /// Whether two runs give the same bits, in all outputs and gradients.
+    package func isDeterministic(_ variant: Variant, on device: Device) throws(PowerAttentionError) -> Bool {
+        let (first, second) = (try run(variant, on: device).bits, try run(variant, on: device).bits)
+        return first == second
     }
 
     /// The errors of every output and gradient.
     package func measure(_ variant: Variant, on device: Device) throws(PowerAttentionError) -> [Measurement] {
-        let configuration = problem.configuration(form: variant.form, chunkSize: variant.chunkSize)
-        let result = try Self.run(AttentionOperator(configuration, device: device), problem, given)
+        let result = try run(variant, on: device)
         let limits = Tolerance(problem.dataType)
         var measurements: [Measurement] = []
         func compare(_ tensor: String, _ x: Tensor?, _ reference: Tensor?, _ limit: Double) {

@@ -3,7 +3,7 @@ import BackendInterface
 /// The table of problems that every backend is measured on.
 extension VerificationProblem {
     package static var table: [VerificationProblem] {
-        degrees + widths + tiles + types + ragged + exponential + hostile
+        degrees + widths + tiles + types + ragged + exponential + hostile + larger
     }
 
     private typealias Normalization = AttentionConfiguration.Normalization

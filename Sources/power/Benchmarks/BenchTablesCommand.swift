@@ -3,10 +3,10 @@ import Benchmarks
 import Foundation
 import Tensors
 
-/// `power bench`: measures this machine.
-struct Bench: ParsableCommand {
+/// `power bench tables`, or `power bench`: measures this machine.
+struct BenchTablesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure the operator, the matrix products and training on this machine.",
+        commandName: "tables", abstract: "Print tables of the operator, the matrix products and training on the processor.",
         discussion: """
             Every table is measured in one run and holds ratios within it, which carry over between machines better than times do. \
             Without a part, prints all of them as the page Benchmarks/RESULTS.md.
@@ -29,22 +29,7 @@ struct Bench: ParsableCommand {
         case .mechanisms: print(try suite.mechanisms().markdown)
         case .training: print(try suite.training().markdown)
         case nil:
-            print(try suite.page(commit: Self.commit, command: "swift run -c release power bench"), terminator: "")
+            print(try suite.page(commit: SourceCommit.description, command: "swift run -c release power bench"), terminator: "")
         }
-    }
-
-    /// The commit that is checked out here, with a mark where files differ from it.
-    private static var commit: String {
-        let process = Process()
-        let pipe = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["git", "describe", "--always", "--dirty"]
-        process.standardOutput = pipe
-        process.standardError = FileHandle.nullDevice
-        guard (try? process.run()) != nil else { return "unknown" }
-        let data = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        let name = String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        return name.isEmpty ? "unknown" : name
     }
 }

@@ -1,0 +1,41 @@
+package import PowerAttention
+
+/// A part of the operator's work that is timed.
+package enum OperatorPass: String, Sendable, Codable, CaseIterable {
+    case forward
+    case backward
+    /// Forward, then backward.
+    case both
+    /// One token of every sequence through the recurrent form, states in and out.
+    case decode
+}
+
+/// Times one call of the operator on one device, with inputs that are there already.
+package protocol OperatorTimer {
+    /// Makes everything ready that later calls find ready: compiled kernels, inputs on the device.
+    ///
+    /// - Returns: the seconds of compiling.
+    func prepare() throws(PowerAttentionError) -> Double
+
+    /// The seconds of `rounds` runs after some that are not counted; on a GPU by events, with the second-level cache flushed
+    /// before each.
+    func time(_ pass: OperatorPass, rounds: Int) throws(PowerAttentionError) -> [Double]
+
+    /// The processor or the card.
+    var cardName: String { get }
+    /// What drives it: the operating system, or the version of the card's driver.
+    var driverVersion: String { get }
+}
+
+extension OperatorBenchmark {
+    /// - Throws: `PowerAttentionError` where this machine does not have the device.
+    package func timer(on device: Device) throws(PowerAttentionError) -> any OperatorTimer {
+        _ = try device.backend(for: dataType)
+        switch device {
+        case .cpu, .reference: return try CPUOperatorTimer(self, device: device)
+        case .cuda:
+            throw PowerAttentionError(
+                .unsupported, argument: "device", given: "cuda", expected: "cpu: this build cannot time GPUs")
+        }
+    }
+}

@@ -1,0 +1,49 @@
+"""The cases of the comparison, and the names of those that are compared."""
+
+from dataclasses import dataclass
+
+OURS = "power-attention"
+# In the order in which they run; retention last, whose first call takes minutes.
+NAMES = [OURS, "copy", "flash", "cudnn", "gla", "retention"]
+TITLES = {
+    OURS: "power-attention",
+    "flash": "SDPA flash",
+    "cudnn": "SDPA cuDNN",
+    "gla": "FLA simple_gla (p = 1)",
+    "retention": "retention (Triton)",
+    "copy": "copy",
+}
+
+TOKENS = 65_536
+HEADS = 8
+DECODE_BATCH = 32
+CHUNK = 1_024
+
+
+@dataclass(frozen=True, order=True)
+class Case:
+    """One row of the table: `batch` sequences of `length` tokens; for decoding, one token of each."""
+
+    width: int
+    length: int
+    batch: int
+    mode: str
+
+    @property
+    def title(self) -> str:
+        if self.mode == "decode":
+            return f"decode, batch {self.batch}, d = {self.width}"
+        mode = "fwd + bwd" if self.mode == "both" else "fwd"
+        return f"{self.length:,}, d = {self.width}, {mode}"
+
+
+def cases(text: str = "") -> list[Case]:
+    """All cases whose title contains `text`."""
+    table = [
+        Case(width, length, TOKENS // length, mode)
+        for width, lengths in [(64, [65_536, 16_384, 4_096, 1_024]), (128, [65_536])]
+        for length in lengths
+        for mode in ["forward", "both"]
+    ]
+    table.append(Case(64, 1, DECODE_BATCH, "decode"))
+    return [case for case in table if text in case.title]

@@ -1,0 +1,88 @@
+import Foundation
+import Synchronization
+package import Tensors
+
+extension CUDAContext {
+    /// Compiles those of the kernels that are not on the card yet, in parallel, and loads them.
+    ///
+    /// A launch does this for its kernel where it has to; naming all kernels of a step beforehand is what makes it parallel.
+    package func prepare(_ kernels: [KernelSource]) throws(PowerAttentionError) {
+        loading.lock()
+        defer { loading.unlock() }
+        var seen = Set<KernelSource>()
+        let missing = state.withLock { state in
+            kernels.filter { state.kernels[$0] == nil && seen.insert($0).inserted }
+        }
+        guard !missing.isEmpty else { return }
+        let compiled = try compiler.compile(missing, architecture: properties.architecture)
+        try session.makeCurrent()
+        for kernel in compiled {
+            let loaded = try LoadedKernel(session, kernel)
+            state.withLock { $0.kernels[kernel.source] = loaded }
+        }
+    }
+
+    /// Queues a kernel. Grids without blocks are skipped.
+    ///
+    /// - Throws: `invalidArgument` for a launch beyond the limits of the kernel or of the card, `device` where the driver refuses
+    ///   it or reports the failure of an earlier one.
+    package func launch(_ launch: KernelLaunch) throws(PowerAttentionError) {
+        guard !launch.grid.isEmpty else { return }
+        let kernel = try loaded(launch.kernel)
+        try inOrder { () throws(PowerAttentionError) in
+            try kernel.admit(launch, on: properties)
+            let (observer, capturing) = state.withLock { state in
+                state.history.append(launch.kernel)
+                return (state.observer, state.capture != nil)
+            }
+            observer?(launch)
+            if capturing {
+                for case .pointer(let pointer?) in launch.arguments { allocator.use(pointer) }
+            }
+            let result = launch.withArguments { arguments in
+                session.driver.launchKernel(
+                    kernel.function, Driver.Extent(launch.grid.x, launch.grid.y, launch.grid.z),
+                    Driver.Extent(launch.threads), CUnsignedInt(launch.sharedBytes), stream.handle, arguments)
+            }
+            try check(result, "cuLaunchKernel", launch.description)
+        }
+    }
+
+    /// A kernel on the card, with what it takes of a multiprocessor there.
+    func loaded(_ kernel: KernelSource) throws(PowerAttentionError) -> LoadedKernel {
+        if let loaded = state.withLock({ $0.kernels[kernel] }) { return loaded }
+        try prepare([kernel])
+        guard let loaded = state.withLock({ $0.kernels[kernel] }) else {
+            throw PowerAttentionError(
+                .device, argument: "\(kernel)", given: "not loaded", expected: "a kernel that is prepared")
+        }
+        return loaded
+    }
+}
+
+extension KernelLaunch {
+    /// Calls `body` with pointers to the arguments, as the driver takes them.
+    func withArguments<R>(_ body: (UnsafeMutablePointer<UnsafeMutableRawPointer?>) -> R) -> R {
+        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: max(1, arguments.count)) { values in
+            withUnsafeTemporaryAllocation(of: UnsafeMutableRawPointer?.self, capacity: max(1, arguments.count)) { pointers in
+                for (index, argument) in arguments.enumerated() {
+                    values.initializeElement(at: index, to: argument.bits)
+                    pointers.initializeElement(at: index, to: UnsafeMutableRawPointer(values.baseAddress! + index))
+                }
+                return body(pointers.baseAddress!)
+            }
+        }
+    }
+}
+
+extension KernelArgument {
+    /// The bytes of the value, the lowest first, zeros behind.
+    var bits: UInt64 {
+        switch self {
+        case .pointer(let pointer): (pointer?.address ?? 0).littleEndian
+        case .int32(let value): UInt64(UInt32(bitPattern: value)).littleEndian
+        case .int64(let value): UInt64(bitPattern: value).littleEndian
+        case .float(let value): UInt64(value.bitPattern).littleEndian
+        }
+    }
+}

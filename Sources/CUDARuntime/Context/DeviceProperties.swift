@@ -1,0 +1,78 @@
+import Foundation
+package import Tensors
+
+/// What a card is and has.
+package struct DeviceProperties: Sendable, Hashable {
+    package let ordinal: Int
+    package let name: String
+    /// The compute capability.
+    package let major, minor: Int
+    package let multiprocessorCount: Int
+    /// The most shared memory that a block may ask for, in bytes.
+    package let sharedMemoryPerBlock: Int
+    package let sharedMemoryPerMultiprocessor: Int
+    package let registersPerMultiprocessor: Int
+    package let threadsPerBlock: Int
+    /// Bytes.
+    package let totalMemory: Int
+    package let l2Bytes: Int
+    /// Kilohertz, and bits of the memory's bus; 0 where the driver does not say.
+    package let clockRate, memoryClockRate, memoryBusWidth: Int
+
+    /// What kernels for this card are compiled for, `sm_90a`.
+    package var architecture: String { Architecture.name(major: major, minor: minor) }
+    package var computeCapability: String { "\(major).\(minor)" }
+
+    /// Asks the driver.
+    ///
+    /// - Throws: `invalidArgument` where there is no card of this number.
+    package init(_ driver: Driver, ordinal: Int) throws(PowerAttentionError) {
+        let count = try Self.count(driver)
+        guard (0..<count).contains(ordinal) else {
+            let cards = count == 0 ? "a machine with a card" : count == 1 ? "0, the only card" : "a card from 0 to \(count - 1)"
+            throw PowerAttentionError(
+                count == 0 ? .unsupported : .invalidArgument, argument: "device", given: "cuda:\(ordinal)", expected: cards)
+        }
+        let device = try Self.device(driver, ordinal)
+        func attribute(_ number: CInt) throws(PowerAttentionError) -> Int {
+            var value: CInt = 0
+            try driver.check(driver.deviceGetAttribute(&value, number, device), "cuDeviceGetAttribute of \(number)")
+            return Int(value)
+        }
+        func attribute(ifKnown number: CInt) -> Int { (try? attribute(number)) ?? 0 }
+        var name = [CChar](repeating: 0, count: 256)
+        try driver.check(driver.deviceGetName(&name, CInt(name.count - 1), device), "cuDeviceGetName")
+        var total = 0
+        try driver.check(driver.deviceTotalMem(&total, device), "cuDeviceTotalMem")
+        self.ordinal = ordinal
+        self.name = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        major = try attribute(75)
+        minor = try attribute(76)
+        multiprocessorCount = try attribute(16)
+        sharedMemoryPerBlock = try attribute(97)
+        sharedMemoryPerMultiprocessor = try attribute(81)
+        registersPerMultiprocessor = try attribute(82)
+        threadsPerBlock = try attribute(1)
+        totalMemory = total
+        l2Bytes = attribute(ifKnown: 38)
+        clockRate = attribute(ifKnown: 13)
+        memoryClockRate = attribute(ifKnown: 36)
+        memoryBusWidth = attribute(ifKnown: 37)
+    }
+
+    /// The number of cards that `CUDA_VISIBLE_DEVICES` leaves.
+    package static func count(_ driver: Driver) throws(PowerAttentionError) -> Int {
+        var count: CInt = 0
+        let result = driver.deviceGetCount(&count)
+        if result == Driver.Failure.noDevice { return 0 }
+        try driver.check(result, "cuDeviceGetCount")
+        return Int(count)
+    }
+
+    /// The driver's number of a card.
+    static func device(_ driver: Driver, _ ordinal: Int) throws(PowerAttentionError) -> CInt {
+        var device: CInt = 0
+        try driver.check(driver.deviceGet(&device, CInt(ordinal)), "cuDeviceGet")
+        return device
+    }
+}

@@ -1,0 +1,46 @@
+import BackendInterface
+
+extension VerificationProblem {
+    /// Shapes as large as a float64 evaluation of all pairs allows in a second: several tiles of tokens, and the widths of heads
+    /// that models have, which kernels for accelerators are cut for.
+    static var larger: [VerificationProblem] {
+        func power(
+            _ degree: Int, _ dataType: DataType, length: Int, heads: Int = 2, keyHeads: Int = 1, width: Int,
+            _ change: (inout VerificationProblem) -> Void = { _ in }
+        ) -> VerificationProblem {
+            VerificationProblem(
+                .power(degree: degree), AttentionShape(length: length, heads: heads, keyHeads: keyHeads, width: width)
+            ).with {
+                $0.dataType = dataType
+                $0.gates = .open
+                $0.chunkSizes = [128]
+                change(&$0)
+            }
+        }
+        let powers = [
+            power(2, .bfloat16, length: 600, heads: 4, keyHeads: 2, width: 64) { $0.chunkSizes = [128, 256] },
+            power(2, .float16, length: 333, heads: 4, width: 64) { $0.states = true },
+            power(2, .bfloat16, length: 320, width: 64) { $0.gates = .none },
+            power(2, .float32, length: 300, width: 64) { $0.states = true },
+            power(2, .bfloat16, length: 420, width: 64) { $0.cuSeqlens = [0, 100, 100, 357, 420] },
+            power(2, .bfloat16, length: 300, width: 128),
+            power(2, .float16, length: 300, width: 128) { $0.gates = .closing },
+            power(1, .bfloat16, length: 300, heads: 4, keyHeads: 2, width: 128) { $0.states = true },
+            power(3, .float32, length: 300, width: 32),
+            power(3, .bfloat16, length: 300, width: 32) { $0.states = true },
+            power(4, .bfloat16, length: 200, width: 16) { $0.states = true },
+        ]
+        let exponentials: [(window: Int?, dataType: DataType, width: Int, gates: Gates)] = [
+            (100, .bfloat16, 128, .none), (nil, .float16, 64, .none), (nil, .bfloat16, 64, .open), (100, .float32, 128, .open),
+        ]
+        return powers
+            + exponentials.map { window, dataType, width, gates in
+                VerificationProblem(
+                    .exponential(window: window), AttentionShape(length: 300, heads: 2, keyHeads: 1, width: width)
+                ).with {
+                    $0.dataType = dataType
+                    $0.gates = gates
+                }
+            }
+    }
+}
