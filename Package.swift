@@ -48,7 +48,7 @@ let package = Package(
         library("CPUBackend", ["BackendInterface", "Tensors", "CKernels"]),
         library("CUDARuntime", ["CUDAKernels", "Tensors"]),
         library("CUDABackend", ["CUDARuntime", "BackendInterface", "Tensors"]),
-        library("PowerAttention", ["BackendInterface", "CPUBackend", "CUDABackend", "Tensors"]),
+        library("PowerAttention", ["BackendInterface", "CPUBackend", "CUDABackend", "CUDARuntime", "Tensors"]),
         library(
             "LanguageModel", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors"],
             resources: [.copy("Resources")]),

@@ -33,9 +33,7 @@ extension OperatorBenchmark {
         _ = try device.backend(for: dataType)
         switch device {
         case .cpu, .reference: return try CPUOperatorTimer(self, device: device)
-        case .cuda:
-            throw PowerAttentionError(
-                .unsupported, argument: "device", given: "cuda", expected: "cpu: this build cannot time GPUs")
+        case .cuda: return try CUDAOperatorTimer(self)
         }
     }
 }

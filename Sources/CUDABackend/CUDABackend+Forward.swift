@@ -1,5 +1,5 @@
 package import BackendInterface
-import CUDARuntime
+package import CUDARuntime
 package import Tensors
 
 extension CUDABackend {
@@ -65,10 +65,38 @@ extension CUDABackend {
     func pass(
         _ problem: AttentionProblem, _ inputs: AttentionInputs, hasFinalGradient: Bool = false
     ) throws(PowerAttentionError) -> AttentionPass {
-        try AttentionPass(
-            context, problem, dataType: inputs.q.dataType, isGated: inputs.logG != nil,
-            hasInitialState: inputs.initialState != nil, hasFinalGradient: hasFinalGradient,
-            features: problem.expansion.map { power throws(PowerAttentionError) in try features(power) })
+        let plan = try plan(problem, inputs, hasFinalGradient: hasFinalGradient)
+        let pass = try AttentionPass(
+            context, plan, features: problem.expansion.map { power throws(PowerAttentionError) in try features(power) })
+        try pass.prepare(movesState: inputs.initialState != nil || hasFinalGradient)
+        return pass
+    }
+
+    private func plan(
+        _ problem: AttentionProblem, _ inputs: AttentionInputs, hasFinalGradient: Bool
+    ) throws(PowerAttentionError) -> AttentionPlan {
+        try AttentionPlan(
+            problem, dataType: inputs.q.dataType, isGated: inputs.logG != nil, hasInitialState: inputs.initialState != nil,
+            hasFinalGradient: hasFinalGradient, on: context.properties)
+    }
+
+    /// The kernels that a call forward and one back will run.
+    ///
+    /// - Parameter movesState: whether a state comes out, with a gradient.
+    package func kernels(
+        _ problem: AttentionProblem, _ inputs: AttentionInputs, movesState: Bool
+    ) throws(PowerAttentionError) -> [KernelSource] {
+        let moves = movesState || inputs.initialState != nil
+        guard problem.form == .recurrent else {
+            // The forward pass does not know of the gradient that may come.
+            return try plan(problem, inputs, hasFinalGradient: false).sources(movesState: moves)
+                + plan(problem, inputs, hasFinalGradient: movesState).sources(movesState: moves)
+        }
+        var chunked = problem
+        chunked.form = .chunked
+        let step = KernelProblem(problem, dataType: inputs.q.dataType, isGated: inputs.logG != nil)
+        return try kernels(chunked, inputs, movesState: movesState)
+            + [step.step(StepConfiguration(step, valueWidth: problem.valueWidth))]
     }
 
     func upload(

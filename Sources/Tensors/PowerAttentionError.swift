@@ -18,10 +18,6 @@ public struct PowerAttentionError: Error, Sendable, CustomStringConvertible {
         public static let damagedFile = Code("damaged file")
         /// The operating system refused a read, a write or an allocation.
         public static let inputOutput = Code("input/output")
-        /// A graphics card or its driver refused a call.
-        public static let device = Code("device")
-        /// The memory of a graphics card is full.
-        public static let outOfMemory = Code("out of memory")
         /// Arithmetic that left the finite numbers: a training run that diverged.
         public static let nonFinite = Code("not finite")
         /// A failure that the driver of a card reports: what it was asked, and its own name and text for what went wrong.

@@ -14,26 +14,27 @@ struct DeviceCommand: ParsableCommand {
             """)
 
     func run() throws {
-        let installation = CUDAInstallation()
+        let installation = CUDAInstallation.current()
         for card in installation.cards {
             print("card \(card.ordinal): \(card.name)")
-            print("  compute capability \(card.computeCapability), kernels for \(card.architecture)")
+            print("  compute capability \(card.computeCapability), \(card.architecture)")
             print(
                 "  \(card.multiprocessorCount) multiprocessors, \(card.sharedMemoryPerBlock / 1024) KB of shared memory a block"
             )
             print("  \(card.totalMemory / 1_000_000) MB of memory, \(card.l2Bytes / 1_000_000) MB of second-level cache")
         }
         if installation.cards.isEmpty { print("no NVIDIA card: the operator runs on the CPU") }
-        if let release = CUDAInstallation.driverRelease { print("kernel driver \(release)") }
+        if let release = installation.driverRelease { print("driver \(release)") }
         for library in installation.libraries {
-            if let version = library.version {
-                print("\(library.name) \(version): \(library.place)")
+            if let path = library.path, let version = library.version {
+                print("\(library.name) \(version): \(path)")
             } else {
-                print("\(library.name) not found: \(library.place)")
+                print("\(library.name): \(library.problem.map { "\($0)" } ?? "not found")")
             }
         }
-        let (count, bytes) = installation.cache.contents
+        guard let cache = installation.cache else { return print("kernel cache: none, as there is no home folder") }
         print(
-            "kernel cache: \(count) kernels, \(String(format: "%.1f", Double(bytes) / 1e6)) MB in \(installation.cache.folder)")
+            "kernel cache: \(cache.entries) kernels, \(String(format: "%.1f", Double(cache.bytes) / 1e6)) MB in \(cache.folder)"
+        )
     }
 }

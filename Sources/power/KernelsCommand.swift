@@ -37,7 +37,7 @@ struct KernelsBuildCommand: ParsableCommand {
         guard !entries.isEmpty else {
             throw PowerAttentionError(argument: "filter", given: filter ?? "", expected: "part of a problem's name")
         }
-        let compiler = KernelCompiler(cache: noCache ? nil : KernelCache())
+        let compiler = KernelCompiler(cache: noCache ? nil : .standard())
         let sources = entries.flatMap { entry in entry.sources.map { (entry.name, $0) } }
         let start = ContinuousClock.now
         let kernels = try compiler.compile(sources.map(\.1), architecture: architecture)
@@ -50,19 +50,20 @@ struct KernelsBuildCommand: ParsableCommand {
             print("| problem | kernel | registers | spills, bytes | stack, bytes | shared, bytes | seconds |")
             print("|---|---|---|---|---|---|---|")
             for ((name, source), kernel) in rows {
-                let report = kernel.report
+                guard let report = kernel.report else { continue }
+                let seconds = kernel.isFromCache ? "cached" : String(format: "%.1f", kernel.seconds)
                 print(
                     "| \(name) | \(Self.name(source)) | \(report.registers) | \(report.spillStores) | \(report.stackBytes) "
-                        + "| \(report.sharedBytes) | \(kernel.isCached ? "cached" : String(format: "%.1f", kernel.seconds)) |")
+                        + "| \(report.sharedBytes) | \(seconds) |")
             }
         }
-        let spilling = rows.filter { $0.1.report.spillStores + $0.1.report.spillLoads > 0 }
+        let spilling = rows.filter { $0.1.report?.hasSpills ?? false }
         for ((name, source), kernel) in spilling {
             Terminal.standardError.line(
-                "power: warning: \(source) (\(name)) spills \(kernel.report.spillStores) bytes on \(architecture)")
+                "power: warning: \(source) (\(name)) spills \(kernel.report?.spillStores ?? 0) bytes on \(architecture)")
         }
-        let cached = rows.filter { $0.1.isCached }.count
-        let registers = rows.map(\.1.report.registers).max() ?? 0
+        let cached = rows.filter { $0.1.isFromCache }.count
+        let registers = rows.compactMap(\.1.report?.registers).max() ?? 0
         print(
             "\(architecture): \(rows.count) kernels, \(cached) of them from the cache, at most \(registers) registers, "
                 + "\(spilling.count) with spills, \(String(format: "%.1f", seconds)) s")

@@ -51,6 +51,11 @@ struct VerifyCommand: ParsableCommand {
         defer { terminal.show("") }
         terminal.show("evaluating \(cases.count) problems in float64")
         let references = Verification.evaluate(cases.map(\.problem))
+        terminal.show("compiling kernels")
+        try Verification.prepare(
+            zip(cases, references).compactMap { item, reference in
+                (try? reference.get()).map { ($0, item.variants) }
+            }, on: device)
         var summary = VerificationSummary()
         try StandardOutput.line(VerificationRow.head(limits: limits))
         for (item, reference) in zip(cases, references) {

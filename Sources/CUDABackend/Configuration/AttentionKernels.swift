@@ -83,6 +83,8 @@ package struct AttentionKernels: Sendable, Hashable {
         KernelSource("state/exchange.cu", function, macros: [("INPUT", 0), ("MATH", 2)])
     }
 
+    /// What states that go in and out need besides.
+    var exchange: [KernelSource] { [importState, exportState, stateProducts] }
     var importState: KernelSource { exchange("import_state") }
     var exportState: KernelSource { exchange("export_state") }
     var stateProducts: KernelSource { exchange("state_products") }

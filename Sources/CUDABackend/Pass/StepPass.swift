@@ -8,7 +8,7 @@ package final class StepPass: Sendable {
     let context: CUDAContext
     package let problem: AttentionProblem
     let dataType: DataType
-    package let kernel: KernelSource
+    private let kernel: KernelSource
     private let kernels: KernelProblem
     private let tiles: StepConfiguration
     private let features: DeviceFeatures
@@ -27,7 +27,7 @@ package final class StepPass: Sendable {
     init(
         _ context: CUDAContext, _ problem: AttentionProblem, dataType: DataType, isGated: Bool, features: DeviceFeatures
     ) throws(PowerAttentionError) {
-        try AttentionPass.check(problem)
+        try AttentionPlan.check(problem)
         self.context = context
         self.problem = problem
         self.dataType = dataType
@@ -45,6 +45,9 @@ package final class StepPass: Sendable {
         try context.fill(arrivals.pointer, byte: 0, byteCount: arrivals.byteCount)
         self.arrivals = arrivals
     }
+
+    /// Compiles the kernel; where this was not called, that happens at its first launch.
+    package func prepare() throws(PowerAttentionError) { try context.prepare([kernel]) }
 
     /// y `[tokens, hq, e]` in the type of the inputs; `state` becomes the one after the tokens.
     ///

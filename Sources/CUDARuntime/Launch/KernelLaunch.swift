@@ -34,22 +34,6 @@ package struct KernelLaunch: Sendable, CustomStringConvertible {
     }
 }
 
-extension KernelLaunch {
-    /// Calls `body` with the addresses of the arguments.
-    func withArguments<Result>(_ body: (UnsafeMutablePointer<UnsafeMutableRawPointer?>) -> Result) -> Result {
-        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: arguments.count + 1) { numbers in
-            withUnsafeTemporaryAllocation(of: UnsafeMutableRawPointer?.self, capacity: arguments.count + 1) { addresses in
-                for (index, argument) in arguments.enumerated() {
-                    numbers.initializeElement(at: index, to: argument.bits)
-                    addresses.initializeElement(at: index, to: numbers.baseAddress.map { UnsafeMutableRawPointer($0 + index) })
-                }
-                guard let base = addresses.baseAddress else { preconditionFailure("room for one more than the arguments") }
-                return body(base)
-            }
-        }
-    }
-}
-
 /// An argument of a kernel, as the driver takes it.
 package enum KernelArgument: Sendable, Hashable {
     /// An address, or null.
@@ -57,16 +41,4 @@ package enum KernelArgument: Sendable, Hashable {
     case int32(Int32)
     case int64(Int64)
     case float(Float)
-}
-
-extension KernelArgument {
-    /// The number's bits from the lowest byte on, where a little-endian driver reads it.
-    fileprivate var bits: UInt64 {
-        switch self {
-        case .pointer(let pointer): pointer?.address ?? 0
-        case .int32(let value): UInt64(UInt32(bitPattern: value))
-        case .int64(let value): UInt64(bitPattern: value)
-        case .float(let value): UInt64(value.bitPattern)
-        }
-    }
 }

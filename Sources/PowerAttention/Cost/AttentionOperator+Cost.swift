@@ -14,7 +14,8 @@ extension AttentionOperator {
         of shape: AttentionShape, initialState: Bool, finalState: Bool
     ) throws(PowerAttentionError) -> AttentionCost {
         let problem = try unresolvedProblem(shape)
-        let choice = try FormChoice(problem, configuration, initialState: initialState, finalState: finalState)
+        let choice = try FormChoice(
+            problem, configuration, device: device, initialState: initialState, finalState: finalState)
         return AttentionCost(
             problem, form: choice.form, chunkSize: choice.chunkSize, initialState: initialState, finalState: finalState)
     }

@@ -1,5 +1,6 @@
 package import BackendInterface
 import CPUBackend
+import CUDABackend
 package import Tensors
 
 /// Where the operator runs.
@@ -20,9 +21,7 @@ extension Device {
         if dataType == .float64 { return ReferenceBackend() }
         switch self {
         case .cpu: return CPUBackend()
-        case .cuda:
-            throw PowerAttentionError(
-                .unsupported, argument: "device", given: "cuda", expected: "cpu: this build has no backend for GPUs")
+        case .cuda: return try CUDABackend.shared()
         case .reference: return ReferenceBackend()
         }
     }

@@ -1,4 +1,6 @@
 package import BackendInterface
+import CUDABackend
+import CUDARuntime
 package import Tensors
 
 /// A problem with the reference's answer, against which any device, form and chunk size is measured.
@@ -91,6 +93,26 @@ package struct Verification: Sendable {
         compare("dS", initial?.S, reference.gradients.initialState?.S, limits.gradient)
         compare("dz", initial?.z, reference.gradients.initialState?.z, limits.gradient)
         return measurements
+    }
+
+    /// Compiles what a device needs for many measurements, all at once; devices without kernels need nothing.
+    package static func prepare(
+        _ measurements: [(verification: Verification, variants: [Variant])], on device: Device
+    ) throws(PowerAttentionError) {
+        guard device == .cuda else { return }
+        let backend = try CUDABackend.shared()
+        var kernels: [KernelSource] = []
+        for (verification, variants) in measurements {
+            let (problem, given) = (verification.problem, verification.given)
+            for variant in variants {
+                let attention = try AttentionOperator(
+                    problem.configuration(form: variant.form, chunkSize: variant.chunkSize), device: device)
+                kernels += try backend.kernels(
+                    attention.problem(given.inputs, cuSeqlens: problem.cuSeqlens, finalState: problem.states), given.inputs,
+                    movesState: problem.states)
+            }
+        }
+        try backend.context.prepare(kernels)
     }
 
     private static func run(

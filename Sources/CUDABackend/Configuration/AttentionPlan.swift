@@ -1,0 +1,80 @@
+package import BackendInterface
+package import CUDARuntime
+package import Tensors
+
+/// How a card serves one problem: its tokens cut into chunks, and the kernels that fit. A pure function of the problem and of the card's
+/// properties, known before anything is compiled or allocated.
+package struct AttentionPlan: Sendable {
+    /// The problem as the kernels take it: see ``conditioned(_:)``.
+    package let problem: AttentionProblem
+    package let dataType: DataType
+    package let kernels: AttentionKernels
+    let schedule: Schedule
+    let hasInitialState: Bool
+    /// Whether a sequence has more than one chunk: a state passes between them.
+    let hasChunks: Bool
+
+    /// - Parameters:
+    ///   - hasInitialState: whether the sequences start with states.
+    ///   - hasFinalGradient: whether the gradient of a final state will be given.
+    /// - Throws: `PowerAttentionError` where the card cannot serve the problem.
+    package init(
+        _ problem: AttentionProblem, dataType: DataType, isGated: Bool, hasInitialState: Bool, hasFinalGradient: Bool,
+        on card: DeviceProperties
+    ) throws(PowerAttentionError) {
+        try Self.check(problem)
+        let problem = Self.conditioned(problem)
+        let schedule = Schedule(problem.sequences, chunkSize: problem.chunkSize)
+        let hasChunks = schedule.sequences.contains { $0.y > 1 }
+        let queryBlocks = problem.tokenCount / 128 * problem.queryHeads
+        let stateBlocks = (problem.expansion?.dimension ?? 0) / 128 * problem.keyHeads * problem.sequences.count
+        self.problem = problem
+        self.dataType = dataType
+        self.schedule = schedule
+        self.hasInitialState = hasInitialState
+        self.hasChunks = hasChunks
+        kernels = try AttentionKernels(
+            KernelProblem(problem, dataType: dataType, isGated: isGated),
+            states: .init(queries: hasChunks || hasInitialState, keys: hasChunks || hasFinalGradient),
+            fewTokens: queryBlocks < 2 * card.multiprocessorCount, fewStates: stateBlocks < 4 * card.multiprocessorCount,
+            sharedLimit: card.sharedMemoryPerBlock)
+    }
+
+    /// The kernels of one call forward and one back.
+    ///
+    /// - Parameter movesState: whether a state goes in or out.
+    package func sources(movesState: Bool) -> [KernelSource] {
+        kernels.sources(backward: true, movesState: hasChunks || movesState) + (movesState ? kernels.exchange : [])
+    }
+
+    /// The limits of a grid and of 32-bit indices.
+    static func check(_ problem: AttentionProblem) throws(PowerAttentionError) {
+        func limit(_ argument: String, _ name: String, _ value: Int, _ limit: Int) throws(PowerAttentionError) {
+            guard value <= limit else {
+                throw PowerAttentionError(
+                    .unsupported, argument: argument, given: "\(value) \(name)", expected: "at most \(limit) on a GPU")
+            }
+        }
+        try limit("q", "tokens", problem.tokenCount, Int(Int32.max) - 4096)
+        try limit("q", "query heads and twice the key heads", problem.queryHeads + 2 * problem.keyHeads, 65_535)
+        if problem.degree != nil { try limit("q", "sequences", problem.sequences.count, 65_535) }
+        try limit("q", "columns of all heads", problem.keyHeads * ((problem.valueWidth + 15) / 16), 65_535)
+    }
+
+    /// The problem as the kernels take it: the attention form is one chunk. Chunks have at least 16 tokens, because sums over features
+    /// of the few keys of a shorter first chunk cancel where a query is nearly orthogonal to them.
+    static func conditioned(_ problem: AttentionProblem) -> AttentionProblem {
+        var problem = problem
+        let longest = max(problem.sequences.map(\.count).max() ?? 0, 1)
+        if problem.form == .attention { problem.chunkSize = longest }
+        problem.chunkSize = max(min(problem.chunkSize, longest), 16)
+        return problem
+    }
+}
+
+extension AttentionProblem {
+    /// φ of the keys, where the mechanism has one.
+    var expansion: SymmetricPower? {
+        degree.map { SymmetricPower(degree: $0, width: keyWidth, tile: tile) }
+    }
+}
