@@ -15,8 +15,9 @@ struct StepConfiguration: Sendable, Hashable, CustomStringConvertible {
         while columns * vector < valueWidth { columns *= 2 }
         self.columns = columns
         let rows = Self.threads / columns
+        // Sixteen numbers of the state a thread: enough loads under way, and three blocks a multiprocessor.
+        features = min(Self.threads, max(rows, rows * (16 / vector)))
         let isDouble = problem.stepPrecision == .float64
-        features = min(Self.threads, max(rows, rows * ((isDouble ? 16 : 32) / vector)))
         sharedBytes = Self.threads * vector * (isDouble ? 8 : 4) + (columns * vector + 2 * problem.width) * 4
     }
 

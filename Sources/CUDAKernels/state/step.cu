@@ -27,17 +27,26 @@ typedef double real;
 typedef float real;
 #endif
 
-// The monomial of a feature: its place among blocks of 16 that share a prefix, or −1.
-__device__ __forceinline__ real monomial(const float *x, int place, const unsigned *blocks) {
+// The monomial of a feature of factor · x: its place among blocks of 16 that share a prefix, or −1.
+__device__ __forceinline__ real monomial(const float *x, float factor, int place, const unsigned *blocks) {
     if (place < 0) return 0;
     const unsigned block = __ldg(blocks + place / 16);
-    real product = x[(block >> 24) * 16 + place % 16];
+    real product = x[(block >> 24) * 16 + place % 16] * factor;
 #pragma unroll
-    for (int n = 0; n < DEGREE - 1; ++n) product *= static_cast<real>(x[block >> 8 * n & 0xff]);
+    for (int n = 0; n < DEGREE - 1; ++n) product *= static_cast<real>(x[block >> 8 * n & 0xff] * factor);
     return product;
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
+// The exponent of the largest of WIDTH numbers in shared memory; every warp finds it for itself.
+__device__ __forceinline__ int exponent_of(const float *x) {
+    float largest = 0;
+    for (int n = threadIdx.x % 32; n < WIDTH; n += 32) largest = fmaxf(largest, fabsf(x[n]));
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, offset));
+    return magnitude_exponent(largest);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, MATH == 3 ? 1 : 3) state_step(
     const input *__restrict__ q, const input *__restrict__ k, const input *__restrict__ v, const float *__restrict__ logGates,
     float *__restrict__ S, float *__restrict__ z, int *__restrict__ exponents, const int *__restrict__ isUsed,
     const unsigned *__restrict__ blocks, const int *__restrict__ internal, const float *__restrict__ coefficients,
@@ -49,7 +58,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
     float *value = reinterpret_cast<float *>(sums + THREADS * VECTOR);
     float *key = value + VALUES;
     float *query = key + WIDTH;
-    __shared__ int sharedExponent;
+    __shared__ real normalizerSums[THREADS / 32];
     __shared__ unsigned isLast;
 
     const int head = blockIdx.y, sequence = blockIdx.z, group = queryHeads / keyHeads;
@@ -59,34 +68,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
     const int thread = threadIdx.x, lane = thread % 32;
     const int row = thread / COLUMNS, column = thread % COLUMNS * VECTOR;
     const int firstFeature = blockIdx.x * FEATURES;
-    const bool hasState = isUsed == nullptr || isUsed[pair] != 0;
-    const int before = exponents[pair];
     if (count == 0) return;
 
-    // The largest magnitude of an array of `length` numbers, as an exponent, in all threads.
-    auto exponent_of = [&](auto load, int length, int start) {
-        float largest = 0;
-        for (int n = thread; n < length; n += THREADS) largest = fmaxf(largest, fabsf(load(n)));
-        if (thread == 0) sharedExponent = start;
-        __syncthreads();
-#pragma unroll
-        for (int offset = 16; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, offset));
-        if (lane == 0) atomicMax(&sharedExponent, magnitude_exponent(largest));
-        __syncthreads();
-        const int exponent = exponent_or_zero(sharedExponent);
-        __syncthreads();
-        return exponent;
-    };
-    // The state changes units once, to those of the largest of all keys of the call.
-    const int exponent = exponent_of(
-        [&](int n) {
-            return from_input(k[(static_cast<size_t>(firstToken + n / width) * keyHeads + head) * width + n % width]);
-        },
-        count * width, hasState ? before : NO_EXPONENT);
-    const float units = hasState ? power_of_two(DEGREE * (before - exponent)) : 0.f;
-    const float keyFactor = power_of_two(-exponent);
-
-    real state[PER_THREAD][VECTOR];
+    // Everything that comes from memory is asked for at once.
+    float raw[PER_THREAD][VECTOR];
     float *slice = S + (pair * dimension + firstFeature) * valueWidth;
 #pragma unroll
     for (int i = 0; i < PER_THREAD; ++i) {
@@ -95,17 +80,48 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
 #if VECTOR == 4
         const float4 four = isHeld ? *reinterpret_cast<const float4 *>(slice + static_cast<size_t>(feature) * valueWidth + column)
                                    : make_float4(0, 0, 0, 0);
-        state[i][0] = four.x * units, state[i][1] = four.y * units, state[i][2] = four.z * units, state[i][3] = four.w * units;
+        raw[i][0] = four.x, raw[i][1] = four.y, raw[i][2] = four.z, raw[i][3] = four.w;
 #else
-        state[i][0] = isHeld ? slice[static_cast<size_t>(feature) * valueWidth + column] * units : 0;
+        raw[i][0] = isHeld ? slice[static_cast<size_t>(feature) * valueWidth + column] : 0;
 #endif
     }
     const int ownFeature = firstFeature + thread;
     const bool holdsNormalizer = thread < FEATURES && ownFeature < dimension;
-    real normalizer = holdsNormalizer ? z[pair * dimension + ownFeature] * units : 0;
+    const float rawNormalizer = holdsNormalizer ? z[pair * dimension + ownFeature] : 0;
     const int ownPlace = holdsNormalizer ? internal[ownFeature] : -1;
-    const real ownCoefficient = ownPlace >= 0 ? coefficients[ownPlace] : 0;
+    const bool hasState = isUsed == nullptr || isUsed[pair] != 0;
+    const int before = exponents[pair];
+    auto load_key = [&](int token) {
+        return thread < width ? from_input(k[(static_cast<size_t>(firstToken + token) * keyHeads + head) * width + thread]) : 0;
+    };
+    auto load_value = [&](int token) {
+        return thread < valueWidth
+            ? from_input(v[(static_cast<size_t>(firstToken + token) * keyHeads + head) * valueWidth + thread]) : 0;
+    };
+    auto load_query = [&](int index) {
+        const size_t queryRow = static_cast<size_t>(firstToken + index / group) * queryHeads + head * group + index % group;
+        return thread < width && index < count * group ? from_input(q[queryRow * width + thread]) : 0;
+    };
+    float nextKey = load_key(0), nextValue = load_value(0), nextQuery = load_query(0);
 
+    // The state changes units once, to those of the largest of all keys of the call.
+    int exponent = hasState ? before : NO_EXPONENT;
+    for (int token = 0; token < count; ++token) {
+        if (thread < WIDTH) key[thread] = token == 0 ? nextKey : load_key(token);
+        __syncthreads();
+        exponent = max(exponent, exponent_of(key));
+        __syncthreads();
+    }
+    exponent = exponent_or_zero(exponent);
+    const float units = hasState ? power_of_two(DEGREE * (before - exponent)) : 0.f;
+    const float keyFactor = power_of_two(-exponent);
+    real state[PER_THREAD][VECTOR];
+#pragma unroll
+    for (int i = 0; i < PER_THREAD; ++i)
+#pragma unroll
+        for (int c = 0; c < VECTOR; ++c) state[i][c] = raw[i][c] * units;
+    real normalizer = rawNormalizer * units;
+    const real ownCoefficient = ownPlace >= 0 ? coefficients[ownPlace] : 0;
     // The features of this thread's numbers of S.
     auto place_of = [&](int i) {
         const int feature = firstFeature + i * ROWS + row;
@@ -115,53 +131,49 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
     const int outputs = group * (valueWidth + 1);
     real *slicePartials = partials + ((pair * gridDim.x + blockIdx.x) * longest) * outputs;
     for (int token = 0; token < count; ++token) {
+        if (thread < WIDTH) key[thread] = nextKey;
+        if (thread < VALUES) value[thread] = nextValue;
+        __syncthreads();
+        if (token + 1 < count) nextKey = load_key(token + 1), nextValue = load_value(token + 1);
         const size_t keyRow = static_cast<size_t>(firstToken + token) * keyHeads + head;
-        __syncthreads();
-        for (int n = thread; n < WIDTH; n += THREADS) key[n] = n < width ? from_input(k[keyRow * width + n]) * keyFactor : 0;
-        for (int n = thread; n < VALUES; n += THREADS) value[n] = n < valueWidth ? from_input(v[keyRow * valueWidth + n]) : 0;
-        __syncthreads();
         const real gate = logGates == nullptr ? 1 : exp(static_cast<real>(logGates[keyRow]));
-        normalizer = normalizer * gate + monomial(key, ownPlace, blocks);
+        normalizer = normalizer * gate + monomial(key, keyFactor, ownPlace, blocks);
 #pragma unroll
         for (int i = 0; i < PER_THREAD; ++i) {
-            const real factor = monomial(key, place_of(i), blocks);
+            const real factor = monomial(key, keyFactor, place_of(i), blocks);
 #pragma unroll
             for (int c = 0; c < VECTOR; ++c) state[i][c] = state[i][c] * gate + factor * static_cast<real>(value[column + c]);
         }
         for (int member = 0; member < group; ++member) {
-            const size_t queryRow = static_cast<size_t>(firstToken + token) * queryHeads + head * group + member;
-            const input *source = q + queryRow * width;
-            const int queryExponent = exponent_of([&](int n) { return from_input(source[n]); }, width, NO_EXPONENT);
-            const float queryFactor = power_of_two(-queryExponent);
-            for (int n = thread; n < WIDTH; n += THREADS) query[n] = n < width ? from_input(source[n]) * queryFactor : 0;
+            if (thread < WIDTH) query[thread] = nextQuery;
             __syncthreads();
+            nextQuery = load_query(token * group + member + 1);
+            const float queryFactor = power_of_two(-exponent_or_zero(exponent_of(query)));
             real sum[VECTOR] = {};
 #pragma unroll
             for (int i = 0; i < PER_THREAD; ++i) {
                 const int place = place_of(i);
-                const real factor = place < 0 ? 0 : monomial(query, place, blocks) * __ldg(coefficients + place);
+                const real factor = place < 0 ? 0 : monomial(query, queryFactor, place, blocks) * __ldg(coefficients + place);
 #pragma unroll
                 for (int c = 0; c < VECTOR; ++c) sum[c] += factor * state[i][c];
             }
 #pragma unroll
             for (int c = 0; c < VECTOR; ++c) sums[row * VALUES + column + c] = sum[c];
-            __syncthreads();
-            real *out = slicePartials + static_cast<size_t>(token) * outputs + member * (valueWidth + 1);
-            for (int n = thread; n < valueWidth; n += THREADS) {
-                real total = 0;
-#pragma unroll
-                for (int i = 0; i < ROWS; ++i) total += sums[i * VALUES + n];
-                out[n] = total;
-            }
-            __syncthreads();
-            real product = monomial(query, ownPlace, blocks) * ownCoefficient * normalizer;
+            real product = monomial(query, queryFactor, ownPlace, blocks) * ownCoefficient * normalizer;
 #pragma unroll
             for (int offset = 16; offset > 0; offset /= 2) product += __shfl_xor_sync(~0u, product, offset);
-            if (lane == 0) sums[thread / 32] = product;
+            if (lane == 0) normalizerSums[thread / 32] = product;
             __syncthreads();
+            real *out = slicePartials + static_cast<size_t>(token) * outputs + member * (valueWidth + 1);
+            if (thread < valueWidth) {
+                real total = 0;
+#pragma unroll
+                for (int i = 0; i < ROWS; ++i) total += sums[i * VALUES + thread];
+                out[thread] = total;
+            }
             if (thread == 0) {
                 real total = 0;
-                for (int n = 0; n < THREADS / 32; ++n) total += sums[n];
+                for (int n = 0; n < THREADS / 32; ++n) total += normalizerSums[n];
                 out[valueWidth] = total;
             }
         }
@@ -192,35 +204,40 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_step(
         arrivals[pair] = 0;
         exponents[pair] = exponent;
     }
+    // A row of outputs after another, parts in tiles that fit where the partial sums were.
     const real *pairPartials = partials + pair * gridDim.x * longest * outputs;
-    auto total = [&](int token, int output) {
-        real sum = 0;
-        for (int part = 0; part < gridDim.x; ++part)
-            sum += __ldcg(pairPartials + (static_cast<size_t>(part) * longest + token) * outputs + output);
-        return sum;
-    };
-    for (int n = thread; n < count * group * valueWidth; n += THREADS) {
-        const int token = n / (group * valueWidth), member = n / valueWidth % group, place = n % valueWidth;
+    const int columns = valueWidth + 1, parts = gridDim.x, tileParts = THREADS * VECTOR / columns;
+    for (int index = 0; index < count * group; ++index) {
+        const int token = index / group, member = index % group;
         const size_t queryRow = static_cast<size_t>(firstToken + token) * queryHeads + head * group + member;
-        real result = total(token, member * (valueWidth + 1) + place);
+        const real *rowPartials = pairPartials + static_cast<size_t>(token) * outputs + member * columns;
+        real total = 0, divisor = 0;
+        for (int firstPart = 0; firstPart < parts; firstPart += tileParts) {
+            const int tile = min(tileParts, parts - firstPart);
+            __syncthreads();
+            for (int n = thread; n < tile * columns; n += THREADS)
+                sums[n] = __ldcg(rowPartials + static_cast<size_t>(firstPart + n / columns) * longest * outputs + n % columns);
+            __syncthreads();
+            if (thread < valueWidth)
+                for (int part = 0; part < tile; ++part) total += sums[part * columns + thread], divisor += sums[part * columns + valueWidth];
+        }
+        if (thread >= valueWidth) continue;
 #if NORMALIZED
+        real result = divisor == 0 ? 0 : total / divisor;
         // Where a query is nearly orthogonal to the one key that it sees, the products of features cancel; the answer does not depend on it.
         const size_t keyRow = static_cast<size_t>(firstToken + token) * keyHeads + head;
-        const bool isAlone = (token == 0 && !hasState) || (logGates != nullptr && logGates[keyRow] <= CLOSED);
-        if (isAlone) {
+        if ((token == 0 && !hasState) || (logGates != nullptr && logGates[keyRow] <= CLOSED)) {
             double inner = 0;
             for (int i = 0; i < width; ++i)
                 inner += static_cast<double>(from_input(q[queryRow * width + i])) * from_input(k[keyRow * width + i]);
-            y[queryRow * valueWidth + place] = inner == 0 ? to_input(0) : v[keyRow * valueWidth + place];
-            continue;
+            result = inner == 0 ? 0 : from_input(v[keyRow * valueWidth + thread]);
         }
-        const real divisor = total(token, member * (valueWidth + 1) + valueWidth);
-        result = divisor == 0 ? 0 : result / divisor;
 #else
         float largest = 0;
         for (int i = 0; i < width; ++i) largest = fmaxf(largest, fabsf(from_input(q[queryRow * width + i])));
-        result = ldexpf(static_cast<float>(result * rowFactor), DEGREE * (exponent + exponent_or_zero(magnitude_exponent(largest))));
+        const real result =
+            ldexpf(static_cast<float>(total * rowFactor), DEGREE * (exponent + exponent_or_zero(magnitude_exponent(largest))));
 #endif
-        y[queryRow * valueWidth + place] = to_input(static_cast<float>(result));
+        y[queryRow * valueWidth + thread] = to_input(static_cast<float>(result));
     }
 }
