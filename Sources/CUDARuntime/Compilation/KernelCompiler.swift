@@ -119,7 +119,7 @@ package final class KernelCompiler: Sendable {
         var hash = SHA256()
         for text in [version, kernel.function] + options { hash.update(text) }
         hash.update(digest)
-        return hash.finish().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        return hash.finishText()
     }
 
     /// The digest of a file and of every file that it includes.

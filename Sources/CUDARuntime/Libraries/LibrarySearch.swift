@@ -20,7 +20,7 @@ package struct LibrarySearch: Sendable {
     /// The folders of `POWER_CUDA_PATH`.
     let preferredFolders: [String]
     /// The folders that come after the loader's path.
-    let folders: [String]
+    package let folders: [String]
 
     package init(environment: [String: String] = ProcessInfo.processInfo.environment) {
         preferredFolders = (environment["POWER_CUDA_PATH"] ?? "").split(separator: ":").map(String.init)
