@@ -106,6 +106,8 @@ extension Driver {
             "cuFuncGetAttribute", as: (@convention(c) @Sendable (Out<CInt>, CInt, Handle) -> Result).self)
         funcSetAttribute = try library.function(
             "cuFuncSetAttribute", as: (@convention(c) @Sendable (Handle, CInt, CInt) -> Result).self)
+        funcGetParamInfo = library.function(
+            ifPresent: "cuFuncGetParamInfo", as: (@convention(c) @Sendable (Handle, Int, Out<Int>, Out<Int>) -> Result).self)
         typealias LaunchKernel =
             @convention(c) @Sendable (
                 Handle, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt,

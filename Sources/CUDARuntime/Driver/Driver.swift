@@ -52,6 +52,8 @@ package struct Driver: Sendable {
     package var moduleGetFunction: @Sendable (Out<Handle>, Handle, Text) -> Result
     package var funcGetAttribute: @Sendable (Out<CInt>, CInt, Handle) -> Result
     package var funcSetAttribute: @Sendable (Handle, CInt, CInt) -> Result
+    /// The offset and the size of a parameter. Absent before CUDA 12.4.
+    package var funcGetParamInfo: (@Sendable (Handle, Int, Out<Int>, Out<Int>) -> Result)?
     package var launchKernel: @Sendable (Handle, Extent, Extent, CUnsignedInt, Handle, Out<UnsafeMutableRawPointer?>) -> Result
 
     /// A table of one's own: every function has to be there.
@@ -94,6 +96,7 @@ package struct Driver: Sendable {
         moduleGetFunction: @escaping @Sendable (Out<Handle>, Handle, Text) -> Result,
         funcGetAttribute: @escaping @Sendable (Out<CInt>, CInt, Handle) -> Result,
         funcSetAttribute: @escaping @Sendable (Handle, CInt, CInt) -> Result,
+        funcGetParamInfo: (@Sendable (Handle, Int, Out<Int>, Out<Int>) -> Result)?,
         launchKernel:
             @escaping @Sendable (Handle, Extent, Extent, CUnsignedInt, Handle, Out<UnsafeMutableRawPointer?>) -> Result
     ) {
@@ -135,6 +138,7 @@ package struct Driver: Sendable {
         self.moduleGetFunction = moduleGetFunction
         self.funcGetAttribute = funcGetAttribute
         self.funcSetAttribute = funcSetAttribute
+        self.funcGetParamInfo = funcGetParamInfo
         self.launchKernel = launchKernel
     }
 

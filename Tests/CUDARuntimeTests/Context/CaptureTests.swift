@@ -69,7 +69,9 @@ import Testing
         let memory = try context.allocate(4)
         let graph = try context.capture { () throws(PowerAttentionError) in
             let bytes: [UInt8] = [1, 2, 3, 4]
-            try bytes.span.bytes.withUnsafeBytes { bytes throws(PowerAttentionError) in try context.copy(bytes, to: memory.pointer) }
+            try bytes.span.bytes.withUnsafeBytes { bytes throws(PowerAttentionError) in
+                try context.copy(bytes, to: memory.pointer)
+            }
         }
         try context.replay(graph)
         #expect(!recorder.takeTrace().contains("synchronize"))

@@ -68,6 +68,17 @@ import Testing
             later?.description == "cuMemsetD8Async of 1 bytes: CUDA_ERROR_INVALID_VALUE: invalid argument, expected success")
     }
 
+    @Test func argumentsMustBeThoseOfTheKernel() throws {
+        recorder.parameterSizes = [8, 4, 8]
+        let context = try recordedContext(recorder)
+        try context.launch(launch([.pointer(nil), .float(1), .int64(2)]))
+        for arguments: [KernelArgument] in [[], [.pointer(nil), .int32(1)], [.pointer(nil), .int64(1), .int64(1)]] {
+            let error = #expect(throws: PowerAttentionError.self) { try context.launch(launch(arguments)) }
+            #expect(error?.argument == "arguments of f[VALUE=1]" && error?.expected == "sizes [8, 4, 8] in bytes")
+        }
+        #expect(recorder.takeTrace().filter { $0.hasPrefix("launch") }.count == 1)
+    }
+
     @Test func aRefusedLaunchIsDescribed() throws {
         let context = try recordedContext(recorder)
         recorder.fail("launch", with: 1)

@@ -18,7 +18,7 @@ import Testing
         #expect(error?.code == .unsupported)
         #expect(
             text.hasPrefix(
-                "libabsent: not found; looked for libabsent.so.2, libabsent.so.1 in \(folder.path) (POWER_CUDA_PATH), "))
+                "libabsent: no library (looked for libabsent.so.2, libabsent.so.1 in \(folder.path) (POWER_CUDA_PATH), "))
         #expect(text.contains("the loader's path") && text.hasSuffix("expected absence: nothing to do"))
     }
 
@@ -28,7 +28,7 @@ import Testing
         let error = #expect(throws: PowerAttentionError.self) {
             try LibrarySearch(environment: ["POWER_CUDA_PATH": "/nowhere:\(folder.path)"]).open(absent)
         }
-        #expect(error?.given.hasPrefix("found, but \(path) cannot be opened: ") == true)
+        #expect(error?.given.hasPrefix("no library that opens: \(path) cannot be opened: ") == true)
     }
 
     @Test func foldersOfToolkitsAndEnvironmentsAreSearched() throws {

@@ -12,7 +12,7 @@ final class RecordingDriver: Sendable {
         var sizes: [UInt64: Int] = [:]
         var capacity = 1 << 40
         var failures: [String: Driver.Result] = [:]
-        var isCapturing = false
+        var parameterSizes: [Int]?
         var functions: [Driver.Handle: String] = [:]
     }
 
@@ -38,6 +38,18 @@ final class RecordingDriver: Sendable {
     /// Lets `call` fail with `result` from now on; 0 lets it succeed again.
     func fail(_ call: String, with result: Driver.Result) {
         state.withLock { $0.failures[call] = result == 0 ? nil : result }
+    }
+
+    /// The sizes of every function's parameters; nil where this driver cannot tell.
+    var parameterSizes: [Int]? {
+        get { state.withLock { $0.parameterSizes } }
+        set { state.withLock { $0.parameterSizes = newValue } }
+    }
+
+    private func parameter(_ index: Int, _ offset: Driver.Out<Int>, _ size: Driver.Out<Int>) -> Driver.Result {
+        guard let sizes = parameterSizes, index < sizes.count else { return 1 }
+        (offset.pointee, size.pointee) = (8 * index, sizes[index])
+        return 0
     }
 
     private func record(_ call: String, _ detail: String = "") -> Driver.Result {
@@ -102,6 +114,12 @@ extension RecordingDriver {
 
     /// The table that does all this.
     var driver: Driver {
+        var driver = complete
+        if parameterSizes == nil { driver.funcGetParamInfo = nil }
+        return driver
+    }
+
+    private var complete: Driver {
         Driver(
             initialize: { _ in 0 },
             driverGetVersion: { version in
@@ -177,6 +195,7 @@ extension RecordingDriver {
                 return 0
             },
             funcSetAttribute: { _, attribute, value in self.record("setAttribute", "\(attribute) to \(value)") },
+            funcGetParamInfo: { _, index, offset, size in self.parameter(index, offset, size) },
             launchKernel: { function, grid, block, sharedBytes, _, _ in
                 let name = self.state.withLock { $0.functions[function] } ?? "unknown"
                 return self.record("launch", "\(name) \(grid.x)x\(grid.y)x\(grid.z) \(block.x) \(sharedBytes)")
