@@ -146,7 +146,7 @@ package struct Driver: Sendable {
     package struct Extent: Sendable, Hashable {
         package let x, y, z: CUnsignedInt
 
-        package init(_ x: Int, _ y: Int = 1, _ z: Int = 1) {
+        init(_ x: Int, _ y: Int = 1, _ z: Int = 1) {
             self.x = CUnsignedInt(x)
             self.y = CUnsignedInt(y)
             self.z = CUnsignedInt(z)

@@ -17,16 +17,17 @@ final class LoadedKernel: Sendable {
     init(_ session: DriverSession, _ kernel: CompiledKernel) throws(PowerAttentionError) {
         let module = try Module(session, kernel)
         let function = try module.function(kernel.source.function)
-        func attribute(_ number: CInt) throws(PowerAttentionError) -> Int {
+        func attribute(_ attribute: FunctionAttribute) throws(PowerAttentionError) -> Int {
             var value: CInt = 0
             try session.driver.check(
-                session.driver.funcGetAttribute(&value, number, function), "cuFuncGetAttribute", kernel.source.description)
+                session.driver.funcGetAttribute(&value, attribute.rawValue, function), "cuFuncGetAttribute",
+                kernel.source.description)
             return Int(value)
         }
-        threadLimit = try attribute(0)
-        sharedBytes = try attribute(1)
-        localBytes = try attribute(3)
-        registers = try attribute(4)
+        threadLimit = try attribute(.threadsPerBlock)
+        sharedBytes = try attribute(.sharedBytes)
+        localBytes = try attribute(.localBytes)
+        registers = try attribute(.registers)
         compiledReport = kernel.report
         parameterSizes = Self.parameterSizes(session.driver, function)
         permittedSharedBytes = Mutex(48 * 1024 - sharedBytes)
@@ -79,9 +80,9 @@ final class LoadedKernel: Sendable {
         }
         try permittedSharedBytes.withLock { permitted throws(PowerAttentionError) in
             guard launch.sharedBytes > permitted else { return }
-            // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            let attribute = FunctionAttribute.largestDynamicSharedBytes.rawValue
             try session.driver.check(
-                session.driver.funcSetAttribute(function, 8, CInt(launch.sharedBytes)), "cuFuncSetAttribute",
+                session.driver.funcSetAttribute(function, attribute, CInt(launch.sharedBytes)), "cuFuncSetAttribute",
                 "\(launch.kernel) to \(launch.sharedBytes) bytes of shared memory")
             permitted = launch.sharedBytes
         }

@@ -97,6 +97,15 @@ import Testing
         #expect(error?.given == "error 12345")
     }
 
+    @Test func aDriverWithoutACardSaysSo() {
+        var driver = recorder.driver
+        driver.initialize = { _ in 100 }
+        let error = #expect(throws: PowerAttentionError.self) { try driver.start("/lib/libcuda.so.1") }
+        #expect(error?.code == .unsupported)
+        #expect(
+            error?.description.hasPrefix("cuInit of /lib/libcuda.so.1: CUDA_ERROR_NO_DEVICE: no CUDA-capable device") == true)
+    }
+
     @Test func cardsThatAreNotThereAreRefused() {
         let error = #expect(throws: PowerAttentionError.self) {
             try CUDAContext(driver: recorder.driver, compiler: PretendingCompiler().kernelCompiler(), ordinal: 3)

@@ -97,6 +97,7 @@ extension RecordingDriver {
     private static let texts: [Driver.Result: (StaticString, StaticString)] = [
         1: ("CUDA_ERROR_INVALID_VALUE", "invalid argument"),
         2: ("CUDA_ERROR_OUT_OF_MEMORY", "out of memory"),
+        100: ("CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"),
         700: ("CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"),
         901: ("CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error during capture"),
     ]
