@@ -30,7 +30,9 @@ struct CacheEntry: Sendable, Hashable {
                 1, report.registers, report.spillStores, report.spillLoads, report.stackBytes, report.sharedBytes,
             ]
         }
-        let rest = (numbers + [image.count]).flatMap { withUnsafeBytes(of: UInt64($0).littleEndian) { Array($0) } } + image
+        let rest =
+            (numbers + [image.count]).flatMap { withUnsafeBytes(of: UInt64(truncatingIfNeeded: $0).littleEndian) { Array($0) } }
+            + image
         return Self.magic + Self.digest(of: rest, key: key) + rest
     }
 

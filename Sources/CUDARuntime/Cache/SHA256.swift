@@ -1,5 +1,5 @@
 /// SHA-256 of FIPS 180-4.
-struct SHA256 {
+package struct SHA256 {
     private var state: [UInt32] = [
         0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
     ]
@@ -28,6 +28,18 @@ struct SHA256 {
         while block.count != 56 { update([0]) }
         withUnsafeBytes(of: bits.bigEndian) { update($0) }
         return state.flatMap { word in withUnsafeBytes(of: word.bigEndian) { Array($0) } }
+    }
+
+    /// The digest of bytes in 64 hexadecimal digits.
+    package static func text(of bytes: [UInt8]) -> String {
+        var hash = SHA256()
+        hash.update(bytes)
+        return hash.finishText()
+    }
+
+    /// The digest in 64 hexadecimal digits. Nothing may be added afterwards.
+    mutating func finishText() -> String {
+        finish().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
 
     private mutating func compress() {

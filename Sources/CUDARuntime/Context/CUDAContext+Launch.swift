@@ -48,7 +48,9 @@ extension CUDAContext {
         }
     }
 
-    /// A kernel on the card, with what it takes of a multiprocessor there.
+    /// What a kernel takes of a multiprocessor of this card; compiles and loads it where it has to.
+    package func report(of kernel: KernelSource) throws(PowerAttentionError) -> KernelReport { try loaded(kernel).report }
+
     func loaded(_ kernel: KernelSource) throws(PowerAttentionError) -> LoadedKernel {
         if let loaded = state.withLock({ $0.kernels[kernel] }) { return loaded }
         try prepare([kernel])

@@ -50,6 +50,9 @@ package final class CUDAContext: Sendable {
         self.compiler = compiler
     }
 
+    /// Code must not be unloaded while the card runs it.
+    deinit { session.release { $0.streamSynchronize(stream.handle) } }
+
     /// Called before every launch, on the thread that launches.
     package var launchObserver: (@Sendable (KernelLaunch) -> Void)? {
         get { state.withLock { $0.observer } }

@@ -34,30 +34,30 @@ package struct DeviceProperties: Sendable, Hashable {
                 count == 0 ? .unsupported : .invalidArgument, argument: "device", given: "cuda:\(ordinal)", expected: cards)
         }
         let device = try Self.device(driver, ordinal)
-        func attribute(_ number: CInt) throws(PowerAttentionError) -> Int {
+        func attribute(_ attribute: DeviceAttribute) throws(PowerAttentionError) -> Int {
             var value: CInt = 0
-            try driver.check(driver.deviceGetAttribute(&value, number, device), "cuDeviceGetAttribute of \(number)")
+            try driver.check(
+                driver.deviceGetAttribute(&value, attribute.rawValue, device), "cuDeviceGetAttribute", "\(attribute)")
             return Int(value)
         }
-        func attribute(ifKnown number: CInt) -> Int { (try? attribute(number)) ?? 0 }
         var name = [CChar](repeating: 0, count: 256)
         try driver.check(driver.deviceGetName(&name, CInt(name.count - 1), device), "cuDeviceGetName")
         var total = 0
         try driver.check(driver.deviceTotalMem(&total, device), "cuDeviceTotalMem")
         self.ordinal = ordinal
         self.name = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        major = try attribute(75)
-        minor = try attribute(76)
-        multiprocessorCount = try attribute(16)
-        sharedMemoryPerBlock = try attribute(97)
-        sharedMemoryPerMultiprocessor = try attribute(81)
-        registersPerMultiprocessor = try attribute(82)
-        threadsPerBlock = try attribute(1)
+        major = try attribute(.computeCapabilityMajor)
+        minor = try attribute(.computeCapabilityMinor)
+        multiprocessorCount = try attribute(.multiprocessorCount)
+        sharedMemoryPerBlock = try attribute(.sharedMemoryPerBlock)
+        sharedMemoryPerMultiprocessor = try attribute(.sharedMemoryPerMultiprocessor)
+        registersPerMultiprocessor = try attribute(.registersPerMultiprocessor)
+        threadsPerBlock = try attribute(.threadsPerBlock)
         totalMemory = total
-        l2Bytes = attribute(ifKnown: 38)
-        clockRate = attribute(ifKnown: 13)
-        memoryClockRate = attribute(ifKnown: 36)
-        memoryBusWidth = attribute(ifKnown: 37)
+        l2Bytes = (try? attribute(.l2Bytes)) ?? 0
+        clockRate = (try? attribute(.clockRate)) ?? 0
+        memoryClockRate = (try? attribute(.memoryClockRate)) ?? 0
+        memoryBusWidth = (try? attribute(.memoryBusWidth)) ?? 0
     }
 
     /// The number of cards that `CUDA_VISIBLE_DEVICES` leaves.

@@ -13,10 +13,21 @@ extension Driver {
             if let cached { return cached }
             let library = try LibrarySearch().open(.driver)
             let driver = try Driver(library)
-            try driver.check(driver.initialize(0), "cuInit")
+            try driver.start(library.path)
             cached = (driver, library)
             return (driver, library)
         }
+    }
+
+    /// Initializes the driver, which was found at `path`.
+    ///
+    /// - Throws: `unsupported` where it has no card that it can use.
+    package func start(_ path: String) throws(PowerAttentionError) {
+        let result = initialize(0)
+        guard result != 0 else { return }
+        throw PowerAttentionError(
+            .unsupported, argument: "cuInit of \(path)", given: explanation(of: result),
+            expected: "a card that the driver can use: nvidia-smi lists them, and containers have to be given them")
     }
 
     /// The newest version of CUDA that this machine's driver is made for, nil where there is no driver.
@@ -106,6 +117,8 @@ extension Driver {
             "cuFuncGetAttribute", as: (@convention(c) @Sendable (Out<CInt>, CInt, Handle) -> Result).self)
         funcSetAttribute = try library.function(
             "cuFuncSetAttribute", as: (@convention(c) @Sendable (Handle, CInt, CInt) -> Result).self)
+        funcGetParamInfo = library.function(
+            ifPresent: "cuFuncGetParamInfo", as: (@convention(c) @Sendable (Handle, Int, Out<Int>, Out<Int>) -> Result).self)
         typealias LaunchKernel =
             @convention(c) @Sendable (
                 Handle, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt,

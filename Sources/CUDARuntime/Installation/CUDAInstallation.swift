@@ -70,8 +70,8 @@ package struct CUDAInstallation: Sendable {
     private static func matrixProducts() throws(PowerAttentionError) -> (path: String, version: String) {
         let library = try LibrarySearch().open(.matrixProducts(preferring: Driver.installedMajorVersion))
         let number = try library.function("cublasLtGetVersion", as: (@convention(c) @Sendable () -> Int).self)()
-        // Three digits a part since 12; 13.0.0 is 130000.
-        let parts = number >= 100_000 ? [number / 10_000, number / 100 % 100, number % 100] : [number]
+        // Major · 10000 + minor · 100 + patch.
+        let parts = [number / 10_000, number / 100 % 100, number % 100]
         return (library.path, parts.map(String.init).joined(separator: "."))
     }
 

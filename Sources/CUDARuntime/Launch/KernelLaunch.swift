@@ -41,4 +41,12 @@ package enum KernelArgument: Sendable, Hashable {
     case int32(Int32)
     case int64(Int64)
     case float(Float)
+
+    /// The size of the parameter.
+    var byteCount: Int {
+        switch self {
+        case .pointer, .int64: 8
+        case .int32, .float: 4
+        }
+    }
 }

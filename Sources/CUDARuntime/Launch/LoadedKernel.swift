@@ -6,6 +6,9 @@ final class LoadedKernel: Sendable {
     let function: Driver.Handle
     /// What the loaded code takes: for PTX, known only now.
     let registers, localBytes, sharedBytes, threadLimit: Int
+    /// The sizes of the parameters in bytes, nil where the driver cannot tell.
+    private let parameterSizes: [Int]?
+    private let compiledReport: KernelReport?
     private let module: Module
     private let session: DriverSession
     /// The dynamic shared memory that a launch may ask for without the driver being told.
@@ -14,20 +17,42 @@ final class LoadedKernel: Sendable {
     init(_ session: DriverSession, _ kernel: CompiledKernel) throws(PowerAttentionError) {
         let module = try Module(session, kernel)
         let function = try module.function(kernel.source.function)
-        func attribute(_ number: CInt) throws(PowerAttentionError) -> Int {
+        func attribute(_ attribute: FunctionAttribute) throws(PowerAttentionError) -> Int {
             var value: CInt = 0
             try session.driver.check(
-                session.driver.funcGetAttribute(&value, number, function), "cuFuncGetAttribute", kernel.source.description)
+                session.driver.funcGetAttribute(&value, attribute.rawValue, function), "cuFuncGetAttribute",
+                kernel.source.description)
             return Int(value)
         }
-        threadLimit = try attribute(0)
-        sharedBytes = try attribute(1)
-        localBytes = try attribute(3)
-        registers = try attribute(4)
+        threadLimit = try attribute(.threadsPerBlock)
+        sharedBytes = try attribute(.sharedBytes)
+        localBytes = try attribute(.localBytes)
+        registers = try attribute(.registers)
+        compiledReport = kernel.report
+        parameterSizes = Self.parameterSizes(session.driver, function)
         permittedSharedBytes = Mutex(48 * 1024 - sharedBytes)
         self.function = function
         self.module = module
         self.session = session
+    }
+
+    private static func parameterSizes(_ driver: Driver, _ function: Driver.Handle) -> [Int]? {
+        guard let information = driver.funcGetParamInfo else { return nil }
+        var sizes: [Int] = []
+        var offset = 0
+        var size = 0
+        // A kernel has a few kibibytes of parameters at most: a driver that never says no ends here.
+        while sizes.count < 4096, information(function, sizes.count, &offset, &size) == 0 { sizes.append(size) }
+        return sizes
+    }
+
+    /// What the kernel takes of a multiprocessor, as the driver loaded it. Spills are the compiler's to tell.
+    var report: KernelReport {
+        var report = compiledReport ?? KernelReport()
+        report.registers = registers
+        report.stackBytes = localBytes
+        report.sharedBytes = sharedBytes
+        return report
     }
 
     /// Checks a launch against the limits of the kernel and of the card, and asks for more shared memory where it needs more
@@ -47,11 +72,17 @@ final class LoadedKernel: Sendable {
         if !(1...threadLimit).contains(launch.threads) { try refuse("threads", launch.threads, "1 to \(threadLimit)") }
         let limit = card.sharedMemoryPerBlock - sharedBytes
         if !(0...max(0, limit)).contains(launch.sharedBytes) { try refuse("sharedBytes", launch.sharedBytes, "0 to \(limit)") }
+        // The driver would read whatever lies behind arguments that are missing.
+        if let parameterSizes, !parameterSizes.elementsEqual(launch.arguments.lazy.map(\.byteCount)) {
+            throw PowerAttentionError(
+                argument: "arguments of \(launch.kernel)", given: "sizes \(launch.arguments.map(\.byteCount))",
+                expected: "sizes \(parameterSizes) in bytes")
+        }
         try permittedSharedBytes.withLock { permitted throws(PowerAttentionError) in
             guard launch.sharedBytes > permitted else { return }
-            // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            let attribute = FunctionAttribute.largestDynamicSharedBytes.rawValue
             try session.driver.check(
-                session.driver.funcSetAttribute(function, 8, CInt(launch.sharedBytes)), "cuFuncSetAttribute",
+                session.driver.funcSetAttribute(function, attribute, CInt(launch.sharedBytes)), "cuFuncSetAttribute",
                 "\(launch.kernel) to \(launch.sharedBytes) bytes of shared memory")
             permitted = launch.sharedBytes
         }

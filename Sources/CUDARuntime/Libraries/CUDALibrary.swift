@@ -7,6 +7,13 @@ package struct CUDALibrary: Sendable, Hashable {
     /// What to install, as the end of a sentence.
     let installation: String
 
+    package init(title: String, names: [String], anchor: String, installation: String) {
+        self.title = title
+        self.names = names
+        self.anchor = anchor
+        self.installation = installation
+    }
+
     /// The driver, which comes with the system's graphics driver and never with a toolkit.
     package static let driver = CUDALibrary(
         title: "libcuda", names: ["libcuda.so.1"], anchor: "cuInit",

@@ -20,7 +20,7 @@ package struct LibrarySearch: Sendable {
     /// The folders of `POWER_CUDA_PATH`.
     let preferredFolders: [String]
     /// The folders that come after the loader's path.
-    let folders: [String]
+    package let folders: [String]
 
     package init(environment: [String: String] = ProcessInfo.processInfo.environment) {
         preferredFolders = (environment["POWER_CUDA_PATH"] ?? "").split(separator: ":").map(String.init)
@@ -72,12 +72,12 @@ package struct LibrarySearch: Sendable {
             }
         }
         let places =
-            preferredFolders.map { "\($0) (POWER_CUDA_PATH)" } + ["the loader's path"]
-            + (folders.isEmpty ? ["no folder of a toolkit or of a Python environment, as there are none"] : folders)
-        let found = refusals.isEmpty ? "not found" : "found, but " + refusals.joined(separator: "; ")
+            preferredFolders.map { "\($0) (POWER_CUDA_PATH)" } + ["the loader's path"] + folders
+            + (folders.isEmpty ? ["no toolkit, no Python environment"] : [])
+        let found = refusals.isEmpty ? "no library" : "no library that opens: " + refusals.joined(separator: "; ") + ";"
         throw PowerAttentionError(
             .unsupported, argument: library.title,
-            given: "\(found); looked for \(library.names.joined(separator: ", ")) in \(places.joined(separator: ", "))",
+            given: "\(found) (looked for \(library.names.joined(separator: ", ")) in \(places.joined(separator: ", ")))",
             expected: library.installation)
     }
 }

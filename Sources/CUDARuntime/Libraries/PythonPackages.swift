@@ -9,9 +9,10 @@ enum PythonPackages {
             let executable = "\(folder)/python3"
             guard FileManager.default.isExecutableFile(atPath: executable) else { continue }
             // An environment's python3 is a link out of it: its own folder comes first, the installation behind it second.
-            roots.append(parent(parent(executable)))
-            roots.append(parent(parent(URL(fileURLWithPath: executable).resolvingSymlinksInPath().path)))
-            break
+            let found = [executable, URL(fileURLWithPath: executable).resolvingSymlinksInPath().path].map { parent(parent($0)) }
+            roots += found
+            // A python3 that is a script which starts another one has no packages beside it; that one comes later on the path.
+            if !found.flatMap(packages).isEmpty { break }
         }
         roots += roots.compactMap(home)
         var seen = Set<String>()

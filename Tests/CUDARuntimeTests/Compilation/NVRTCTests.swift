@@ -31,6 +31,12 @@ import Testing
         #expect(!kernel.isFromCache)
     }
 
+    @Test func aCardOfTheFutureGetsPTX() throws {
+        let kernel = try KernelCompiler(cache: nil, files: Self.files).compile([Self.kernel(3)], architecture: "sm_999")[0]
+        #expect(kernel.architecture.isPTX && kernel.report == nil && kernel.image.last == 0)
+        #expect(String(decoding: kernel.image, as: UTF8.self).contains(".entry scale"))
+    }
+
     @Test func saysWhatIsWrong() throws {
         let compiler = KernelCompiler(
             cache: nil, files: KernelFiles(["a.cu": "extern \"C\" __global__ void f() { unknown = 1; }"]))
