@@ -31,20 +31,18 @@ extension CUDAContext {
         let kernel = try loaded(launch.kernel)
         try inOrder { () throws(PowerAttentionError) in
             try kernel.admit(launch, on: properties)
-            let (observer, capturing) = state.withLock { state in
-                state.history.append(launch.kernel)
-                return (state.observer, state.capture != nil)
-            }
+            let (observer, capturing) = state.withLock { ($0.observer, $0.capture != nil) }
             observer?(launch)
             if capturing {
                 for case .pointer(let pointer?) in launch.arguments { allocator.use(pointer) }
             }
+            session.remember(launch.kernel)
             let result = launch.withArguments { arguments in
                 session.driver.launchKernel(
                     kernel.function, Driver.Extent(launch.grid.x, launch.grid.y, launch.grid.z),
                     Driver.Extent(launch.threads), CUnsignedInt(launch.sharedBytes), stream.handle, arguments)
             }
-            try check(result, "cuLaunchKernel", launch.description)
+            try session.check(result, "cuLaunchKernel", launch.description)
         }
     }
 

@@ -58,13 +58,13 @@ extension CUDAContext {
         try inOrder { () throws(PowerAttentionError) in
             use(destination)
             let kept = isCapturing ? HostBytes(copying: source) : nil
-            try check(
+            try session.check(
                 session.driver.memcpyHtoDAsync(
                     destination.address, kept?.start ?? source.baseAddress, source.count, stream.handle),
                 "cuMemcpyHtoDAsync", "\(source.count) bytes")
             if let kept { state.withLock { $0.capture?.copies.append(kept) } }
             guard kept == nil else { return }
-            try check(session.driver.streamSynchronize(stream.handle), "cuStreamSynchronize", "a copy to the card")
+            try session.check(session.driver.streamSynchronize(stream.handle), "cuStreamSynchronize", "a copy to the card")
         }
     }
 
@@ -73,7 +73,7 @@ extension CUDAContext {
         guard destination.count > 0 else { return }
         try inOrder { () throws(PowerAttentionError) in
             try refuseCapture("copy to the host")
-            try check(
+            try session.check(
                 session.driver.memcpyDtoHAsync(destination.baseAddress, source.address, destination.count, stream.handle),
                 "cuMemcpyDtoHAsync", "\(destination.count) bytes")
             try synchronize()
@@ -88,7 +88,7 @@ extension CUDAContext {
         try inOrder { () throws(PowerAttentionError) in
             use(source)
             use(destination)
-            try check(
+            try session.check(
                 session.driver.memcpyDtoDAsync(destination.address, source.address, byteCount, stream.handle),
                 "cuMemcpyDtoDAsync", "\(byteCount) bytes")
         }
@@ -99,7 +99,7 @@ extension CUDAContext {
         guard byteCount > 0 else { return }
         try inOrder { () throws(PowerAttentionError) in
             use(destination)
-            try check(
+            try session.check(
                 session.driver.memsetD8Async(destination.address, byte, byteCount, stream.handle), "cuMemsetD8Async",
                 "\(byteCount) bytes")
         }

@@ -22,7 +22,6 @@ package final class CUDAContext: Sendable {
     struct State {
         var kernels: [KernelSource: LoadedKernel] = [:]
         var observer: (@Sendable (KernelLaunch) -> Void)?
-        var history = LaunchHistory()
         var capture: CaptureRecord?
     }
 
@@ -76,28 +75,14 @@ package final class CUDAContext: Sendable {
         throw PowerAttentionError(argument: action, given: "within the capture of a graph", expected: "before or after it")
     }
 
-    /// Throws where `result` is a failure: of this call, or of a kernel that was launched before.
-    func check(
-        _ result: Driver.Result, _ call: String, _ subject: @autoclosure () -> String = ""
-    ) throws(PowerAttentionError) {
-        guard result != 0 else { return }
-        let history = state.withLock { $0.history.text }
-        let advice =
-            history.map {
-                "success; the driver may report the failure of an earlier launch here (the last ones: \($0)): set "
-                    + "CUDA_LAUNCH_BLOCKING=1 to see which, and start the program again, as the card's context may be lost"
-            } ?? "success"
-        try session.driver.check(result, call, subject(), expected: advice)
-    }
-
     /// Waits until the card has done all that was queued.
     ///
     /// - Throws: `device` where something of it failed.
     package func synchronize() throws(PowerAttentionError) {
         try inOrder { () throws(PowerAttentionError) in
             try refuseCapture("synchronize")
-            try check(session.driver.streamSynchronize(stream.handle), "cuStreamSynchronize")
-            state.withLock { $0.history.clear() }
+            try session.check(session.driver.streamSynchronize(stream.handle), "cuStreamSynchronize")
+            session.clearHistory()
         }
     }
 

@@ -7,7 +7,7 @@ package struct Event: ~Copyable, Sendable {
 
     init(_ session: DriverSession) throws(PowerAttentionError) {
         var handle: Driver.Handle = 0
-        try session.driver.check(session.driver.eventCreate(&handle, 0), "cuEventCreate")
+        try session.check(session.driver.eventCreate(&handle, 0), "cuEventCreate")
         self.handle = handle
         self.session = session
     }
@@ -16,13 +16,13 @@ package struct Event: ~Copyable, Sendable {
 
     /// Puts the event behind what is queued so far.
     func record(in stream: borrowing Stream) throws(PowerAttentionError) {
-        try session.driver.check(session.driver.eventRecord(handle, stream.handle), "cuEventRecord")
+        try session.check(session.driver.eventRecord(handle, stream.handle), "cuEventRecord")
     }
 
     /// Waits until the card has passed the event.
     package func wait() throws(PowerAttentionError) {
         try session.makeCurrent()
-        try session.driver.check(session.driver.eventSynchronize(handle), "cuEventSynchronize")
+        try session.check(session.driver.eventSynchronize(handle), "cuEventSynchronize")
     }
 
     /// Waits for both, and gives the milliseconds that the card took from `earlier` to this one. The resolution is about half a
@@ -31,7 +31,7 @@ package struct Event: ~Copyable, Sendable {
         try earlier.wait()
         try wait()
         var milliseconds: Float = 0
-        try session.driver.check(session.driver.eventElapsedTime(&milliseconds, earlier.handle, handle), "cuEventElapsedTime")
+        try session.check(session.driver.eventElapsedTime(&milliseconds, earlier.handle, handle), "cuEventElapsedTime")
         return Double(milliseconds)
     }
 }

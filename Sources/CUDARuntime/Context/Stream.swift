@@ -9,7 +9,7 @@ struct Stream: ~Copyable, Sendable {
         // CU_STREAM_NON_BLOCKING: work that other libraries put into the default stream does not hold it up.
         let nonBlocking: CUnsignedInt = 1
         var handle: Driver.Handle = 0
-        try session.driver.check(session.driver.streamCreate(&handle, nonBlocking), "cuStreamCreate")
+        try session.check(session.driver.streamCreate(&handle, nonBlocking), "cuStreamCreate")
         self.handle = handle
         self.session = session
     }

@@ -5,6 +5,12 @@ extension Driver {
     package enum Failure {
         package static let outOfMemory: Result = 2
         package static let noDevice: Result = 100
+
+        /// Failures of work that was queued before, which end the context: faults of memory and of instructions, assertions, time
+        /// limits, errors of the memory itself, and what the driver cannot name.
+        static func isOfTheCard(_ result: Result) -> Bool {
+            [214, 220, 226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 999].contains(result)
+        }
     }
 
     /// The driver's name of a result and its text, `CUDA_ERROR_INVALID_VALUE: invalid argument`.

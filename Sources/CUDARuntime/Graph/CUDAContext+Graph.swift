@@ -13,7 +13,7 @@ extension CUDAContext {
         try inOrder { () throws(PowerAttentionError) in
             try refuseCapture("capture")
             // CU_STREAM_CAPTURE_MODE_RELAXED: the allocator may ask for memory while it records.
-            try check(session.driver.streamBeginCapture(stream.handle, 2), "cuStreamBeginCapture")
+            try session.check(session.driver.streamBeginCapture(stream.handle, 2), "cuStreamBeginCapture")
             allocator.beginCapture()
             state.withLock { $0.capture = CaptureRecord() }
             var failure: PowerAttentionError?
@@ -40,7 +40,7 @@ extension CUDAContext {
         let handle = graph.executable.handle
         try inOrder { () throws(PowerAttentionError) in
             try refuseCapture("replay")
-            try check(session.driver.graphLaunch(handle, stream.handle), "cuGraphLaunch")
+            try session.check(session.driver.graphLaunch(handle, stream.handle), "cuGraphLaunch")
         }
     }
 }

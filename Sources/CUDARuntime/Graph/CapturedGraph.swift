@@ -8,7 +8,7 @@ struct CapturedGraph: ~Copyable, Sendable {
     /// Ends the capture of a stream.
     init(_ session: DriverSession, endingCaptureOf stream: borrowing Stream) throws(PowerAttentionError) {
         var handle: Driver.Handle = 0
-        try session.driver.check(session.driver.streamEndCapture(stream.handle, &handle), "cuStreamEndCapture")
+        try session.check(session.driver.streamEndCapture(stream.handle, &handle), "cuStreamEndCapture")
         self.handle = handle
         self.session = session
     }

@@ -7,7 +7,7 @@ struct GraphExecutable: ~Copyable, Sendable {
 
     init(_ session: DriverSession, _ graph: borrowing CapturedGraph) throws(PowerAttentionError) {
         var handle: Driver.Handle = 0
-        try session.driver.check(
+        try session.check(
             session.driver.graphInstantiate(&handle, graph.handle, 0), "cuGraphInstantiateWithFlags")
         self.handle = handle
         self.session = session

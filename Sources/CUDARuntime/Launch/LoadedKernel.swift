@@ -19,7 +19,7 @@ final class LoadedKernel: Sendable {
         let function = try module.function(kernel.source.function)
         func attribute(_ attribute: FunctionAttribute) throws(PowerAttentionError) -> Int {
             var value: CInt = 0
-            try session.driver.check(
+            try session.check(
                 session.driver.funcGetAttribute(&value, attribute.rawValue, function), "cuFuncGetAttribute",
                 kernel.source.description)
             return Int(value)
@@ -69,7 +69,7 @@ final class LoadedKernel: Sendable {
         for (name, extent) in [("grid.y", grid.y), ("grid.z", grid.z)] where !(1...65_535).contains(extent) {
             try refuse(name, extent, "1 to 65535")
         }
-        if !(1...threadLimit).contains(launch.threads) { try refuse("threads", launch.threads, "1 to \(threadLimit)") }
+        if !(1...max(1, threadLimit)).contains(launch.threads) { try refuse("threads", launch.threads, "1 to \(threadLimit)") }
         let limit = card.sharedMemoryPerBlock - sharedBytes
         if !(0...max(0, limit)).contains(launch.sharedBytes) { try refuse("sharedBytes", launch.sharedBytes, "0 to \(limit)") }
         // The driver would read whatever lies behind arguments that are missing.
@@ -81,7 +81,7 @@ final class LoadedKernel: Sendable {
         try permittedSharedBytes.withLock { permitted throws(PowerAttentionError) in
             guard launch.sharedBytes > permitted else { return }
             let attribute = FunctionAttribute.largestDynamicSharedBytes.rawValue
-            try session.driver.check(
+            try session.check(
                 session.driver.funcSetAttribute(function, attribute, CInt(launch.sharedBytes)), "cuFuncSetAttribute",
                 "\(launch.kernel) to \(launch.sharedBytes) bytes of shared memory")
             permitted = launch.sharedBytes

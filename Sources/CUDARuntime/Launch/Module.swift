@@ -8,7 +8,7 @@ struct Module: ~Copyable, Sendable {
     init(_ session: DriverSession, _ kernel: CompiledKernel) throws(PowerAttentionError) {
         var handle: Driver.Handle = 0
         let result = kernel.image.withUnsafeBytes { session.driver.moduleLoadData(&handle, $0.baseAddress) }
-        try session.driver.check(
+        try session.check(
             result, "cuModuleLoadData", "\(kernel.source) for \(kernel.architecture)",
             expected: "a driver that is as new as the compiler")
         self.handle = handle
@@ -19,7 +19,7 @@ struct Module: ~Copyable, Sendable {
 
     func function(_ name: String) throws(PowerAttentionError) -> Driver.Handle {
         var function: Driver.Handle = 0
-        try session.driver.check(
+        try session.check(
             session.driver.moduleGetFunction(&function, handle, name), "cuModuleGetFunction", name,
             expected: "an extern \"C\" function of that name")
         return function

@@ -8,7 +8,7 @@ struct DeviceAllocation: ~Copyable, Sendable {
     /// - Throws: `outOfMemory` where the card has no room.
     init(_ session: DriverSession, byteCount: Int) throws(PowerAttentionError) {
         var address: UInt64 = 0
-        try session.driver.check(session.driver.memAlloc(&address, byteCount), "cuMemAlloc", "\(byteCount) bytes")
+        try session.check(session.driver.memAlloc(&address, byteCount), "cuMemAlloc", "\(byteCount) bytes")
         self.address = address
         self.session = session
     }

@@ -56,7 +56,7 @@ import Testing
         #expect(
             text.hasPrefix(
                 "cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered, expected success"))
-        #expect(text.contains("the last ones: f[VALUE=1])"))
+        #expect(text.contains("the last one first: f[VALUE=1])"))
         // What was waited for is not blamed again.
         recorder.fail("synchronize", with: 0)
         try context.synchronize()
@@ -66,6 +66,24 @@ import Testing
         }
         #expect(
             later?.description == "cuMemsetD8Async of 1 bytes: CUDA_ERROR_INVALID_VALUE: invalid argument, expected success")
+    }
+
+    /// The card's failures may come out of any call.
+    @Test func laterCallsNameTheLastKernels() throws {
+        let context = try recordedContext(recorder)
+        for value in 1...6 {
+            try context.launch(
+                KernelLaunch(PretendingCompiler.kernel(value), grid: .init(1), threads: 32, arguments: []))
+        }
+        let event = try context.recordEvent()
+        recorder.fail("eventSynchronize", with: 700)
+        recorder.fail("memAlloc", with: 700)
+        let names = "f[VALUE=6], f[VALUE=5], f[VALUE=4], f[VALUE=3] and 2 before"
+        #expect(throws: PowerAttentionError.self) { try event.wait() }
+        do { try event.wait() } catch { #expect(error.expected.contains(names) && error.argument == "cuEventSynchronize") }
+        do { _ = try context.allocate(8) } catch { #expect(error.expected.contains(names) && error.code == .device) }
+        recorder.fail("fill", with: 1)
+        do { try context.fill(DevicePointer(address: 1), byte: 0, byteCount: 1) } catch { #expect(error.expected == "success") }
     }
 
     @Test func argumentsMustBeThoseOfTheKernel() throws {
