@@ -1,4 +1,6 @@
 import ArgumentParser
+import CUDABackend
+import CUDARuntime
 import Foundation
 import PowerAttention
 import Tensors
@@ -31,6 +33,7 @@ struct ApplyCommand: ParsableCommand {
     var normalization: AttentionConfiguration.Normalization?
     @Option(help: "The tile of the symmetric power, which sets the size of the state; 1 is the smallest.") var tile = 1
     @Option(help: "Where to compute it: cpu, cuda, or reference (float64, slow).") var device = Device.cpu
+    @Flag(help: "Say which form is chosen and why and, on a GPU, print every kernel that is launched.") var verbose = false
     @Option(help: ArgumentHelp("A state to start from, as --state-out wrote it.", valueName: "file")) var stateIn: String?
     @Option(help: ArgumentHelp("Where to write the state after the last token.", valueName: "file")) var stateOut: String?
 
@@ -44,6 +47,7 @@ struct ApplyCommand: ParsableCommand {
                 tile: tile),
             device: device)
         let inputs = try ApplyInputs(contentsOf: input)
+        if verbose { try explain(attention, inputs) }
         let initialState = try stateIn.map { try RecurrentState.read($0) }
         var result = SafetensorsFile()
         var finalState: RecurrentState?
@@ -73,6 +77,18 @@ struct ApplyCommand: ParsableCommand {
             try stateFile.commit()
         }
         try outputFile.commit()
+    }
+
+    /// Tells the standard error what is going to happen.
+    private func explain(_ attention: AttentionOperator, _ inputs: ApplyInputs) throws {
+        let (q, k, v) = (inputs.q.shape, inputs.k.shape, inputs.v.shape)
+        if q.count == 4, k.count == 4, v.count == 4, inputs.cuSeqlens == nil {
+            let shape = AttentionShape(
+                batch: q[0], length: q[1], heads: q[2], keyHeads: k[2], width: q[3], valueWidth: v[3])
+            Terminal.standardError.line("power: \(try attention.describeForm(of: shape))")
+        }
+        guard device == .cuda else { return }
+        try CUDABackend.shared().context.launchObserver = { Terminal.standardError.line("power: \($0)") }
     }
 
     /// The file that a path names, however it is spelled.

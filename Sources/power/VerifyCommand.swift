@@ -1,4 +1,5 @@
 import ArgumentParser
+import CUDARuntime
 import Foundation
 import PowerAttention
 
@@ -36,6 +37,13 @@ struct VerifyCommand: ParsableCommand {
         }
     }
 
+    /// What the numbers belong to.
+    private static func machine() throws -> String {
+        let card = try CUDAContext.card().properties
+        let driver = CUDAInstallation.current(cache: nil).driverRelease ?? "unknown"
+        return "\(card.name), driver \(driver), commit \(SourceCommit.description).\n"
+    }
+
     func run() throws {
         let table = short ? VerificationCase.short : VerificationCase.all
         let cases = filter.map { filter in table.filter { $0.problem.description.contains(filter) } } ?? table
@@ -56,6 +64,7 @@ struct VerifyCommand: ParsableCommand {
             zip(cases, references).compactMap { item, reference in
                 (try? reference.get()).map { ($0, item.variants) }
             }, on: device)
+        if device == .cuda { try StandardOutput.line(Self.machine()) }
         var summary = VerificationSummary()
         try StandardOutput.line(VerificationRow.head(limits: limits))
         for (item, reference) in zip(cases, references) {

@@ -1,5 +1,5 @@
 /// The tiles of `attention/backward_keys.cu`.
-struct BackwardKeysConfiguration: Sendable, Hashable, CustomStringConvertible {
+struct BackwardKeysConfiguration: Sendable, Hashable {
     let widthTile, valueTile, warps, queries, features, stages: Int
     let hasStates: Bool
     let sharedBytes: Int
@@ -14,11 +14,6 @@ struct BackwardKeysConfiguration: Sendable, Hashable, CustomStringConvertible {
             ("WIDTH_TILE", widthTile), ("VALUE_TILE", valueTile), ("WARPS", warps), ("QUERIES", queries),
             ("FEATURES", features), ("STAGES", stages), ("BLOCKS", blocks), ("STATES", hasStates ? 1 : 0),
         ]
-    }
-
-    var description: String {
-        "\(rows) keys, \(queries) queries, \(widthTile) and \(valueTile) columns of gradients, \(features) features, "
-            + "\(stages) stages, \(warps) warps, \(sharedBytes) bytes"
     }
 
     init?(_ problem: KernelProblem, hasStates: Bool, sharedLimit: Int) {

@@ -1,5 +1,5 @@
 /// The tiles of `attention/backward_queries.cu`.
-struct BackwardQueriesConfiguration: Sendable, Hashable, CustomStringConvertible {
+struct BackwardQueriesConfiguration: Sendable, Hashable {
     let widthTile, warps, keys, features, stages: Int
     let hasStates: Bool
     let sharedBytes: Int
@@ -14,11 +14,6 @@ struct BackwardQueriesConfiguration: Sendable, Hashable, CustomStringConvertible
             ("WIDTH_TILE", widthTile), ("WARPS", warps), ("ROW_TILES", 1), ("KEYS", keys), ("FEATURES", features),
             ("STAGES", stages), ("BLOCKS", blocks), ("STATES", hasStates ? 1 : 0),
         ]
-    }
-
-    var description: String {
-        "\(rows) queries, \(keys) keys, \(widthTile) columns of gradients, \(features) features, \(stages) stages, "
-            + "\(warps) warps, \(sharedBytes) bytes"
     }
 
     init?(_ problem: KernelProblem, hasStates: Bool, sharedLimit: Int) {

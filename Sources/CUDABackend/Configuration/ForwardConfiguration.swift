@@ -1,5 +1,5 @@
 /// The tiles of `attention/forward.cu`: a pure function of the problem and of the shared memory that a block may have.
-struct ForwardConfiguration: Sendable, Hashable, CustomStringConvertible {
+struct ForwardConfiguration: Sendable, Hashable {
     let valueTile, warps, rowTiles, keys, features, stages: Int
     let hasStates: Bool
     let sharedBytes: Int
@@ -14,11 +14,6 @@ struct ForwardConfiguration: Sendable, Hashable, CustomStringConvertible {
             ("VALUE_TILE", valueTile), ("WARPS", warps), ("ROW_TILES", rowTiles), ("KEYS", keys), ("FEATURES", features),
             ("STAGES", stages), ("BLOCKS", blocks), ("STATES", hasStates ? 1 : 0),
         ]
-    }
-
-    var description: String {
-        "\(rows) queries, \(keys) keys, \(valueTile) columns of values, \(features) features, \(stages) stages, "
-            + "\(warps) warps, \(sharedBytes) bytes"
     }
 
     /// - Parameter fewTokens: whether blocks of twice the queries would leave multiprocessors idle.

@@ -1,5 +1,5 @@
 /// The tiles of `state/update.cu`.
-struct StateUpdateConfiguration: Sendable, Hashable, CustomStringConvertible {
+struct StateUpdateConfiguration: Sendable, Hashable {
     let valueTile, warps, rowTiles, tokens, stages: Int
     let sharedBytes: Int
     /// Blocks that a multiprocessor shall hold at once: what the compiler may give a thread follows from it.
@@ -13,11 +13,6 @@ struct StateUpdateConfiguration: Sendable, Hashable, CustomStringConvertible {
             ("VALUE_TILE", valueTile), ("WARPS", warps), ("ROW_TILES", rowTiles), ("TOKENS", tokens), ("STAGES", stages),
             ("BLOCKS", blocks),
         ]
-    }
-
-    var description: String {
-        "\(features) features, \(tokens) tokens, \(valueTile) columns of values, \(stages) stages, \(warps) warps, "
-            + "\(sharedBytes) bytes"
     }
 
     /// - Parameter fewBlocks: whether blocks of twice the features would leave multiprocessors idle.

@@ -2,11 +2,13 @@ import CUDARuntime
 import Tensors
 
 /// The tiles of `state/step.cu`: a block's slice of the state, in registers.
-struct StepConfiguration: Sendable, Hashable, CustomStringConvertible {
+struct StepConfiguration: Sendable, Hashable {
     static let threads = 256
 
     /// Features of a block; threads that share a feature; numbers of a feature that a thread holds.
     let features, columns, vector: Int
+    /// Blocks that a multiprocessor shall hold at once: what the compiler may give a thread follows from it.
+    let blocks: Int
     let sharedBytes: Int
 
     init(_ problem: KernelProblem, valueWidth: Int) {
@@ -15,15 +17,15 @@ struct StepConfiguration: Sendable, Hashable, CustomStringConvertible {
         while columns * vector < valueWidth { columns *= 2 }
         self.columns = columns
         let rows = Self.threads / columns
-        // Sixteen numbers of the state a thread: enough loads under way, and three blocks a multiprocessor.
+        // Sixteen numbers of the state a thread: enough loads under way, and room for two or three blocks.
         features = min(Self.threads, max(rows, rows * (16 / vector)))
         let isDouble = problem.stepPrecision == .float64
+        blocks = isDouble ? 1 : problem.degree == 2 && problem.width <= 128 ? 3 : 2
         sharedBytes = Self.threads * vector * (isDouble ? 8 : 4) + (columns * vector + 2 * problem.width) * 4
     }
 
-    var macros: [(String, Int)] { [("FEATURES", features), ("COLUMNS", columns), ("VECTOR", vector)] }
+    var macros: [(String, Int)] { [("FEATURES", features), ("COLUMNS", columns), ("VECTOR", vector), ("BLOCKS", blocks)] }
 
-    var description: String { "\(features) features, \(columns) × \(vector) columns, \(sharedBytes) bytes" }
 }
 
 extension KernelProblem {

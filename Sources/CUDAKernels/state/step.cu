@@ -46,7 +46,7 @@ __device__ __forceinline__ int exponent_of(const float *x) {
     return magnitude_exponent(largest);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, MATH == 3 ? 1 : 3) state_step(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
     const input *__restrict__ q, const input *__restrict__ k, const input *__restrict__ v, const float *__restrict__ logGates,
     float *__restrict__ S, float *__restrict__ z, int *__restrict__ exponents, const int *__restrict__ isUsed,
     const unsigned *__restrict__ blocks, const int *__restrict__ internal, const float *__restrict__ coefficients,
