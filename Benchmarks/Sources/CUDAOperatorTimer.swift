@@ -76,7 +76,7 @@ struct CUDAOperatorTimer: OperatorTimer {
                 inputs.inputs, S: S.pointer, z: z.pointer, exponents: exponents.pointer, isUsed: nil, into: inputs.y.pointer)
         }
         guard let pass else { return }
-        let output = if let forward { forward } else { try pass.forward(inputs.inputs) }
+        let output = if let forward { forward } else { try pass.forward(inputs.inputs, forBackward: kind != .forward) }
         if kind != .forward { _ = try pass.backward(inputs.inputs, output, dy: inputs.dy.pointer) }
     }
 }

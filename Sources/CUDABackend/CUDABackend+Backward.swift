@@ -13,7 +13,8 @@ extension CUDABackend {
         let isRecurrent = problem.form == .recurrent
         if isRecurrent { problem.form = .chunked }
         let type = inputs.q.dataType
-        let pass = try pass(problem, inputs, hasFinalGradient: finalStateGradient != nil)
+        let pass = try pass(
+            problem, inputs, finalState: finalStateGradient != nil, hasFinalGradient: finalStateGradient != nil)
         let (given, _) = try upload(inputs, pass)
         let output: PassOutput
         if isRecurrent || finalStateGradient != nil || forward.rowStatistics == nil {
@@ -21,8 +22,9 @@ extension CUDABackend {
         } else {
             let prepared = try pass.prepareInputs(given)
             let (states, _) = try pass.walkStates(prepared, given, wantsEnd: false)
+            let y = try context.upload(forward.output)
             output = PassOutput(
-                y: try context.upload(forward.output.converted(to: type)),
+                y: y, exact: y,
                 statistics: try context.upload(forward.rowStatistics ?? Tensor([pass.rows], .float32)), prepared: prepared,
                 states: states, finalState: nil)
         }

@@ -7,19 +7,23 @@ extension CUDABackend {
         _ problem: AttentionProblem, _ inputs: AttentionInputs, finalState: Bool
     ) throws(PowerAttentionError) -> AttentionResult {
         if problem.form == .recurrent { return try advance(problem, inputs, finalState: finalState) }
-        let pass = try pass(problem, inputs)
+        let pass = try pass(problem, inputs, finalState: finalState)
         let (given, initialState) = try upload(inputs, pass)
         let output = try pass.forward(given, finalState: finalState)
         let shape = Array(inputs.q.shape.dropLast())
-        let y = try context.download(output.y.pointer, shape + [problem.valueWidth], inputs.q.dataType)
+        guard let exact = output.exact else { preconditionFailure("asked for by default") }
+        let y = try context.download(exact.pointer, shape + [problem.valueWidth], .float32)
         let statistics = try context.download(output.statistics.pointer, shape, .float32)
         return AttentionResult(
-            context: AttentionContext(output: y.converted(to: .float32), rowStatistics: statistics),
+            context: AttentionContext(output: y, rowStatistics: statistics),
             finalState: try output.finalState.map { state throws(PowerAttentionError) in
                 try download(
                     pass.exportState(state, output.prepared, carried: initialState, isGradient: false), problem)
             })
     }
+
+    /// Tokens of a launch of the recurrent form: room for partial sums is needed for each.
+    private static let tokensPerStep = 64
 
     /// The recurrent form.
     private func advance(
@@ -27,8 +31,6 @@ extension CUDABackend {
     ) throws(PowerAttentionError) -> AttentionResult {
         guard let power = problem.expansion else { preconditionFailure("exponential attention has no state") }
         let type = inputs.q.dataType
-        let pass = try StepPass(
-            context, problem, dataType: type, isGated: inputs.logG != nil, features: features(power))
         let given =
             inputs.initialState
             ?? ExpandedState(
@@ -39,9 +41,20 @@ extension CUDABackend {
         let tensors = try HostTensors(inputs, context)
         let shape = Array(inputs.q.shape.dropLast()) + [problem.valueWidth]
         let y = try context.allocate(shape.reduce(1, *), type.byteCount)
-        try pass.advance(
-            tensors.inputs(initialState: nil), S: state.S.pointer, z: state.z.pointer, exponents: state.exponents.pointer,
-            isUsed: isUsed.pointer, into: y.pointer)
+        let longest = problem.sequences.map(\.count).max() ?? 0
+        for start in stride(from: 0, to: longest, by: Self.tokensPerStep) {
+            var piece = problem
+            piece.sequences = problem.sequences.map { sequence in
+                let first = min(sequence.lowerBound + start, sequence.upperBound)
+                return first..<min(first + Self.tokensPerStep, sequence.upperBound)
+            }
+            let pass = try StepPass(
+                context, piece, dataType: type, isGated: inputs.logG != nil, features: features(power))
+            // Whatever has tokens left has a state by the second piece.
+            try pass.advance(
+                tensors.inputs(initialState: nil), S: state.S.pointer, z: state.z.pointer,
+                exponents: state.exponents.pointer, isUsed: start == 0 ? isUsed.pointer : nil, into: y.pointer)
+        }
         let output = try context.download(y.pointer, shape, type).converted(to: .float32)
         return AttentionResult(
             context: AttentionContext(output: output, rowStatistics: nil),
@@ -61,14 +74,19 @@ extension CUDABackend {
         return (0..<pairs).map { isZero(state.z, $0) && isZero(state.S, $0) ? 0 : 1 }
     }
 
-    /// - Parameter hasFinalGradient: whether the gradient of a final state is given.
+    /// - Parameters:
+    ///   - finalState: whether the state after the last token is wanted.
+    ///   - hasFinalGradient: whether the gradient of a final state is given.
     func pass(
-        _ problem: AttentionProblem, _ inputs: AttentionInputs, hasFinalGradient: Bool = false
+        _ problem: AttentionProblem, _ inputs: AttentionInputs, finalState: Bool, hasFinalGradient: Bool = false
     ) throws(PowerAttentionError) -> AttentionPass {
         let plan = try plan(problem, inputs, hasFinalGradient: hasFinalGradient)
+        // The tables of a large power are as large as its state: they are made where there is one.
+        let hasState = plan.hasChunks || finalState || inputs.initialState != nil || hasFinalGradient
         let pass = try AttentionPass(
-            context, plan, features: problem.expansion.map { power throws(PowerAttentionError) in try features(power) })
-        try pass.prepare(movesState: inputs.initialState != nil || hasFinalGradient)
+            context, plan,
+            features: hasState ? problem.expansion.map { power throws(PowerAttentionError) in try features(power) } : nil)
+        try pass.prepare(movesState: inputs.initialState != nil || hasFinalGradient || finalState)
         return pass
     }
 

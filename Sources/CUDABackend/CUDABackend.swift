@@ -16,10 +16,17 @@ package final class CUDABackend: AttentionBackend {
 
     /// The backend on the first card.
     ///
-    /// - Throws: `PowerAttentionError` where there is no card, or no driver.
+    /// - Throws: `PowerAttentionError` where there is no card that can run the kernels, or no driver.
     package static func shared() throws(PowerAttentionError) -> CUDABackend {
         if let backend = first.withLock({ $0 }) { return backend }
-        let backend = CUDABackend(try CUDAContext.card())
+        let context = try CUDAContext.card()
+        guard context.properties.major >= 8 else {
+            throw PowerAttentionError(
+                .unsupported, argument: "device",
+                given: "\(context.properties.name), compute capability \(context.properties.computeCapability)",
+                expected: "8.0 or newer: the kernels need tensor cores for bfloat16")
+        }
+        let backend = CUDABackend(context)
         return first.withLock { first in
             if let first { return first }
             first = backend
@@ -30,6 +37,10 @@ package final class CUDABackend: AttentionBackend {
     /// The tables of a power, kept because tokens that come one by one need them every time.
     func features(_ power: SymmetricPower) throws(PowerAttentionError) -> DeviceFeatures {
         if let known = features.withLock({ $0[power] }) { return known }
+        guard power.dimension <= Int(Int32.max) / 2 else {
+            throw PowerAttentionError(
+                .unsupported, argument: "state", given: "\(power.dimension) features", expected: "at most \(Int32.max / 2) on a GPU")
+        }
         let tables = try DeviceFeatures(power, context)
         features.withLock { features in
             if features.count >= 8 { features.removeAll() }

@@ -9,8 +9,8 @@ struct DeviceCommand: ParsableCommand {
         abstract: "List the NVIDIA cards, the libraries found for them, and the cache of compiled kernels.",
         discussion: """
             Libraries are looked for in the folders of POWER_CUDA_PATH (separated by colons), where the loader looks, in CUDA_HOME, \
-            CUDA_PATH and /usr/local/cuda, and in the folders nvidia/*/lib of the Python environment in use. Only the driver is needed \
-            to run kernels that have been compiled before; NVRTC compiles new ones.
+            CUDA_PATH and /usr/local/cuda, and in the folders nvidia/*/lib of the Python environment in use. NVRTC \
+            compiles the kernels, and tells from its version which of those on disk it would compile anew.
             """)
 
     func run() throws {

@@ -47,6 +47,8 @@ extension AttentionPass {
     private func outputGradients(
         _ output: PassOutput, _ dy: DevicePointer
     ) throws(PowerAttentionError) -> (u: DeviceMemory, offsets: DeviceMemory) {
+        guard let exact = output.exact else { preconditionFailure("the forward pass was not for a backward pass") }
+        let factor = rowFactor
         let u = try context.allocate(rows * paddedValueWidth, elementBytes)
         let offsets = try context.allocate(rows, 4)
         try context.launch(
@@ -54,10 +56,11 @@ extension AttentionPass {
                 kernels.convertOutputGradients, grid: .init(preparationTileCount, problem.queryHeads),
                 threads: PreparationConfiguration.threads,
                 arguments: [
-                    .pointer(dy), .memory(output.y), .memory(output.statistics), .memory(output.prepared.queryExponents),
+                    .pointer(dy), .memory(exact), .memory(output.statistics), .memory(output.prepared.queryExponents),
                     .memory(output.prepared.keyExponents), .memory(output.prepared.gates), .memory(preparationTiles),
                     .memory(chunks), .memory(u), .memory(offsets), .int(problem.tokenCount), .int(problem.queryHeads),
-                    .int(problem.keyHeads), .int(problem.valueWidth), .flag(!hasInitialState), .float(rowFactor),
+                    .int(problem.keyHeads), .int(problem.valueWidth), .flag(!hasInitialState),
+                    .float(factor.significand), .int(factor.exponent),
                 ]))
         return (u, offsets)
     }

@@ -4,12 +4,19 @@ package import Tensors
 
 extension AttentionPass {
     /// y, and the state after the last token where it is asked for. Work is under way when this returns, in the order of the stream.
-    package func forward(_ inputs: PassInputs, finalState: Bool = false) throws(PowerAttentionError) -> PassOutput {
+    ///
+    /// - Parameter forBackward: whether what the backward pass needs of y is kept.
+    package func forward(
+        _ inputs: PassInputs, finalState: Bool = false, forBackward: Bool = true
+    ) throws(PowerAttentionError) -> PassOutput {
         let prepared = try prepareInputs(inputs)
         let (states, end) = try walkStates(prepared, inputs, wantsEnd: finalState)
         let tiles = kernels.forwardTiles
         let y = try context.allocate(rows * problem.valueWidth, dataType.byteCount)
+        // In float32 y is exact itself.
+        let exact = !forBackward ? nil : dataType == .float32 ? y : try context.allocate(rows * problem.valueWidth, 4)
         let statistics = try context.allocate(rows, 4)
+        let factor = rowFactor
         try context.launch(
             KernelLaunch(
                 kernels.forward,
@@ -19,15 +26,16 @@ extension AttentionPass {
                     .pointer(prepared.queries), .pointer(prepared.keys), .pointer(prepared.values), .memory(prepared.gates),
                     .memory(prepared.firstVisible), .memory(states), .memory(features?.blocks),
                     .memory(prepared.queryExponents), .memory(prepared.keyExponents), .memory(forwardTiles), .memory(chunks),
-                    .memory(y), .memory(statistics), .int(problem.tokenCount), .int(problem.queryHeads),
+                    .memory(y), .memory(dataType == .float32 ? nil : exact), .memory(statistics), .int(problem.tokenCount), .int(problem.queryHeads),
                     .int(problem.keyHeads), .int(problem.valueWidth), .int(paddedValueWidth),
                     .int(features?.blockCount ?? 0), .flag(hasInitialState), .int(window),
-                    .float(problem.degree == nil ? exponentScale : rowFactor),
+                    .float(problem.degree == nil ? exponentScale : factor.significand), .int(factor.exponent),
                 ]))
         let final = end.flatMap { end in
             prepared.finalExponents.map { DeviceState(numbers: end, exponents: $0, isUsed: nil) }
         }
-        return PassOutput(y: y, statistics: statistics, prepared: prepared, states: states, finalState: final)
+        return PassOutput(
+            y: y, exact: exact, statistics: statistics, prepared: prepared, states: states, finalState: final)
     }
 
     /// The states before the chunks, where a chunk reads one, and the state after the last token, where it is asked for.

@@ -1,6 +1,5 @@
 package import BackendInterface
 package import CUDARuntime
-import Foundation
 package import Tensors
 
 /// One problem on one card: its kernels, and the tables by which they find their tokens. Serves any number of calls.
@@ -18,9 +17,9 @@ package final class AttentionPass: Sendable {
         let plan = try AttentionPlan(
             problem, dataType: dataType, isGated: isGated, hasInitialState: false, hasFinalGradient: false,
             on: context.properties)
+        let power = plan.hasChunks ? problem.expansion : nil
         try self.init(
-            context, plan,
-            features: problem.expansion.map { power throws(PowerAttentionError) in try DeviceFeatures(power, context) })
+            context, plan, features: power.map { power throws(PowerAttentionError) in try DeviceFeatures(power, context) })
     }
 
     init(_ context: CUDAContext, _ plan: AttentionPlan, features: DeviceFeatures?) throws(PowerAttentionError) {
@@ -52,8 +51,8 @@ package final class AttentionPass: Sendable {
     var dataType: DataType { plan.dataType }
     var isGated: Bool { kernels.problem.isGated }
 
-    /// scale^p, which kernels multiply outputs by that no normalizer divides.
-    var rowFactor: Float { Float(pow(problem.scale, Double(problem.degree ?? 1))) }
+    /// scale^p, which kernels multiply outputs by that no normalizer divides: it can leave the range of float32 where the outputs do not.
+    var rowFactor: SplitFactor { SplitFactor(problem.scale, power: problem.degree ?? 1) }
     /// The scale of an exponent in base 2.
     var exponentScale: Float { Float(problem.scale * 1.4426950408889634) }
     var window: Int {

@@ -61,6 +61,8 @@ final class PreparedInputs: Sendable {
 package struct PassOutput: Sendable {
     /// y `[tokens, hq, e]` in the type of the inputs.
     package let y: DeviceMemory
+    /// y before rounding, in float32, where the backward pass will need it.
+    package let exact: DeviceMemory?
     /// `[tokens, hq]` in float32: 1 over the normalizer, or the log-sum in base 2.
     package let statistics: DeviceMemory
     let prepared: PreparedInputs

@@ -57,8 +57,7 @@ package final class StepPass: Sendable {
         into y: DevicePointer
     ) throws(PowerAttentionError) {
         let slices = (features.power.dimension + tiles.features - 1) / tiles.features
-        var rowFactor = Float(1)
-        for _ in 0..<features.power.degree { rowFactor *= Float(problem.scale) }
+        let factor = SplitFactor(problem.scale, power: features.power.degree)
         try context.launch(
             KernelLaunch(
                 kernel, grid: .init(slices, problem.keyHeads, problem.sequences.count), threads: StepConfiguration.threads,
@@ -68,7 +67,8 @@ package final class StepPass: Sendable {
                     .pointer(exponents), .pointer(isUsed), .memory(features.blocks), .memory(features.internal),
                     .memory(features.coefficients), .memory(sequences), .memory(partials), .memory(arrivals), .pointer(y),
                     .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
-                    .int(features.power.dimension), .int(longest), .float(rowFactor),
+                    .int(features.power.dimension), .int(longest), .float(factor.significand),
+                    .int(factor.exponent),
                 ]))
     }
 }

@@ -5,6 +5,8 @@
 // with G from the start of the chunk; without normalization the numerator times a factor a row. DEGREE 0 is exponential attention,
 // a streaming softmax of scale · q_i·k_j + G_i − G_j over the keys from `firstVisible` of the query on.
 //
+// `exact` takes the outputs before they are rounded, for the backward pass.
+//
 // Grid: tiles, query heads, columns of values by VALUE_TILE. Block: WARPS warps of 16 · ROW_TILES queries.
 // Shared memory: queries [ROWS, WIDTH + 8]; then, for the larger of both, STAGES of states [FEATURES, VALUE_TILE + 8], or STAGES of
 // keys [KEYS, WIDTH + 8] and values [KEYS, VALUE_TILE + 8], log-gates [KEYS] float2 and decays [KEYS] float.
@@ -28,8 +30,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
     const elem *__restrict__ q, const elem *__restrict__ k, const elem *__restrict__ v, const float2 *__restrict__ gates,
     const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
     const int *__restrict__ keyExponents, const int4 *__restrict__ tiles, const int4 *__restrict__ chunks,
-    input *__restrict__ y, float *__restrict__ statistics, int tokens, int queryHeads, int keyHeads, int valueWidth,
-    int paddedValueWidth, int blockCount, int hasInitialState, int window, float scale
+    input *__restrict__ y, float *__restrict__ exact, float *__restrict__ statistics, int tokens, int queryHeads, int keyHeads, int valueWidth,
+    int paddedValueWidth, int blockCount, int hasInitialState, int window, float scale,
+    int scaleExponent
 ) {
     extern __shared__ __align__(128) unsigned char memory[];
     elem *queries = reinterpret_cast<elem *>(memory);
@@ -269,7 +272,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
                     for (int n = 0; n < KEYS / 8; ++n)
 #pragma unroll
                         for (int c = 2 * half; c < 2 * half + 2; ++c) {
-                            scores[m][n][c] = exp2(scores[m][n][c] - origin);
+                            scores[m][n][c] = as_operand(exp2(scores[m][n][c] - origin));
                             sum += scores[m][n][c];
                         }
                     weightSums[m][half] = weightSums[m][half] * shrink + sum;
@@ -301,6 +304,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
                             weight *= stageDecays[place];
 #endif
                         }
+                        // The normalizer sums what multiplies the values: where one weight dominates, the answer is its value, as its
+                        // gradient has to cancel.
+                        weight = as_operand(weight);
                         scores[m][n][c] = weight;
                         weightSums[m][c / 2] += weight;
                     }
@@ -341,24 +347,34 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
             factor = 1 / total;
             statistic = static_cast<float>(maxima[m][half] + log2(total));
 #elif NORMALIZED
-            // A row whose weights are all zero answers 0, and its gradients are 0.
-            factor = total == 0 ? 0 : 1 / total;
-            statistic = static_cast<float>(factor);
+            // A row whose weights are all zero answers 0, and its gradients are 0. The reciprocal of a sum near the end of the range is
+            // formed in two steps, and its place in the gradients stays finite.
+            const bool isTiny = total < 1e-30f;
+            const accumulator lift = isTiny ? 1.8446744e19f : 1;
+            factor = total == 0 ? 0 : 1 / (total * lift);
+            statistic = isTiny ? fminf(static_cast<float>(factor), 1e18f) * 1.8446744e19f : static_cast<float>(factor);
 #else
             factor = scale;
-            const int exponent = DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(chunk) * keyHeads + keyHead]);
+            const int exponent = scaleExponent + DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(chunk) * keyHeads + keyHead]);
             statistic = 1;
 #endif
             if (t == 0 && blockIdx.z == 0) statistics[place] = statistic;
 #pragma unroll
             for (int n = 0; n < VALUE_TILE / 8; ++n) {
                 const int first = column + n * 8 + 2 * t;
+#if DEGREE > 0 && NORMALIZED
+                sums[m][n][2 * half] *= lift, sums[m][n][2 * half + 1] *= lift;
+#endif
                 float left = static_cast<float>(sums[m][n][2 * half] * factor);
                 float right = static_cast<float>(sums[m][n][2 * half + 1] * factor);
 #if DEGREE > 0 && !NORMALIZED
                 left = ldexpf(left, exponent), right = ldexpf(right, exponent);
 #endif
-                store_pair(y, place * valueWidth, first, valueWidth, left, right);
+                if (y != nullptr) store_pair(y, place * valueWidth, first, valueWidth, left, right);
+                if (exact != nullptr && first < valueWidth) {
+                    exact[place * valueWidth + first] = left;
+                    if (first + 1 < valueWidth) exact[place * valueWidth + first + 1] = right;
+                }
             }
         }
 }

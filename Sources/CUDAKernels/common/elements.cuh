@@ -56,3 +56,15 @@ __device__ __forceinline__ elem to_elem(float x) {
     return x;
 #endif
 }
+
+// A number as products take it.
+template <typename Number>
+__device__ __forceinline__ Number as_operand(Number x) {
+#if MATH == 0
+    return bfloat16_to_float(float_to_bfloat16(x));
+#elif MATH == 1
+    return __uint_as_float(round_to_tf32(x));
+#else
+    return x;
+#endif
+}

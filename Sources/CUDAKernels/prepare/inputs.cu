@@ -142,10 +142,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) convert_inputs(
 // exponential attention u_i = ∂y_i and o_i = −∂y_i·y_i. The statistic of a row that sees only its own token becomes negative.
 // Grid: tiles, query heads.
 extern "C" __global__ void __launch_bounds__(THREADS) convert_output_gradients(
-    const input *__restrict__ dy, const input *__restrict__ y, float *__restrict__ statistics,
+    const input *__restrict__ dy, const float *__restrict__ y, float *__restrict__ statistics,
     const int *__restrict__ queryExponents, const int *__restrict__ keyExponents, const float2 *__restrict__ gates,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, elem *__restrict__ u, float *__restrict__ offsets, int tokens,
-    int queryHeads, int keyHeads, int valueWidth, int startsEmpty, float rowFactor
+    int queryHeads, int keyHeads, int valueWidth, int startsEmpty, float rowFactor, int rowExponent
 ) {
     const int4 tile = tiles[blockIdx.x];
     const int head = blockIdx.y, lane = threadIdx.x % LANES, keyHead = head / (queryHeads / keyHeads);
@@ -156,23 +156,24 @@ extern "C" __global__ void __launch_bounds__(THREADS) convert_output_gradients(
         const size_t row = static_cast<size_t>(tile.x + (isRow ? n : 0)) * queryHeads + head;
         float product = 0, factor = 1;
 #if NORMALIZED
-        for (int column = lane * 4; column < VALUE_WIDTH; column += LANES * 4) {
-            float x[4], gradient[4];
-            load_four(x, y + row * valueWidth, column, valueWidth);
-            load_four(gradient, dy + row * valueWidth, column, valueWidth);
-#pragma unroll
-            for (int i = 0; i < 4; ++i) product += x[i] * gradient[i];
-        }
-#pragma unroll
-        for (int offset = LANES / 2; offset > 0; offset /= 2) product += __shfl_xor_sync(~0u, product, offset);
 #if DEGREE > 0
         factor = fabsf(statistics[row]);
 #endif
+        // From u as it is rounded: u_i·v_j + o_i is zero where y_i is v_j.
+        for (int column = lane * 4; column < VALUE_WIDTH; column += LANES * 4) {
+            float gradient[4];
+            load_four(gradient, dy + row * valueWidth, column, valueWidth);
+#pragma unroll
+            for (int i = 0; i < 4; ++i)
+                if (column + i < valueWidth) product += y[row * valueWidth + column + i] * as_operand(gradient[i] * factor);
+        }
+#pragma unroll
+        for (int offset = LANES / 2; offset > 0; offset /= 2) product += __shfl_xor_sync(~0u, product, offset);
 #else
-        factor = ldexpf(rowFactor, DEGREE * (queryExponents[row] + keyExponents[static_cast<size_t>(tile.z) * keyHeads + keyHead]));
+        factor = ldexpf(rowFactor, rowExponent + DEGREE * (queryExponents[row] + keyExponents[static_cast<size_t>(tile.z) * keyHeads + keyHead]));
 #endif
         if (!isRow) continue;
-        if (lane == 0) offsets[row] = -product * factor;
+        if (lane == 0) offsets[row] = -product;
 #if NORMALIZED && DEGREE > 0
         if (lane == 0) {
             const int token = tile.x + n;

@@ -80,8 +80,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) state_products(
     __shared__ double sums[THREADS];
     const size_t pair = blockIdx.x;
     double sum = 0;
-    for (int n = blockIdx.y * THREADS + threadIdx.x; n < features * stride; n += gridDim.y * THREADS) {
-        const size_t place = pair * features * stride + n;
+    const size_t size = static_cast<size_t>(features) * stride;
+    for (size_t n = blockIdx.y * THREADS + threadIdx.x; n < size; n += gridDim.y * THREADS) {
+        const size_t place = pair * size + n;
         sum += static_cast<double>(coefficients[n / stride]) * gradient[place] * state[place];
     }
     sums[threadIdx.x] = sum;

@@ -51,7 +51,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
     float *__restrict__ S, float *__restrict__ z, int *__restrict__ exponents, const int *__restrict__ isUsed,
     const unsigned *__restrict__ blocks, const int *__restrict__ internal, const float *__restrict__ coefficients,
     const int4 *__restrict__ sequences, real *__restrict__ partials, unsigned *__restrict__ arrivals, input *__restrict__ y,
-    int queryHeads, int keyHeads, int width, int valueWidth, int dimension, int longest, float rowFactor
+    int queryHeads, int keyHeads, int width, int valueWidth, int dimension, int longest, float rowFactor, int rowExponent
 ) {
     extern __shared__ __align__(16) unsigned char memory[];
     real *sums = reinterpret_cast<real *>(memory);
@@ -236,7 +236,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
         float largest = 0;
         for (int i = 0; i < width; ++i) largest = fmaxf(largest, fabsf(from_input(q[queryRow * width + i])));
         const real result =
-            ldexpf(static_cast<float>(total * rowFactor), DEGREE * (exponent + exponent_or_zero(magnitude_exponent(largest))));
+            ldexpf(static_cast<float>(total * rowFactor), rowExponent + DEGREE * (exponent + exponent_or_zero(magnitude_exponent(largest))));
 #endif
         y[queryRow * valueWidth + thread] = to_input(static_cast<float>(result));
     }

@@ -112,7 +112,7 @@ extension VerificationProblem.Gates {
         guard self != .one else { return result }
         result.withMutableElements(of: Float.self) { elements in
             for index in elements.indices {
-                elements[index] = Float(log(1 - 0.4 * random.uniform()))
+                elements[index] = self == .steep ? -8 : Float(log(1 - 0.4 * random.uniform()))
                 guard self == .closing else { continue }
                 if index % 5 == 3 { elements[index] = -40 }
                 if index % 9 == 4 { elements[index] = -.infinity }

@@ -83,20 +83,37 @@ extension VerificationProblem {
         }
     }
 
-    /// 16-bit types.
+    /// 16-bit types, also where one weight dominates every row.
     static var types: [VerificationProblem] {
-        [DataType.bfloat16, .float16].flatMap { type in
-            functions.flatMap { degree, normalization in
-                [Gates.none, .open].map { gates in
-                    power(degree, normalization, AttentionShape(length: 100, heads: 4, keyHeads: 2, width: 16)) {
-                        $0.dataType = type
-                        $0.gates = gates
-                        $0.states = gates == .open
-                        $0.chunkSizes = [32]
+        let dominated = [DataType.bfloat16, .float16].flatMap { type in
+            [(2, 2, Gates.none), (2, 64, .steep), (4, 2, .none), (4, 64, .steep)].map { degree, length, gates in
+                power(degree, .sum, AttentionShape(length: length, heads: 2, width: degree == 2 ? 64 : 16)) {
+                    $0.dataType = type
+                    $0.gates = gates
+                    $0.chunkSizes = [16]
+                }
+            }
+                + [
+                    VerificationProblem(.exponential(window: nil), AttentionShape(length: 64, heads: 2, width: 64))
+                        .with {
+                            $0.dataType = type
+                            $0.gates = .steep
+                        }
+                ]
+        }
+        return dominated
+            + [DataType.bfloat16, .float16].flatMap { type in
+                functions.flatMap { degree, normalization in
+                    [Gates.none, .open].map { gates in
+                        power(degree, normalization, AttentionShape(length: 100, heads: 4, keyHeads: 2, width: 16)) {
+                            $0.dataType = type
+                            $0.gates = gates
+                            $0.states = gates == .open
+                            $0.chunkSizes = [32]
+                        }
                     }
                 }
             }
-        }
     }
 
     /// Packed batches, with sequences of no token and of one, and last chunks of every length.

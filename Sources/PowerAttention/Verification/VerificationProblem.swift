@@ -12,6 +12,8 @@ package struct VerificationProblem: Sendable, Hashable {
         case closing
         /// All one.
         case one
+        /// All e^−8: a row is little more than its own token, and its gradients nearly cancel.
+        case steep
     }
 
     /// What queries and keys look like.

@@ -1,0 +1,48 @@
+import BackendInterface
+import CUDABackend
+import CUDARuntime
+import Tensors
+import Testing
+
+/// A call forward and back, recorded once, gives the same bits as when its kernels are launched one by one.
+@Suite(.enabled(if: (try? CUDABackend.shared()) != nil)) struct GraphTests {
+    @Test func replayGivesTheSameBits() throws {
+        let context = try CUDABackend.shared().context
+        let problem = AttentionProblem(
+            mechanism: .power(degree: 2), normalization: .sum, form: .chunked, scale: 0.25, chunkSize: 16, tile: 1,
+            sequences: [0..<40], tokenCount: 40, queryHeads: 2, keyHeads: 1, keyWidth: 16, valueWidth: 16)
+        let pass = try AttentionPass(context, problem, dataType: .float32, isGated: true)
+        try pass.prepare()
+        var random = RandomGenerator(seed: 7)
+        func upload(_ heads: Int, _ width: Int) throws -> DeviceMemory {
+            try context.upload(random.normal([1, 40, heads, width]).converted(to: .float32))
+        }
+        let (q, k, v, dy) = (try upload(2, 16), try upload(1, 16), try upload(1, 16), try upload(2, 16))
+        var gates = Tensor([1, 40, 1], .float32)
+        gates.withMutableElements(of: Float.self) { for index in $0.indices { $0[index] = -0.01 * Float(index % 7) } }
+        let logG = try context.upload(gates)
+        let inputs = PassInputs(q: q.pointer, k: k.pointer, v: v.pointer, logG: logG.pointer)
+
+        let output = try pass.forward(inputs)
+        let gradients = try pass.backward(inputs, output, dy: dy.pointer)
+        let expected = try [output.y, gradients.q, gradients.k, gradients.v].map { try bytes($0, context) }
+        #expect(expected[0].contains { $0 != 0 })
+
+        var memory: [DeviceMemory] = []
+        let graph = try context.capture { () throws(PowerAttentionError) in
+            let output = try pass.forward(inputs)
+            let gradients = try pass.backward(inputs, output, dy: dy.pointer)
+            memory = [output.y, gradients.q, gradients.k, gradients.v]
+        }
+        for part in memory { try context.fill(part.pointer, byte: 0, byteCount: part.byteCount) }
+        try context.replay(graph)
+        let replayed = try memory.map { try bytes($0, context) }
+        #expect(replayed == expected)
+    }
+
+    private func bytes(_ memory: DeviceMemory, _ context: CUDAContext) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: memory.byteCount)
+        try bytes.withUnsafeMutableBytes { try context.copy(memory.pointer, to: $0) }
+        return bytes
+    }
+}
