@@ -17,21 +17,20 @@ struct StepConfiguration: Sendable, Hashable {
         while columns * vector < valueWidth { columns *= 2 }
         self.columns = columns
         let rows = Self.threads / columns
-        // Sixteen numbers of the state a thread: enough loads under way, and room for two or three blocks.
-        features = min(Self.threads, max(rows, rows * (16 / vector)))
+        // Loads of two blocks a multiprocessor keep the memory busy.
         let isDouble = problem.stepPrecision == .float64
-        blocks = isDouble ? 1 : problem.degree == 2 && problem.width <= 128 ? 3 : 2
+        features = min(Self.threads, max(rows, rows * ((isDouble ? 16 : 32) / vector)))
+        blocks = isDouble ? 1 : 2
         sharedBytes = Self.threads * vector * (isDouble ? 8 : 4) + (columns * vector + 2 * problem.width) * 4
     }
 
     var macros: [(String, Int)] { [("FEATURES", features), ("COLUMNS", columns), ("VECTOR", vector), ("BLOCKS", blocks)] }
-
 }
 
 extension KernelProblem {
-    /// Products with the state in float32, or in float64 where inputs have all the digits of float32 and a state of few keys
-    /// cancels.
-    var stepPrecision: Precision { dataType == .float32 ? .float64 : .tf32 }
+    /// Products with the state in float32, or in float64 where a state of few keys cancels to less than the digits of the inputs: that of
+    /// float32 inputs, and of degree 4.
+    var stepPrecision: Precision { dataType == .float32 || degree == 4 ? .float64 : .tf32 }
 
     func step(_ tiles: StepConfiguration) -> KernelSource {
         KernelSource(

@@ -53,6 +53,16 @@ package struct FeatureBlocks: Sendable {
         self.internal = inverse
     }
 
+    /// The indices of the factors of every feature of the state outside: the prefix in bytes 0…2, the last factor in byte 3; all ones
+    /// where the feature is always zero.
+    package var factors: [UInt32] {
+        `internal`.map { place in
+            guard place >= 0 else { return .max }
+            let word = blocks[Int(place) / Self.size]
+            return word & 0xff_ffff | ((word >> 24) * UInt32(Self.size) + UInt32(Int(place) % Self.size)) << 24
+        }
+    }
+
     /// The number of features, those that count for nothing included.
     package var count: Int { blocks.count * Self.size }
 }

@@ -8,6 +8,8 @@ final class DeviceFeatures: Sendable {
     /// The number of features inside, those of coefficient zero included.
     let count: Int
     let blocks, coefficients, external, `internal`: DeviceMemory
+    /// In the order outside: the indices of the factors, a byte each, and the coefficients.
+    let factors, factorCoefficients: DeviceMemory
 
     init(_ power: SymmetricPower, _ context: CUDAContext) throws(PowerAttentionError) {
         let features = FeatureBlocks(power)
@@ -17,6 +19,8 @@ final class DeviceFeatures: Sendable {
         coefficients = try context.upload(features.coefficients)
         external = try context.upload(features.external)
         `internal` = try context.upload(features.internal)
+        factors = try context.upload(features.factors)
+        factorCoefficients = try context.upload(features.internal.map { $0 < 0 ? 0 : features.coefficients[Int($0)] })
     }
 
     var blockCount: Int { count / FeatureBlocks.size }

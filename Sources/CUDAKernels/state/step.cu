@@ -27,13 +27,13 @@ typedef double real;
 typedef float real;
 #endif
 
-// The monomial of a feature of factor · x: its place among blocks of 16 that share a prefix, or −1.
-__device__ __forceinline__ real monomial(const float *x, float factor, int place, const unsigned *blocks) {
-    if (place < 0) return 0;
-    const unsigned block = __ldg(blocks + place / 16);
-    real product = x[(block >> 24) * 16 + place % 16] * factor;
+// A feature of factor · x from the indices of its factors, a byte each. All ones stand for a feature that is always zero: they would be one
+// of the fourth power of 256 numbers, whose state no memory holds.
+__device__ __forceinline__ real monomial(const float *x, float factor, unsigned factors) {
+    if (factors == ~0u) return 0;
+    real product = x[factors >> 24] * factor;
 #pragma unroll
-    for (int n = 0; n < DEGREE - 1; ++n) product *= static_cast<real>(x[block >> 8 * n & 0xff] * factor);
+    for (int n = 0; n < DEGREE - 1; ++n) product *= static_cast<real>(x[factors >> 8 * n & 0xff] * factor);
     return product;
 }
 
@@ -49,7 +49,7 @@ __device__ __forceinline__ int exponent_of(const float *x) {
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
     const input *__restrict__ q, const input *__restrict__ k, const input *__restrict__ v, const float *__restrict__ logGates,
     float *__restrict__ S, float *__restrict__ z, int *__restrict__ exponents, const int *__restrict__ isUsed,
-    const unsigned *__restrict__ blocks, const int *__restrict__ internal, const float *__restrict__ coefficients,
+    const unsigned *__restrict__ factors, const float *__restrict__ coefficients,
     const int4 *__restrict__ sequences, real *__restrict__ partials, unsigned *__restrict__ arrivals, input *__restrict__ y,
     int queryHeads, int keyHeads, int width, int valueWidth, int dimension, int longest, float rowFactor, int rowExponent
 ) {
@@ -88,7 +88,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
     const int ownFeature = firstFeature + thread;
     const bool holdsNormalizer = thread < FEATURES && ownFeature < dimension;
     const float rawNormalizer = holdsNormalizer ? z[pair * dimension + ownFeature] : 0;
-    const int ownPlace = holdsNormalizer ? internal[ownFeature] : -1;
+    const unsigned ownFactors = holdsNormalizer ? factors[ownFeature] : ~0u;
+    const real ownCoefficient = holdsNormalizer ? coefficients[ownFeature] : 0;
+    unsigned heldFactors[PER_THREAD];
+    float heldCoefficients[PER_THREAD];
+#pragma unroll
+    for (int i = 0; i < PER_THREAD; ++i) {
+        const int feature = firstFeature + i * ROWS + row;
+        heldFactors[i] = feature < dimension ? factors[feature] : ~0u;
+        heldCoefficients[i] = feature < dimension ? coefficients[feature] : 0;
+    }
     const bool hasState = isUsed == nullptr || isUsed[pair] != 0;
     const int before = exponents[pair];
     auto load_key = [&](int token) {
@@ -102,7 +111,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
         const size_t queryRow = static_cast<size_t>(firstToken + index / group) * queryHeads + head * group + index % group;
         return thread < width && index < count * group ? from_input(q[queryRow * width + thread]) : 0;
     };
-    float nextKey = load_key(0), nextValue = load_value(0), nextQuery = load_query(0);
+    auto load_gate = [&](int token) {
+        return logGates == nullptr ? 0 : logGates[static_cast<size_t>(firstToken + token) * keyHeads + head];
+    };
+    float nextKey = load_key(0), nextValue = load_value(0), nextQuery = load_query(0), nextGate = load_gate(0);
 
     // The state changes units once, to those of the largest of all keys of the call.
     int exponent = hasState ? before : NO_EXPONENT;
@@ -121,12 +133,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
 #pragma unroll
         for (int c = 0; c < VECTOR; ++c) state[i][c] = raw[i][c] * units;
     real normalizer = rawNormalizer * units;
-    const real ownCoefficient = ownPlace >= 0 ? coefficients[ownPlace] : 0;
-    // The features of this thread's numbers of S.
-    auto place_of = [&](int i) {
-        const int feature = firstFeature + i * ROWS + row;
-        return feature < dimension ? __ldg(internal + feature) : -1;
-    };
 
     const int outputs = group * (valueWidth + 1);
     real *slicePartials = partials + ((pair * gridDim.x + blockIdx.x) * longest) * outputs;
@@ -134,13 +140,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
         if (thread < WIDTH) key[thread] = nextKey;
         if (thread < VALUES) value[thread] = nextValue;
         __syncthreads();
-        if (token + 1 < count) nextKey = load_key(token + 1), nextValue = load_value(token + 1);
-        const size_t keyRow = static_cast<size_t>(firstToken + token) * keyHeads + head;
-        const real gate = logGates == nullptr ? 1 : exp(static_cast<real>(logGates[keyRow]));
-        normalizer = normalizer * gate + monomial(key, keyFactor, ownPlace, blocks);
+        const real gate = exp(static_cast<real>(nextGate));
+        if (token + 1 < count) nextKey = load_key(token + 1), nextValue = load_value(token + 1), nextGate = load_gate(token + 1);
+        normalizer = normalizer * gate + monomial(key, keyFactor, ownFactors);
 #pragma unroll
         for (int i = 0; i < PER_THREAD; ++i) {
-            const real factor = monomial(key, keyFactor, place_of(i), blocks);
+            const real factor = monomial(key, keyFactor, heldFactors[i]);
 #pragma unroll
             for (int c = 0; c < VECTOR; ++c) state[i][c] = state[i][c] * gate + factor * static_cast<real>(value[column + c]);
         }
@@ -152,14 +157,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
             real sum[VECTOR] = {};
 #pragma unroll
             for (int i = 0; i < PER_THREAD; ++i) {
-                const int place = place_of(i);
-                const real factor = place < 0 ? 0 : monomial(query, queryFactor, place, blocks) * __ldg(coefficients + place);
+                const real factor = monomial(query, queryFactor, heldFactors[i]) * heldCoefficients[i];
 #pragma unroll
                 for (int c = 0; c < VECTOR; ++c) sum[c] += factor * state[i][c];
             }
 #pragma unroll
             for (int c = 0; c < VECTOR; ++c) sums[row * VALUES + column + c] = sum[c];
-            real product = monomial(query, queryFactor, ownPlace, blocks) * ownCoefficient * normalizer;
+            real product = monomial(query, queryFactor, ownFactors) * ownCoefficient * normalizer;
 #pragma unroll
             for (int offset = 16; offset > 0; offset /= 2) product += __shfl_xor_sync(~0u, product, offset);
             if (lane == 0) normalizerSums[thread / 32] = product;

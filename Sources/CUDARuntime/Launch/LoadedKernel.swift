@@ -6,11 +6,11 @@ final class LoadedKernel: Sendable {
     let function: Driver.Handle
     /// What the loaded code takes: for PTX, known only now.
     let registers, localBytes, sharedBytes, threadLimit: Int
-    /// The sizes of the parameters in bytes, nil where the driver cannot tell.
-    private let parameterSizes: [Int]?
     private let compiledReport: KernelReport?
     private let module: Module
     private let session: DriverSession
+    /// The sizes of the arguments of the last launch that was found right.
+    private let checkedSizes = Mutex<[Int]?>(nil)
     /// The dynamic shared memory that a launch may ask for without the driver being told.
     private let permittedSharedBytes: Mutex<Int>
 
@@ -29,20 +29,20 @@ final class LoadedKernel: Sendable {
         localBytes = try attribute(.localBytes)
         registers = try attribute(.registers)
         compiledReport = kernel.report
-        parameterSizes = Self.parameterSizes(session.driver, function)
         permittedSharedBytes = Mutex(48 * 1024 - sharedBytes)
         self.function = function
         self.module = module
         self.session = session
     }
 
-    private static func parameterSizes(_ driver: Driver, _ function: Driver.Handle) -> [Int]? {
-        guard let information = driver.funcGetParamInfo else { return nil }
+    /// The sizes in bytes of the first parameters, where the driver can tell: fewer where there are fewer. Asking for one more would be an
+    /// error, which tools that watch the driver report.
+    private func parameterSizes(_ count: Int) -> [Int]? {
+        guard let information = session.driver.funcGetParamInfo else { return nil }
         var sizes: [Int] = []
         var offset = 0
         var size = 0
-        // A kernel has a few kibibytes of parameters at most: a driver that never says no ends here.
-        while sizes.count < 4096, information(function, sizes.count, &offset, &size) == 0 { sizes.append(size) }
+        while sizes.count < count, information(function, sizes.count, &offset, &size) == 0 { sizes.append(size) }
         return sizes
     }
 
@@ -72,12 +72,7 @@ final class LoadedKernel: Sendable {
         if !(1...max(1, threadLimit)).contains(launch.threads) { try refuse("threads", launch.threads, "1 to \(threadLimit)") }
         let limit = card.sharedMemoryPerBlock - sharedBytes
         if !(0...max(0, limit)).contains(launch.sharedBytes) { try refuse("sharedBytes", launch.sharedBytes, "0 to \(limit)") }
-        // The driver would read whatever lies behind arguments that are missing.
-        if let parameterSizes, !parameterSizes.elementsEqual(launch.arguments.lazy.map(\.byteCount)) {
-            throw PowerAttentionError(
-                argument: "arguments of \(launch.kernel)", given: "sizes \(launch.arguments.map(\.byteCount))",
-                expected: "sizes \(parameterSizes) in bytes")
-        }
+        try checkArguments(launch)
         try permittedSharedBytes.withLock { permitted throws(PowerAttentionError) in
             guard launch.sharedBytes > permitted else { return }
             let attribute = FunctionAttribute.largestDynamicSharedBytes.rawValue
@@ -86,5 +81,16 @@ final class LoadedKernel: Sendable {
                 "\(launch.kernel) to \(launch.sharedBytes) bytes of shared memory")
             permitted = launch.sharedBytes
         }
+    }
+
+    private func checkArguments(_ launch: KernelLaunch) throws(PowerAttentionError) {
+        let sizes = launch.arguments.map(\.byteCount)
+        // A kernel is launched in one place: what was right once is right again.
+        if checkedSizes.withLock({ $0 == sizes }) { return }
+        if let parameterSizes = parameterSizes(sizes.count), parameterSizes != sizes {
+            throw PowerAttentionError(
+                argument: "arguments of \(launch.kernel)", given: "sizes \(sizes)", expected: "sizes \(parameterSizes) in bytes")
+        }
+        checkedSizes.withLock { $0 = sizes }
     }
 }

@@ -90,7 +90,9 @@ import Testing
         recorder.parameterSizes = [8, 4, 8]
         let context = try recordedContext(recorder)
         try context.launch(launch([.pointer(nil), .float(1), .int64(2)]))
-        for arguments: [KernelArgument] in [[], [.pointer(nil), .int32(1)], [.pointer(nil), .int64(1), .int64(1)]] {
+        for arguments: [KernelArgument] in [
+            [.pointer(nil), .int64(1), .int64(1)], [.pointer(nil), .int32(1), .int64(1), .int32(1)],
+        ] {
             let error = #expect(throws: PowerAttentionError.self) { try context.launch(launch(arguments)) }
             #expect(error?.argument == "arguments of f[VALUE=1]" && error?.expected == "sizes [8, 4, 8] in bytes")
         }
