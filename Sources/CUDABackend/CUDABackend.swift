@@ -39,7 +39,8 @@ package final class CUDABackend: AttentionBackend {
         if let known = features.withLock({ $0[power] }) { return known }
         guard power.dimension <= Int(Int32.max) / 2 else {
             throw PowerAttentionError(
-                .unsupported, argument: "state", given: "\(power.dimension) features", expected: "at most \(Int32.max / 2) on a GPU")
+                .unsupported, argument: "state", given: "\(power.dimension) features",
+                expected: "at most \(Int32.max / 2) on a GPU")
         }
         let tables = try DeviceFeatures(power, context)
         features.withLock { features in

@@ -23,7 +23,9 @@ struct ForwardConfiguration: Sendable, Hashable {
         let valueTile = KernelProblem.tile(
             of: problem.valueWidth, atMost: problem.precision == .float64 ? 64 : isBfloat16 ? 128 : 64)
         let largestKeys = isBfloat16 && valueTile <= 64 ? 64 : problem.precision == .float64 ? 16 : 32
-        let rowTiles = isBfloat16 && !fewTokens ? [2, 1] : [1]
+        // The maxima of exponential attention take the registers of a second tile of rows where values are wide.
+        let isCrowded = problem.degree == 0 && valueTile > 64
+        let rowTiles = isBfloat16 && !fewTokens && !isCrowded ? [2, 1] : [1]
         let candidates = rowTiles.flatMap { rowTiles in
             [(4, 2), (4, 1), (2, 1), (1, 1)].flatMap { warps, stages in
                 [largestKeys, 16].map { (rowTiles, warps, stages, $0) }

@@ -64,7 +64,8 @@ package final class StepPass: Sendable {
                 sharedBytes: tiles.sharedBytes,
                 arguments: [
                     .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .pointer(inputs.logG), .pointer(S), .pointer(z),
-                    .pointer(exponents), .pointer(isUsed), .memory(features.factors), .memory(features.factorCoefficients), .memory(sequences), .memory(partials), .memory(arrivals), .pointer(y),
+                    .pointer(exponents), .pointer(isUsed), .memory(features.factors), .memory(features.factorCoefficients),
+                    .memory(sequences), .memory(partials), .memory(arrivals), .pointer(y),
                     .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
                     .int(features.power.dimension), .int(longest), .float(factor.significand),
                     .int(factor.exponent),

@@ -89,7 +89,8 @@ final class LoadedKernel: Sendable {
         if checkedSizes.withLock({ $0 == sizes }) { return }
         if let parameterSizes = parameterSizes(sizes.count), parameterSizes != sizes {
             throw PowerAttentionError(
-                argument: "arguments of \(launch.kernel)", given: "sizes \(sizes)", expected: "sizes \(parameterSizes) in bytes")
+                argument: "arguments of \(launch.kernel)", given: "sizes \(sizes)", expected: "sizes \(parameterSizes) in bytes"
+            )
         }
         checkedSizes.withLock { $0 = sizes }
     }
