@@ -58,7 +58,7 @@ std::pair<double, double> checkKernels(Card &card, const Problem &problem) {
     const uint64_t last = card.allocate(lastCount * 4);
 
     void *update = card.load(
-        "state/update.cu", "state_update", problem.macros({"VALUE_TILE=16", "WARPS=4", "ROW_TILES=1", "TOKENS=16", "REVERSE=0"}));
+        "state/update.cu", "state_update", problem.macros({"VALUE_TILE=16", "WARPS=4", "ROW_TILES=1", "TOKENS=16", "REVERSE=0", "BLOCKS=1"}));
     const unsigned updateBytes = static_cast<unsigned>(2 * 16 * ((width + 8 + 16 + 8) * elemBytes + 8));
     const unsigned updateGrid = (blockCount + 3) / 4;
     if (card.launch(
@@ -99,13 +99,13 @@ std::pair<double, double> checkKernels(Card &card, const Problem &problem) {
     const uint64_t y = card.allocate(outputs * inputBytes), statistics = card.allocate(static_cast<size_t>(tokens) * heads * 4);
     void *forward = card.load(
         "attention/forward.cu", "attention_forward",
-        problem.macros({"VALUE_TILE=16", "WARPS=2", "ROW_TILES=1", "KEYS=16", "FEATURES=32", "STATES=1"}));
+        problem.macros({"VALUE_TILE=16", "WARPS=2", "ROW_TILES=1", "KEYS=16", "FEATURES=32", "STATES=1", "BLOCKS=1"}));
     const size_t keyStage = 16 * ((width + 8 + 24) * elemBytes + 12), stateStage = 32 * 24 * elemBytes;
     const unsigned forwardBytes = static_cast<unsigned>(32 * (width + 8) * elemBytes + 2 * std::max(keyStage, stateStage));
     if (card.launch(
             forward, {static_cast<unsigned>(tiles.size()), static_cast<unsigned>(heads), static_cast<unsigned>(valueWidth / 16)}, 64,
-            forwardBytes, qd, kd, vd, gd, states, blocks, queryExponents, keyExponents, card.upload(tiles), chunks, y, statistics, tokens,
-            heads, keyHeads, valueWidth, valueWidth, blockCount, 0, 0, 1.0f)
+            forwardBytes, qd, kd, vd, gd, none, states, blocks, queryExponents, keyExponents, card.upload(tiles), chunks, y, none, statistics, tokens,
+            heads, keyHeads, valueWidth, valueWidth, blockCount, 0, 0, 1.0f, 0)
         != 0)
         return {stateError.relative(), -2};
 
