@@ -35,14 +35,4 @@ struct Schedule: Sendable {
             }
         }
     }
-
-    /// The first tile of every chunk, and their number.
-    func chunkTiles(of size: Int) -> [SIMD2<Int32>] {
-        var first: Int32 = 0
-        return chunks.map { chunk in
-            let count = (chunk.y + Int32(size) - 1) / Int32(size)
-            defer { first += count }
-            return SIMD2(first, count)
-        }
-    }
 }
