@@ -29,6 +29,9 @@ static const char common_exponents[] = {
 static const char common_fragments[] = {
 #embed "common/fragments.cuh"
 };
+static const char common_hopper[] = {
+#embed "common/hopper.cuh"
+};
 static const char common_output[] = {
 #embed "common/output.cuh"
 };
@@ -66,6 +69,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("common/expansion.cuh", common_expansion),
     FILE_ENTRY("common/exponents.cuh", common_exponents),
     FILE_ENTRY("common/fragments.cuh", common_fragments),
+    FILE_ENTRY("common/hopper.cuh", common_hopper),
     FILE_ENTRY("common/output.cuh", common_output),
     FILE_ENTRY("common/ptx.cuh", common_ptx),
     FILE_ENTRY("common/state_gradient.cuh", common_state_gradient),

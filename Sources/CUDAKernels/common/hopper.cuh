@@ -1,0 +1,142 @@
+// The instructions of Hopper (sm_90a) that plain C++ cannot say, one function an instruction, as in common/ptx.cuh: barriers in shared
+// memory, the division of registers between warpgroups, and products of a warpgroup of 128 threads.
+//
+// Matrices in shared memory are panels of 8 columns: number (r, c) of a matrix of R rows stands at 8 · (c / 8 · R + r) + c % 8. Eight
+// rows of a panel are the 128 bytes that the hardware reads at once, so that no swizzle is needed, a row's 16 bytes are one asynchronous
+// copy, and the same matrix serves as [column][k] and as [k][column].
+#pragma once
+#include "common/ptx.cuh"
+
+// Sums over 64 rows: warp w of the group holds rows 16w to 16w + 15, eight columns in every C of a warp's products (fragments.cuh).
+
+// A barrier that `count` arrivals complete, again and again; completions have parities 0, 1, 0, …
+__device__ __forceinline__ void barrier_init(unsigned long long *barrier, int count) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(count) : "memory");
+}
+
+__device__ __forceinline__ void barrier_arrive(unsigned long long *barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
+}
+
+// Waits for the completion of this parity; that before the first one has parity 1, and has happened.
+__device__ __forceinline__ void barrier_wait(unsigned long long *barrier, int parity) {
+    asm volatile(
+        "{\n"
+        ".reg .pred done;\n"
+        "again:\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+        "@done bra finished;\n"
+        "bra again;\n"
+        "finished:\n"
+        "}\n" ::"r"(shared_address(barrier)), "r"(parity)
+        : "memory");
+}
+
+// What this thread wrote to shared memory is seen by products that start after a barrier from here.
+__device__ __forceinline__ void fence_products() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+// The threads of a few warps meet. Barrier 0 is that of __syncthreads.
+template <int threads>
+__device__ __forceinline__ void named_barrier(int barrier) {
+    asm volatile("bar.sync %0, %1;" ::"r"(barrier), "n"(threads) : "memory");
+}
+
+// A warpgroup changes the registers of its threads; all of its threads together.
+template <int registers>
+__device__ __forceinline__ void lower_registers() {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
+}
+
+template <int registers>
+__device__ __forceinline__ void raise_registers() {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(registers));
+}
+
+// Two products of two numbers in bfloat16, rounded.
+__device__ __forceinline__ unsigned multiply_bfloat16(unsigned a, unsigned b) {
+    unsigned product;
+    asm("mul.rn.bf16x2 %0, %1, %2;" : "=r"(product) : "r"(a), "r"(b));
+    return product;
+}
+
+// Matrix of panels of `rows` rows for the hardware, 16 of k and any number of the other index, from number (r, c) on: r a multiple of 8.
+// As [column][k] the rows of the memory are columns of B (rows of A), as [k][column] they are k.
+__device__ __forceinline__ unsigned long long panel_descriptor(const void *first, int rows, bool rowsAreK) {
+    const unsigned long long panel = static_cast<unsigned long long>(rows), eightRows = 8;
+    const unsigned long long leading = rowsAreK ? eightRows : panel, stride = rowsAreK ? panel : eightRows;
+    return (shared_address(first) & 0x3ffffu) >> 4 | leading << 16 | stride << 32;
+}
+
+// Registers of sums and of A are the products' from here on, until they are waited for.
+__device__ __forceinline__ void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+__device__ __forceinline__ void products_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+
+// Waits until at most `pending` of the newest groups of products are under way.
+template <int pending>
+__device__ __forceinline__ void products_wait() {
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory");
+}
+
+// Keeps the compiler from moving uses of sums across a wait.
+template <int count>
+__device__ __forceinline__ void products_use(float (&c)[count]) {
+#pragma unroll
+    for (int n = 0; n < count; ++n) asm volatile("" : "+f"(c[n])::"memory");
+}
+
+// C[64, N] = A[64, 16] B[16, N], added to C where `accumulate`. A from registers, each warp's 16 rows as a FragmentA, or from shared
+// memory as [row][k]; B as [k][column] where `rowsAreK`, as [column][k] otherwise.
+
+#define SUMS_4(n) "+f"(c[n]), "+f"(c[n + 1]), "+f"(c[n + 2]), "+f"(c[n + 3])
+#define SUMS_8 SUMS_4(0), SUMS_4(4)
+#define SUMS_12 SUMS_8, SUMS_4(8)
+#define SUMS_16 SUMS_12, SUMS_4(12)
+#define SUMS_20 SUMS_16, SUMS_4(16)
+#define SUMS_32 SUMS_20, SUMS_4(20), SUMS_4(24), SUMS_4(28)
+#define SUMS_36 SUMS_32, SUMS_4(32)
+#define SUMS_64 SUMS_36, SUMS_4(36), SUMS_4(40), SUMS_4(44), SUMS_4(48), SUMS_4(52), SUMS_4(56), SUMS_4(60)
+#define SUMS_68 SUMS_64, SUMS_4(64)
+#define NAMES_8 "%0, %1, %2, %3, %4, %5, %6, %7"
+#define NAMES_12 NAMES_8 ", %8, %9, %10, %11"
+#define NAMES_16 NAMES_12 ", %12, %13, %14, %15"
+#define NAMES_20 NAMES_16 ", %16, %17, %18, %19"
+#define NAMES_32 NAMES_20 ", %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define NAMES_36 NAMES_32 ", %32, %33, %34, %35"
+#define NAMES_64 NAMES_36 ", %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51" \
+    ", %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define NAMES_68 NAMES_64 ", %64, %65, %66, %67"
+
+#define DEFINE_PRODUCTS(columns, sums, p0, p1, p2, p3, p4, p5, p6)                                                               \
+    template <bool rowsAreK>                                                                                                      \
+    __device__ __forceinline__ void multiply_group(                                                                               \
+        float (&c)[sums], const unsigned (&a)[4], unsigned long long b, bool accumulate                                           \
+    ) {                                                                                                                           \
+        asm volatile(                                                                                                             \
+            "{\n.reg .pred p;\nsetp.ne.b32 p, %" #p5 ", 0;\n"                                                                     \
+            "wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32.bf16.bf16 {" NAMES_##sums "}, {%" #p0 ", %" #p1 ", %" #p2 ", %" #p3  \
+            "}, %" #p4 ", p, 1, 1, %" #p6 ";\n}\n"                                                                                \
+            : SUMS_##sums                                                                                                         \
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(accumulate)), "n"(rowsAreK ? 1 : 0));     \
+    }                                                                                                                             \
+    template <bool rowsAreK>                                                                                                      \
+    __device__ __forceinline__ void multiply_group(                                                                               \
+        float (&c)[sums], unsigned long long a, unsigned long long b, bool accumulate                                             \
+    ) {                                                                                                                           \
+        asm volatile(                                                                                                             \
+            "{\n.reg .pred p;\nsetp.ne.b32 p, %" #p2 ", 0;\n"                                                                     \
+            "wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32.bf16.bf16 {" NAMES_##sums "}, %" #p0 ", %" #p1                    \
+            ", p, 1, 1, 0, %" #p3 ";\n}\n"                                                                                        \
+            : SUMS_##sums                                                                                                         \
+            : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)), "n"(rowsAreK ? 1 : 0));                                         \
+    }
+
+DEFINE_PRODUCTS(16, 8, 8, 9, 10, 11, 12, 13, 14)
+DEFINE_PRODUCTS(24, 12, 12, 13, 14, 15, 16, 17, 18)
+DEFINE_PRODUCTS(32, 16, 16, 17, 18, 19, 20, 21, 22)
+DEFINE_PRODUCTS(40, 20, 20, 21, 22, 23, 24, 25, 26)
+DEFINE_PRODUCTS(64, 32, 32, 33, 34, 35, 36, 37, 38)
+DEFINE_PRODUCTS(72, 36, 36, 37, 38, 39, 40, 41, 42)
+DEFINE_PRODUCTS(128, 64, 64, 65, 66, 67, 68, 69, 70)
+DEFINE_PRODUCTS(136, 68, 68, 69, 70, 71, 72, 73, 74)
+
+#undef DEFINE_PRODUCTS
