@@ -67,10 +67,10 @@ package struct AttentionKernels: Sendable, Hashable {
             ])
     }
 
-    var keyMagnitudes: KernelSource { preparation("key_magnitudes") }
+    var magnitudes: KernelSource { preparation("magnitudes") }
     var keyExponents: KernelSource { preparation("key_exponents") }
     var convertInputs: KernelSource { preparation("convert_inputs") }
-    var convertOutputGradients: KernelSource { preparation("convert_output_gradients") }
+    var outputGradients: KernelSource { preparation("output_gradients") }
 
     private func gates(_ function: String) -> KernelSource {
         KernelSource("prepare/gates.cu", function, macros: [("INPUT", 0), ("MATH", 2), ("DEGREE", problem.degree)])
@@ -92,7 +92,7 @@ package struct AttentionKernels: Sendable, Hashable {
     func stateUpdate(_ tiles: StateUpdateConfiguration, reverse: Bool) -> KernelSource {
         KernelSource(
             "state/update.cu", "state_update",
-            macros: problem.productMacros + tiles.macros + [("REVERSE", reverse ? 1 : 0)])
+            macros: problem.productMacros + [problem.normalizationMacro] + tiles.macros + [("REVERSE", reverse ? 1 : 0)])
     }
 
     var forward: KernelSource {
@@ -104,23 +104,25 @@ package struct AttentionKernels: Sendable, Hashable {
     var backwardQueries: KernelSource {
         KernelSource(
             "attention/backward_queries.cu", "attention_backward_queries",
-            macros: problem.productMacros + [("VALUE_WIDTH", problem.valueWidth)] + backwardQueriesTiles.macros)
+            macros: problem.productMacros + [problem.normalizationMacro, ("VALUE_WIDTH", problem.valueWidth)]
+                + backwardQueriesTiles.macros)
     }
 
     var backwardKeys: KernelSource {
         KernelSource(
             "attention/backward_keys.cu", "attention_backward_keys",
-            macros: problem.productMacros + [("VALUE_WIDTH", problem.valueWidth)] + backwardKeysTiles.macros)
+            macros: problem.productMacros + [problem.normalizationMacro, ("VALUE_WIDTH", problem.valueWidth)]
+                + backwardKeysTiles.macros)
     }
 
     /// The kernels of one call forward, and of one call back.
     package func sources(backward: Bool, movesState: Bool) -> [KernelSource] {
         var sources = [convertInputs, forward]
-        if problem.degree > 0 { sources += [keyMagnitudes, keyExponents] }
+        if problem.degree > 0 { sources += [magnitudes, keyExponents] }
         if problem.isGated { sources += [cumulativeGates] }
         if movesState, let stateTiles { sources += [stateUpdate(stateTiles, reverse: false)] }
         guard backward else { return sources }
-        sources += [convertOutputGradients, backwardQueries, backwardKeys]
+        sources += [outputGradients, backwardQueries, backwardKeys]
         if problem.isGated { sources += [gateGradients] }
         if movesState, let stateTiles { sources += [stateUpdate(stateTiles, reverse: true)] }
         return sources

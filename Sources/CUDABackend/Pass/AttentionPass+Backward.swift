@@ -14,15 +14,16 @@ extension AttentionPass {
         _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer, finalGradient: DeviceState?
     ) throws(PowerAttentionError) -> PassGradients {
         let prepared = output.prepared
-        let (u, offsets) = try outputGradients(output, dy)
-        let (dq, rowSums) = try queryGradients(output, u: u, offsets: offsets)
+        let (converted, offsets) = try outputGradients(output, dy)
+        let dy = converted?.pointer ?? dy
+        let (dq, rowSums) = try queryGradients(output, dy: dy, offsets: offsets)
 
         var stateGradients: DeviceMemory?
         var initialGradient: DeviceState?
         if features != nil, hasChunks || hasInitialState || finalGradient != nil {
             let (gradients, end) = try walk(
                 Walk(
-                    vectors: prepared.queries, values: u.pointer, extra: offsets, reverse: true, start: finalGradient,
+                    vectors: prepared.queries, values: dy, extra: offsets, statistics: output.statistics, reverse: true, start: finalGradient,
                     initialExponents: inputs.initialState?.exponents, wantsEnd: hasInitialState), prepared)
             stateGradients = gradients
             initialGradient = end.flatMap { end in
@@ -30,7 +31,7 @@ extension AttentionPass {
             }
         }
         let (dk, dv, columnSums) = try keyGradients(
-            output, u: u, offsets: offsets, stateGradients: stateGradients, hasFinalGradient: finalGradient != nil)
+            output, dy: dy, offsets: offsets, stateGradients: stateGradients, hasFinalGradient: finalGradient != nil)
 
         var dlogG: DeviceMemory?
         if isGated {
@@ -43,33 +44,31 @@ extension AttentionPass {
         return PassGradients(q: dq, k: dk, v: dv, logG: dlogG, initialState: initialGradient)
     }
 
-    /// u `[tokens, hq, padded e]` and o `[tokens, hq]`: see `convert_output_gradients`.
+    /// ∂y `[tokens, hq, padded e]` as the kernels read it, where it is not so already, and o `[tokens, hq]`: see `output_gradients`.
     private func outputGradients(
         _ output: PassOutput, _ dy: DevicePointer
-    ) throws(PowerAttentionError) -> (u: DeviceMemory, offsets: DeviceMemory) {
+    ) throws(PowerAttentionError) -> (converted: DeviceMemory?, offsets: DeviceMemory) {
         guard let exact = output.exact else { preconditionFailure("the forward pass was not for a backward pass") }
-        let factor = rowFactor
-        let u = try context.allocate(rows * paddedValueWidth, elementBytes)
+        let keepsRows = isScratchType && problem.valueWidth == paddedValueWidth
+        let converted = keepsRows ? nil : try context.allocate(rows * paddedValueWidth, elementBytes)
         let offsets = try context.allocate(rows, 4)
         try context.launch(
             KernelLaunch(
-                kernels.convertOutputGradients, grid: .init(preparationTileCount, problem.queryHeads),
+                kernels.outputGradients, grid: .init(preparationTileCount, problem.queryHeads),
                 threads: PreparationConfiguration.threads,
                 arguments: [
-                    .pointer(dy), .memory(exact), .memory(output.statistics), .memory(output.prepared.queryExponents),
-                    .memory(output.prepared.keyExponents), .memory(output.prepared.gates), .memory(preparationTiles),
-                    .memory(chunks), .memory(u), .memory(offsets), .int(problem.tokenCount), .int(problem.queryHeads),
-                    .int(problem.keyHeads), .int(problem.valueWidth), .flag(!hasInitialState),
-                    .float(factor.significand), .int(factor.exponent),
+                    .pointer(dy), .memory(exact), .memory(output.statistics), .memory(output.prepared.gates),
+                    .memory(preparationTiles), .memory(chunks), .memory(converted), .memory(offsets), .int(problem.tokenCount),
+                    .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.valueWidth), .flag(!hasInitialState),
                 ]))
-        return (u, offsets)
+        return (converted, offsets)
     }
 
     /// Rows of weights contribute to the gradients of gates where nothing normalizes them.
     private var needsRowSums: Bool { isGated && problem.degree != nil && problem.normalization == .none }
 
     private func queryGradients(
-        _ output: PassOutput, u: DeviceMemory, offsets: DeviceMemory
+        _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory
     ) throws(PowerAttentionError) -> (dq: DeviceMemory, rowSums: DeviceMemory?) {
         let (tiles, prepared) = (kernels.backwardQueriesTiles, output.prepared)
         let parts = paddedWidth / tiles.widthTile
@@ -79,8 +78,8 @@ extension AttentionPass {
             KernelLaunch(
                 kernels.backwardQueries, grid: .init(queryTileCount, problem.queryHeads, parts), threads: tiles.warps * 32,
                 sharedBytes: tiles.sharedBytes,
-                arguments: [
-                    .pointer(prepared.queries), .pointer(prepared.keys), .pointer(prepared.values), .memory(u),
+                arguments: .rows(prepared) + [
+                    .pointer(prepared.values), .pointer(dy),
                     .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
                     .memory(output.states), .memory(features?.blocks), .memory(prepared.queryExponents), .memory(queryTiles),
                     .memory(chunks), .memory(dq), .memory(rowSums), .int(problem.tokenCount), .int(problem.queryHeads),
@@ -91,7 +90,7 @@ extension AttentionPass {
     }
 
     private func keyGradients(
-        _ output: PassOutput, u: DeviceMemory, offsets: DeviceMemory, stateGradients: DeviceMemory?, hasFinalGradient: Bool
+        _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory, stateGradients: DeviceMemory?, hasFinalGradient: Bool
     ) throws(PowerAttentionError) -> (dk: DeviceMemory, dv: DeviceMemory, columnSums: DeviceMemory?) {
         let (tiles, prepared) = (kernels.backwardKeysTiles, output.prepared)
         let keyRows = problem.tokenCount * problem.keyHeads
@@ -103,8 +102,8 @@ extension AttentionPass {
             KernelLaunch(
                 kernels.backwardKeys, grid: .init(keyTileCount, problem.keyHeads, parts), threads: tiles.warps * 32,
                 sharedBytes: tiles.sharedBytes,
-                arguments: [
-                    .pointer(prepared.queries), .pointer(prepared.keys), .pointer(prepared.values), .memory(u),
+                arguments: .rows(prepared) + [
+                    .pointer(prepared.values), .pointer(dy),
                     .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
                     .memory(stateGradients), .memory(features?.blocks), .memory(prepared.keyExponents), .memory(keyTiles),
                     .memory(chunks), .memory(dk), .memory(dv), .memory(columnSums), .int(problem.tokenCount),

@@ -22,8 +22,8 @@ extension AttentionPass {
                 kernels.forward,
                 grid: .init(forwardTileCount, problem.queryHeads, paddedValueWidth / tiles.valueTile),
                 threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
-                arguments: [
-                    .pointer(prepared.queries), .pointer(prepared.keys), .pointer(prepared.values), .memory(prepared.gates),
+                arguments: .rows(prepared) + [
+                    .pointer(prepared.values), .memory(prepared.gates),
                     .memory(prepared.firstVisible), .memory(states), .memory(features?.blocks),
                     .memory(prepared.queryExponents), .memory(prepared.keyExponents), .memory(forwardTiles), .memory(chunks),
                     .memory(y), .memory(dataType == .float32 ? nil : exact), .memory(statistics), .int(problem.tokenCount),
@@ -46,7 +46,7 @@ extension AttentionPass {
         guard features != nil, hasChunks || hasInitialState || wantsEnd else { return (nil, nil) }
         let (states, end) = try walk(
             Walk(
-                vectors: prepared.keys, values: prepared.values, extra: nil, reverse: false, start: inputs.initialState,
+                vectors: prepared.keys, values: prepared.values, extra: nil, statistics: nil, reverse: false, start: inputs.initialState,
                 initialExponents: inputs.initialState?.exponents, wantsEnd: wantsEnd), prepared)
         return (states, end)
     }

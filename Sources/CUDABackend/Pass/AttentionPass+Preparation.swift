@@ -11,43 +11,48 @@ extension AttentionPass {
         var keyExponents: DeviceMemory?
         var finalExponents: DeviceMemory?
         let grid = { (heads: Int) in KernelLaunch.Grid(self.preparationTileCount, heads) }
+        var isScaled: DeviceMemory?
         if isPower {
             queryExponents = try context.allocate(rows, 4)
             finalExponents = try context.allocate(pairs, 4)
             let exponents = try context.allocate(schedule.chunks.count * keyHeads, 4)
+            let flags = try context.allocate(2, 4)
             keyExponents = exponents
-            // The bytes of the kernels' NO_EXPONENT.
+            isScaled = flags
+            // The bytes of the kernels' NO_EXPONENT, which is no flag either.
             try context.fill(exponents.pointer, byte: 0x80, byteCount: exponents.byteCount)
+            try context.fill(flags.pointer, byte: 0x80, byteCount: flags.byteCount)
             try context.launch(
                 KernelLaunch(
-                    kernels.keyMagnitudes, grid: grid(keyHeads), threads: PreparationConfiguration.threads,
+                    kernels.magnitudes, grid: grid(queryHeads + keyHeads), threads: PreparationConfiguration.threads,
                     arguments: [
-                        .pointer(inputs.k), .memory(preparationTiles), .memory(exponents), .int(keyHeads),
-                        .int(problem.keyWidth),
+                        .pointer(inputs.q), .pointer(inputs.k), .memory(preparationTiles), .memory(queryExponents),
+                        .memory(exponents), .memory(flags), .int(queryHeads), .int(keyHeads), .int(problem.keyWidth),
                     ]))
             try context.launch(
                 KernelLaunch(
                     kernels.keyExponents, grid: .init(problem.sequences.count, keyHeads), threads: 32,
                     arguments: [
                         .memory(exponents), .memory(inputs.initialState?.exponents), .memory(inputs.initialState?.isUsed),
-                        .memory(sequences), .memory(finalExponents), .int(keyHeads),
+                        .memory(sequences), .memory(finalExponents), .memory(flags), .int(keyHeads),
                     ]))
         }
-        // Rows that already are as the kernels read them stay where they are.
-        let isScratchType = dataType == .float32 || kernels.problem.precision == .bfloat16
+        // Rows that already are as the kernels read them stay where they are, unless a power of two has to come off.
         let keepsValues = isScratchType && problem.valueWidth == paddedValueWidth
-        let keepsVectors = keepsValues && !isPower && problem.keyWidth == paddedWidth
-        let queries = keepsVectors ? nil : try context.allocate(rows * paddedWidth, elementBytes)
-        let keys = keepsVectors ? nil : try context.allocate(tokens * keyHeads * paddedWidth, elementBytes)
+        let keepsVectors = keepsValues && problem.keyWidth == paddedWidth
+        if !keepsVectors { isScaled = nil }
+        let isConverted = isPower || !keepsVectors
+        let queries = isConverted ? try context.allocate(rows * paddedWidth, elementBytes) : nil
+        let keys = isConverted ? try context.allocate(tokens * keyHeads * paddedWidth, elementBytes) : nil
         let values = keepsValues ? nil : try context.allocate(tokens * keyHeads * paddedValueWidth, elementBytes)
-        let converted = keepsVectors ? 0 : queryHeads + (keepsValues ? 1 : 2) * keyHeads
+        let converted = isConverted ? queryHeads + (keepsValues ? 1 : 2) * keyHeads : 0
         try context.launch(
             KernelLaunch(
                 kernels.convertInputs, grid: grid(converted), threads: PreparationConfiguration.threads,
                 arguments: [
                     .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .memory(queries), .memory(keys),
-                    .memory(values), .memory(queryExponents), .memory(keyExponents), .memory(preparationTiles),
-                    .int(queryHeads), .int(keyHeads),
+                    .memory(values), .memory(queryExponents), .memory(keyExponents), .memory(isScaled),
+                    .memory(preparationTiles), .int(queryHeads), .int(keyHeads),
                     .int(problem.keyWidth), .int(problem.valueWidth),
                 ]))
         let gates = isGated ? try context.allocate(keyHeads * tokens, 8) : nil
@@ -62,10 +67,25 @@ extension AttentionPass {
                     ]))
         }
         return PreparedInputs(
-            queries: queries?.pointer ?? inputs.q, keys: keys?.pointer ?? inputs.k, values: values?.pointer ?? inputs.v,
+            queries: .init(given: keepsVectors ? inputs.q : queries?.pointer ?? inputs.q, scaled: queries?.pointer),
+            keys: .init(given: keepsVectors ? inputs.k : keys?.pointer ?? inputs.k, scaled: keys?.pointer),
+            values: values?.pointer ?? inputs.v, isScaled: isScaled,
             memory: [queries, keys, values].compactMap { $0 }, queryExponents: queryExponents, keyExponents: keyExponents,
             finalExponents: finalExponents, gates: gates, firstVisible: firstVisible)
     }
 
     static var gateThreads: Int { 512 }
+
+    /// Whether scratch memory has the type of the inputs.
+    var isScratchType: Bool { dataType == .float32 || kernels.problem.precision == .bfloat16 }
+}
+
+extension [KernelArgument] {
+    /// Queries and keys, and which of their rows to take.
+    static func rows(_ prepared: PreparedInputs) -> [KernelArgument] {
+        [
+            .pointer(prepared.queries.given), .pointer(prepared.keys.given), .pointer(prepared.queries.scaled),
+            .pointer(prepared.keys.scaled), .memory(prepared.isScaled),
+        ]
+    }
 }

@@ -53,9 +53,12 @@ extension AttentionPass {
 
     /// What walks the chunks: keys and values for the states, queries and gradients of outputs for the gradients of the states.
     struct Walk {
-        var vectors, values: DevicePointer
+        var vectors: PreparedRows
+        var values: DevicePointer
         /// What the normalizer's column sums; ones where it is `nil`.
         var extra: DeviceMemory?
+        /// The factors of the rows; ones where it is `nil`.
+        var statistics: DeviceMemory?
         var reverse: Bool
         /// Before the first chunk of the walk.
         var start: DeviceState?
@@ -81,7 +84,8 @@ extension AttentionPass {
                     problem.keyHeads * (paddedValueWidth / tiles.valueTile), problem.sequences.count),
                 threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
                 arguments: [
-                    .pointer(walk.vectors), .pointer(walk.values), .memory(walk.extra), .memory(prepared.gates),
+                    .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
+                    .pointer(walk.values), .memory(walk.extra), .memory(walk.statistics), .memory(prepared.gates),
                     .memory(features.blocks), .memory(features.coefficients), .memory(prepared.keyExponents),
                     .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers),
                     .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads),

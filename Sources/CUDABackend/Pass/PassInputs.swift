@@ -27,10 +27,21 @@ package struct PassInputs: Sendable {
     }
 }
 
+/// Queries or keys as the kernels read them: as they were given, or copies divided by powers of two where one of the rows needs that.
+struct PreparedRows: Sendable {
+    let given: DevicePointer
+    let scaled: DevicePointer?
+}
+
 /// Inputs as the kernels read them.
 final class PreparedInputs: Sendable {
-    /// `[tokens, hq, padded d]`, `[tokens, h, padded d]`, `[tokens, h, padded e]` in scratch precision.
-    let queries, keys, values: DevicePointer
+    /// `[tokens, hq, padded d]` and `[tokens, h, padded d]` in scratch precision.
+    let queries, keys: PreparedRows
+    /// `[tokens, h, padded e]` in scratch precision.
+    let values: DevicePointer
+    /// Whether the kernels take the scaled queries, and the scaled keys: two numbers that the card decides; without them all rows are
+    /// as they were given.
+    let isScaled: DeviceMemory?
     /// What holds them where they are not the inputs themselves.
     private let memory: [DeviceMemory]
     /// The exponents of query rows `[tokens, hq]`, of the keys of chunks `[chunks, h]`, of final states `[n, h]`; none for exponentials.
@@ -41,13 +52,14 @@ final class PreparedInputs: Sendable {
     let firstVisible: DeviceMemory?
 
     init(
-        queries: DevicePointer, keys: DevicePointer, values: DevicePointer, memory: [DeviceMemory],
+        queries: PreparedRows, keys: PreparedRows, values: DevicePointer, isScaled: DeviceMemory?, memory: [DeviceMemory],
         queryExponents: DeviceMemory?, keyExponents: DeviceMemory?, finalExponents: DeviceMemory?, gates: DeviceMemory?,
         firstVisible: DeviceMemory?
     ) {
         self.queries = queries
         self.keys = keys
         self.values = values
+        self.isScaled = isScaled
         self.memory = memory
         self.queryExponents = queryExponents
         self.keyExponents = keyExponents

@@ -1,18 +1,19 @@
 // The gradients of a tile of keys and values of one key head, from the queries of their chunk and from the gradient of the state after it.
 //
-//     ∂v_j = Σ_i a_ij u_i + exp(G_end − G_j) dSᵀφ(k_j)
+//     ∂v_j = Σ_i a_ij r_i ∂y_i + exp(G_end − G_j) dSᵀφ(k_j)
 //     ∂k_j = Σ_i ∂a_ij p (q_i·k_j)^(p − 1) exp(G_i − G_j) q_i + exp(G_end − G_j) (∂φ(k_j)/∂k_j)ᵀ (dS v_j + dz)
 //
-// with ∂a_ij = u_i·v_j + o_i, u and o as for the queries; all query heads that read the key head are summed. DEGREE 0: ∂v_j = Σ_i P_ij u_i,
-// ∂k_j = scale Σ_i P_ij ∂a_ij q_i.
+// with ∂a_ij = r_i (∂y_i·v_j + o_i), r and o as for the queries; all query heads that read the key head are summed. DEGREE 0:
+// ∂v_j = Σ_i P_ij ∂y_i, ∂k_j = scale Σ_i P_ij (∂y_i·v_j + o_i) q_i.
 //
 // Grid: tiles, key heads, splits: columns of ∂k by WIDTH_TILE and of ∂v by VALUE_TILE; a split may have one of them only.
 // Block: WARPS warps of 16 keys. Shared memory: keys [ROWS, WIDTH + 8]; values [ROWS, VALUE_WIDTH + 8]; with states ∂k of the state
 // [ROWS, WIDTH + 4] in the type of the sums; then, for the larger of both, STAGES of states [FEATURES, VALUE_WIDTH + 8], or STAGES of
-// queries [QUERIES, WIDTH + 8] and u [QUERIES, VALUE_WIDTH + 8], then [QUERIES] log-gates float2, decays, offsets and statistics float, first visible keys int.
+// queries [QUERIES, WIDTH + 8] and ∂y [QUERIES, VALUE_WIDTH + 8], then [QUERIES] log-gates float2, factors, offsets and statistics float, first visible keys int.
 #include "common/copy.cuh"
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
+#include "common/exponents.cuh"
 #include "common/output.cuh"
 #include "common/state_gradient.cuh"
 
@@ -30,7 +31,8 @@ static_assert(QUERIES <= THREADS, "a thread brings the numbers of one query");
 static_assert(STAGES == 1 || STAGES == 2, "one tile in use, and one under way at most");
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward_keys(
-    const elem *__restrict__ q, const elem *__restrict__ k, const elem *__restrict__ v, const elem *__restrict__ u,
+    const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
+    const elem *__restrict__ v, const elem *__restrict__ dy,
     const float *__restrict__ offsets, const float *__restrict__ statistics, const float2 *__restrict__ gates,
     const int *__restrict__ firstVisible, const elem *__restrict__ stateGradients, const unsigned *__restrict__ blocks, const int *__restrict__ keyExponents,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dk, input *__restrict__ dv,
@@ -43,12 +45,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
     accumulator *keyStateGradients = reinterpret_cast<accumulator *>(values + ROWS * VALUE_STRIDE);
     elem *stages = reinterpret_cast<elem *>(keyStateGradients + (STATES ? ROWS * STATE_GRADIENT_STRIDE : 0));
     float2 *queryGates = reinterpret_cast<float2 *>(stages + STAGES * QUERY_STAGE);
-    float *queryDecays = reinterpret_cast<float *>(queryGates + STAGES * QUERIES);
-    float *queryOffsets = queryDecays + STAGES * QUERIES;
+    float *queryFactors = reinterpret_cast<float *>(queryGates + STAGES * QUERIES);
+    float *queryOffsets = queryFactors + STAGES * QUERIES;
     float *queryStatistics = queryOffsets + STAGES * QUERIES;
 #if DEGREE == 0
     int *queryFirst = reinterpret_cast<int *>(queryStatistics + STAGES * QUERIES);
 #endif
+
+    const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
 
     const int4 tile = tiles[blockIdx.x];
     const int firstToken = tile.x, count = tile.y, chunk = tile.z;
@@ -211,7 +215,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
         copy_tile<QUERIES, WIDTH, THREADS>(
             shared, WIDTH_STRIDE, q + row * WIDTH, static_cast<size_t>(queryHeads) * WIDTH, end - first);
         copy_tile<QUERIES, VALUE_WIDTH, THREADS>(
-            shared + QUERIES * WIDTH_STRIDE, VALUE_STRIDE, u + row * VALUE_WIDTH,
+            shared + QUERIES * WIDTH_STRIDE, VALUE_STRIDE, dy + row * VALUE_WIDTH,
             static_cast<size_t>(queryHeads) * VALUE_WIDTH, end - first);
         commit_copies();
         if (threadIdx.x < QUERIES) {
@@ -221,9 +225,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
 #if DEGREE == 0
             queryFirst[n] = fetchedFirst;
 #endif
+#if DEGREE > 0
+            queryFactors[n] = NORMALIZED ? fabsf(fetchedStatistic) : fetchedStatistic;
+#endif
 #if GATED
             queryGates[n] = fetchedGate;
-            queryDecays[n] = index < laterCount ? decay(fetchedGate, baseGate) : 1;
+            if (DEGREE > 0 && index < laterCount) queryFactors[n] *= decay(fetchedGate, baseGate);
 #endif
         }
         fetch(index + 1);
@@ -307,14 +314,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
                     weights[n][c] *= scores[n][c];
                     weightSums[c / 2] += weights[n][c];
 #else
-                    accumulator factor = isDiagonal && key > query ? 0 : 1;
+                    accumulator factor = isDiagonal && key > query ? 0 : queryFactors[stage * QUERIES + place];
 #if GATED
-                    factor *= isDiagonal && key <= query ? decay(queryGates[stage * QUERIES + place], rowGates[c / 2])
-                                                         : queryDecays[stage * QUERIES + place];
+                    if (isDiagonal && key <= query) factor *= decay(queryGates[stage * QUERIES + place], rowGates[c / 2]);
 #endif
                     scores[n][c] = power(score) * factor;
                     // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the score.
-                    const bool isAlone = isDiagonal && key == query && queryStatistics[stage * QUERIES + place] < 0;
+                    const bool isAlone = NORMALIZED && isDiagonal && key == query && queryStatistics[stage * QUERIES + place] < 0;
                     weights[n][c] *= isAlone ? 0 : power_derivative(score) * factor;
 #endif
                 }

@@ -1,17 +1,20 @@
 // The gradients of a tile of queries of one head, through the state before their chunk and through the keys of the chunk.
 //
-//     ∂a_ij = u_i·v_j + o_i,   u_i = ∂y_i / normalizer_i,   o_i = −(∂y_i·y_i) / normalizer_i
-//     ∂q_i  = Σ_j ∂a_ij p (q_i·k_j)^(p − 1) exp(G_i − G_j) k_j + exp(G_i) (∂φ(q_i)/∂q_i)ᵀ (S u_i + z o_i)
+//     ∂a_ij = r_i (∂y_i·v_j + o_i),   r_i = 1 / normalizer_i,   o_i = −∂y_i·y_i
+//     ∂q_i  = r_i (Σ_j (∂y_i·v_j + o_i) p (q_i·k_j)^(p − 1) exp(G_i − G_j) k_j + exp(G_i) (∂φ(q_i)/∂q_i)ᵀ (S ∂y_i + z o_i))
 //
-// DEGREE 0: ∂q_i = scale Σ_j P_ij ∂a_ij k_j with P_ij = exp(score_ij − log-sum of row i).
+// with |r_i| in `statistics`; without normalization r_i is the factor of the row, and o_i = 0.
+//
+// DEGREE 0: ∂q_i = scale Σ_j P_ij (∂y_i·v_j + o_i) k_j with P_ij = exp(score_ij − log-sum of row i).
 //
 // Grid: tiles, query heads, columns of ∂q by WIDTH_TILE. Block: WARPS warps of 16 · ROW_TILES queries.
-// Shared memory: queries [ROWS, WIDTH + 8]; u [ROWS, VALUE_WIDTH + 8]; with states ∂q of the state [ROWS, WIDTH + 4] in the type of
+// Shared memory: queries [ROWS, WIDTH + 8]; ∂y [ROWS, VALUE_WIDTH + 8]; with states ∂q of the state [ROWS, WIDTH + 4] in the type of
 // the sums; then, for the larger of both, STAGES of states [FEATURES, VALUE_WIDTH + 8], or STAGES of keys [KEYS, WIDTH + 8] and values
 // [KEYS, VALUE_WIDTH + 8], log-gates [KEYS] float2 and decays [KEYS] float.
 #include "common/copy.cuh"
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
+#include "common/exponents.cuh"
 #include "common/output.cuh"
 #include "common/state_gradient.cuh"
 
@@ -28,7 +31,8 @@ static_assert(KEYS <= THREADS, "a thread brings the gate of one key");
 static_assert(STAGES == 1 || STAGES == 2, "one tile in use, and one under way at most");
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward_queries(
-    const elem *__restrict__ q, const elem *__restrict__ k, const elem *__restrict__ v, const elem *__restrict__ u,
+    const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
+    const elem *__restrict__ v, const elem *__restrict__ dy,
     const float *__restrict__ offsets, const float *__restrict__ statistics, const float2 *__restrict__ gates,
     const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dq, float *__restrict__ rowSums, int tokens,
@@ -42,6 +46,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
     float2 *keyGates = reinterpret_cast<float2 *>(stages + STAGES * KEY_STAGE);
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
 
+    const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
+
     const int4 tile = tiles[gridDim.x - 1 - blockIdx.x];
     const int firstToken = tile.x, count = tile.y, chunk = tile.z, chunkStart = tile.w;
     const int head = blockIdx.y, keyHead = head / (queryHeads / keyHeads), column = blockIdx.z * WIDTH_TILE;
@@ -53,7 +59,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
     copy_tile<ROWS, WIDTH, THREADS>(
         queries, WIDTH_STRIDE, q + firstRow * WIDTH, static_cast<size_t>(queryHeads) * WIDTH, count);
     copy_tile<ROWS, VALUE_WIDTH, THREADS>(
-        gradients, VALUE_STRIDE, u + firstRow * VALUE_WIDTH, static_cast<size_t>(queryHeads) * VALUE_WIDTH, count);
+        gradients, VALUE_STRIDE, dy + firstRow * VALUE_WIDTH, static_cast<size_t>(queryHeads) * VALUE_WIDTH, count);
     commit_copies();
 
     accumulator sums[ROW_TILES][WIDTH_TILE / 8][4] = {};
@@ -270,7 +276,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
 #endif
                         // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the
                         // score.
-                        const bool isDropped = isDiagonal && (key > query || (key == query && rowStatistics[m][c / 2] < 0));
+                        const bool isDropped = isDiagonal && (key > query || (NORMALIZED && key == query && rowStatistics[m][c / 2] < 0));
                         scores[m][n][c] = isDropped ? 0 : derivative;
 #endif
                     }
@@ -305,12 +311,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
             accumulator product = 0;
 #if DEGREE > 0
             const int exponent = queryExponents[place];
+            const float factor = NORMALIZED ? fabsf(rowStatistics[m][half]) : rowStatistics[m][half];
 #endif
 #pragma unroll
             for (int n = 0; n < WIDTH_TILE / 8; ++n) {
                 const int first = column + n * 8 + 2 * t;
                 const elem *query = queries + row * WIDTH_STRIDE + first;
                 accumulator left = sums[m][n][2 * half], right = sums[m][n][2 * half + 1];
+#if DEGREE > 0
+                left *= factor, right *= factor;
+#endif
                 product += left * from_elem(query[0]) + right * from_elem(query[1]);
 #if DEGREE == 0
                 left *= gradientScale, right *= gradientScale;

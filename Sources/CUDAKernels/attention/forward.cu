@@ -13,6 +13,7 @@
 #include "common/copy.cuh"
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
+#include "common/exponents.cuh"
 #include "common/output.cuh"
 
 constexpr int ROWS = WARPS * 16 * ROW_TILES;
@@ -27,8 +28,8 @@ static_assert(KEYS <= THREADS, "a thread brings the gate of one key");
 static_assert(STAGES == 1 || STAGES == 2, "one tile in use, and one under way at most");
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
-    const elem *__restrict__ q, const elem *__restrict__ k, const elem *__restrict__ v, const float2 *__restrict__ gates,
-    const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
+    const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
+    const elem *__restrict__ v, const float2 *__restrict__ gates, const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
     const int *__restrict__ keyExponents, const int4 *__restrict__ tiles, const int4 *__restrict__ chunks,
     input *__restrict__ y, float *__restrict__ exact, float *__restrict__ statistics, int tokens, int queryHeads, int keyHeads, int valueWidth,
     int paddedValueWidth, int blockCount, int hasInitialState, int window, float scale,
@@ -39,6 +40,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
     elem *stages = queries + ROWS * WIDTH_STRIDE;
     float2 *keyGates = reinterpret_cast<float2 *>(stages + STAGES * KEY_STAGE);
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
+
+    const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
 
     // The last tiles of a chunk see the most keys: they start first.
     const int4 tile = tiles[gridDim.x - 1 - blockIdx.x];
@@ -356,7 +359,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
 #else
             factor = scale;
             const int exponent = scaleExponent + DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(chunk) * keyHeads + keyHead]);
-            statistic = 1;
+            // The factor of the row's gradients, within the range.
+            statistic = fmaxf(-3e38f, fminf(3e38f, ldexpf(factor, exponent)));
 #endif
             if (t == 0 && blockIdx.z == 0) statistics[place] = statistic;
 #pragma unroll

@@ -15,5 +15,12 @@ __device__ __forceinline__ int magnitude_exponent(float magnitude) {
 
 __device__ __forceinline__ int exponent_or_zero(int exponent) { return exponent == NO_EXPONENT ? 0 : exponent; }
 
+// The rows of a kind, queries 0 or keys 1, as kernels multiply them: as they were given, or copies divided by powers of two where a row of
+// that kind has an exponent. Without flags all are as given.
+template <typename Element>
+__device__ __forceinline__ const Element *choose_rows(const Element *given, const Element *scaled, const int *isScaled, int kind) {
+    return isScaled != nullptr && isScaled[kind] > 0 ? scaled : given;
+}
+
 // 2^n, saturating at the ends of the range.
 __device__ __forceinline__ float power_of_two(int n) { return ldexpf(1, max(-160, min(127, n))); }

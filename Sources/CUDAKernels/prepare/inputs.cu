@@ -42,28 +42,69 @@ __device__ __forceinline__ float largest_magnitude(float largest, const float (&
     return largest;
 }
 
-// own[chunk, head] becomes the exponent of the largest key of the chunk; it starts at NO_EXPONENT. The order of the maxima does not show.
-extern "C" __global__ void __launch_bounds__(THREADS) key_magnitudes(
-    const input *__restrict__ k, const int4 *__restrict__ tiles, int *__restrict__ own, int keyHeads, int width
-) {
-    const int4 tile = tiles[blockIdx.x];
-    const int head = blockIdx.y, perRow = (width + 3) / 4;
+// The largest magnitude that this lane reads of a row, of `lanes` lanes a row.
+__device__ __forceinline__ float row_magnitude(const input *row, int lane, int lanes, int width) {
     float largest = 0;
-    for (int n = threadIdx.x; n < tile.y * perRow; n += THREADS) {
+#if INPUT != 0
+    if (width % 8 == 0) {
+        for (int column = lane * 8; column < width; column += lanes * 8) {
+            const uint4 eight = *reinterpret_cast<const uint4 *>(row + column);
+            const unsigned words[4] = {eight.x, eight.y, eight.z, eight.w};
+#pragma unroll
+            for (int n = 0; n < 4; ++n)
+                largest = fmaxf(largest, fmaxf(fabsf(from_input(words[n] & 0xffff)), fabsf(from_input(words[n] >> 16))));
+        }
+        return largest;
+    }
+#endif
+    for (int column = lane * 4; column < width; column += lanes * 4) {
         float x[4];
-        load_four(x, k + (static_cast<size_t>(tile.x + n / perRow) * keyHeads + head) * width, n % perRow * 4, width);
+        load_four(x, row, column, width);
         largest = largest_magnitude(largest, x);
     }
+    return largest;
+}
+
+// The exponents of queries [tokens, queryHeads]; chunkExponents[chunk, head] becomes that of the largest key of the chunk, from
+// NO_EXPONENT. isScaled[0] becomes 1 where a query has one. The order of the maxima does not show. Grid: tiles, queryHeads + keyHeads.
+extern "C" __global__ void __launch_bounds__(THREADS) magnitudes(
+    const input *__restrict__ q, const input *__restrict__ k, const int4 *__restrict__ tiles, int *__restrict__ queryExponents,
+    int *__restrict__ chunkExponents, int *__restrict__ isScaled, int queryHeads, int keyHeads, int width
+) {
+    const int4 tile = tiles[blockIdx.x];
+    const bool isQuery = blockIdx.y < queryHeads;
+    const int head = isQuery ? blockIdx.y : blockIdx.y - queryHeads, heads = isQuery ? queryHeads : keyHeads;
+    const input *source = isQuery ? q : k;
+    // A lane reads 16 bytes at once.
+    const int lanes = INPUT != 0 && width % 8 == 0 ? LANES / 2 : LANES, rows = THREADS / lanes, lane = threadIdx.x % lanes;
+    float largest = 0;
+    // All lanes of a warp go round together: the maximum of a row is taken over its lanes.
+    const int rounds = (tile.y + rows - 1) / rows;
+    for (int round = 0; round < rounds; ++round) {
+        const int n = round * rows + threadIdx.x / lanes;
+        const size_t row = static_cast<size_t>(tile.x + min(n, tile.y - 1)) * heads + head;
+        float magnitude = row_magnitude(source + row * width, lane, lanes, width);
+        if (isQuery) {
+            for (int offset = lanes / 2; offset > 0; offset /= 2) magnitude = fmaxf(magnitude, __shfl_xor_sync(~0u, magnitude, offset));
+            const int exponent = exponent_or_zero(magnitude_exponent(magnitude));
+            if (n < tile.y && lane == 0) queryExponents[row] = exponent;
+            if (exponent != 0 && lane == 0) isScaled[0] = 1;
+        } else {
+            largest = fmaxf(largest, magnitude);
+        }
+    }
+    if (isQuery) return;
 #pragma unroll
     for (int offset = 16; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, offset));
-    if (threadIdx.x % 32 == 0 && largest != 0) atomicMax(own + static_cast<size_t>(tile.z) * keyHeads + head, magnitude_exponent(largest));
+    if (threadIdx.x % 32 == 0 && largest != 0)
+        atomicMax(chunkExponents + static_cast<size_t>(tile.z) * keyHeads + head, magnitude_exponent(largest));
 }
 
 // The exponent of every chunk becomes the largest so far, that of the state before the first chunk included: a state never grows
-// when it changes units. Grid: sequences, key heads; one warp.
+// when it changes units. isScaled[1] becomes 1 where it is not zero. Grid: sequences, key heads; one warp.
 extern "C" __global__ void __launch_bounds__(32) key_exponents(
     int *__restrict__ exponents, const int *__restrict__ initialExponents, const int *__restrict__ initialIsUsed,
-    const int4 *__restrict__ sequences, int *__restrict__ finalExponents, int keyHeads
+    const int4 *__restrict__ sequences, int *__restrict__ finalExponents, int *__restrict__ isScaled, int keyHeads
 ) {
     const int4 span = sequences[blockIdx.x];
     const int head = blockIdx.y, lane = threadIdx.x;
@@ -80,21 +121,24 @@ extern "C" __global__ void __launch_bounds__(32) key_exponents(
             if (lane >= offset) exponent = max(exponent, before);
         }
         if (n < span.y) *place = exponent_or_zero(exponent);
+        if (n < span.y && exponent_or_zero(exponent) != 0) isScaled[1] = 1;
         carried = __shfl_sync(~0u, exponent, 31);
     }
     if (lane == 0 && finalExponents != nullptr) finalExponents[pair] = span.y > 0 ? exponent_or_zero(carried) : initial;
 }
 
 // Queries [tokens, queryHeads, WIDTH] by their own exponents, keys by those of their chunk, values as they are. Grid: tiles,
-// queryHeads + 2 · keyHeads. Without exponents (exponential attention) nothing is scaled.
+// queryHeads + keyHeads, and keyHeads more where values are wanted. Queries and keys whose flag is not set are left out; without flags
+// all are converted. Without exponents (exponential attention) nothing is scaled.
 extern "C" __global__ void __launch_bounds__(THREADS) convert_inputs(
     const input *__restrict__ q, const input *__restrict__ k, const input *__restrict__ v, elem *__restrict__ queries,
-    elem *__restrict__ keys, elem *__restrict__ values, int *__restrict__ queryExponents, const int *__restrict__ keyExponents,
-    const int4 *__restrict__ tiles, int queryHeads, int keyHeads, int width, int valueWidth
+    elem *__restrict__ keys, elem *__restrict__ values, const int *__restrict__ queryExponents, const int *__restrict__ keyExponents,
+    const int *__restrict__ isScaled, const int4 *__restrict__ tiles, int queryHeads, int keyHeads, int width, int valueWidth
 ) {
-    const int4 tile = tiles[blockIdx.x];
     const int member = blockIdx.y;
     const bool isQuery = member < queryHeads, isValue = member >= queryHeads + keyHeads;
+    if (!isValue && isScaled != nullptr && isScaled[isQuery ? 0 : 1] <= 0) return;
+    const int4 tile = tiles[blockIdx.x];
     const int heads = isQuery ? queryHeads : keyHeads;
     const int head = isQuery ? member : isValue ? member - queryHeads - keyHeads : member - queryHeads;
     const int given = isValue ? valueWidth : width, padded = isValue ? VALUE_WIDTH : WIDTH;
@@ -103,27 +147,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) convert_inputs(
     const int lane = threadIdx.x % LANES;
     const int keyExponent = !isQuery && !isValue && keyExponents != nullptr
         ? keyExponents[static_cast<size_t>(tile.z) * keyHeads + head] : 0;
-    // All lanes of a warp go round together: the maximum of a row is taken over its lanes.
-    const int rounds = (tile.y + THREADS / LANES - 1) / (THREADS / LANES);
-    for (int round = 0; round < rounds; ++round) {
-        const int n = round * (THREADS / LANES) + threadIdx.x / LANES;
-        const bool isRow = n < tile.y;
-        const size_t row = static_cast<size_t>(tile.x + (isRow ? n : 0)) * heads + head;
-        int exponent = keyExponent;
-        if (isQuery && queryExponents != nullptr) {
-            float largest = 0;
-            for (int column = lane * 4; column < padded; column += LANES * 4) {
-                float x[4];
-                load_four(x, source + row * given, column, given);
-                largest = largest_magnitude(largest, x);
-            }
-#pragma unroll
-            for (int offset = LANES / 2; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, offset));
-            exponent = exponent_or_zero(magnitude_exponent(largest));
-            if (isRow && lane == 0) queryExponents[row] = exponent;
-        }
-        if (!isRow) continue;
-        const float factor = power_of_two(-exponent);
+    for (int n = threadIdx.x / LANES; n < tile.y; n += THREADS / LANES) {
+        const size_t row = static_cast<size_t>(tile.x + n) * heads + head;
+        const float factor = power_of_two(-(isQuery && queryExponents != nullptr ? queryExponents[row] : keyExponent));
         for (int column = lane * 4; column < padded; column += LANES * 4) {
             float x[4];
             load_four(x, source + row * given, column, given);
@@ -134,63 +160,55 @@ extern "C" __global__ void __launch_bounds__(THREADS) convert_inputs(
     }
 }
 
-// What the backward pass reads of every row i:
+// What the backward pass reads of every row i besides ∂y_i:
 //
-//     u_i = ∂y_i / normalizer_i     o_i = −(∂y_i·y_i) / normalizer_i
+//     o_i = −∂y_i·y_i
 //
-// with 1 / normalizer_i from `statistics`; without normalization u_i = rowFactor · 2^(p(exponents of row and chunk)) · ∂y_i and o_i = 0; under
-// exponential attention u_i = ∂y_i and o_i = −∂y_i·y_i. The statistic of a row that sees only its own token becomes negative.
-// Grid: tiles, query heads.
-extern "C" __global__ void __launch_bounds__(THREADS) convert_output_gradients(
-    const input *__restrict__ dy, const float *__restrict__ y, float *__restrict__ statistics,
-    const int *__restrict__ queryExponents, const int *__restrict__ keyExponents, const float2 *__restrict__ gates,
-    const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, elem *__restrict__ u, float *__restrict__ offsets, int tokens,
-    int queryHeads, int keyHeads, int valueWidth, int startsEmpty, float rowFactor, int rowExponent
+// or 0 without normalization; and `rows`, ∂y in scratch precision, where it is wanted. The statistic of a normalized row that sees only its
+// own token becomes negative. Grid: tiles, query heads.
+extern "C" __global__ void __launch_bounds__(THREADS) output_gradients(
+    const input *__restrict__ dy, const float *__restrict__ y, float *__restrict__ statistics, const float2 *__restrict__ gates,
+    const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, elem *__restrict__ rows, float *__restrict__ offsets, int tokens,
+    int queryHeads, int keyHeads, int valueWidth, int startsEmpty
 ) {
     const int4 tile = tiles[blockIdx.x];
     const int head = blockIdx.y, lane = threadIdx.x % LANES, keyHead = head / (queryHeads / keyHeads);
+    // All lanes of a warp go round together: the sum of a row is taken over its lanes.
     const int rounds = (tile.y + THREADS / LANES - 1) / (THREADS / LANES);
     for (int round = 0; round < rounds; ++round) {
         const int n = round * (THREADS / LANES) + threadIdx.x / LANES;
         const bool isRow = n < tile.y;
         const size_t row = static_cast<size_t>(tile.x + (isRow ? n : 0)) * queryHeads + head;
-        float product = 0, factor = 1;
-#if NORMALIZED
-#if DEGREE > 0
-        factor = fabsf(statistics[row]);
-#endif
-        // From u as it is rounded: u_i·v_j + o_i is zero where y_i is v_j.
+        float product = 0;
         for (int column = lane * 4; column < VALUE_WIDTH; column += LANES * 4) {
             float gradient[4];
             load_four(gradient, dy + row * valueWidth, column, valueWidth);
+            if (rows != nullptr && isRow) store_four(rows + row * VALUE_WIDTH + column, gradient);
+#if NORMALIZED
+            if (valueWidth % 4 == 0 && column < valueWidth) {
+                const float4 outputs = *reinterpret_cast<const float4 *>(y + row * valueWidth + column);
+                product += outputs.x * gradient[0] + outputs.y * gradient[1] + outputs.z * gradient[2] + outputs.w * gradient[3];
+            } else {
 #pragma unroll
-            for (int i = 0; i < 4; ++i)
-                if (column + i < valueWidth) product += y[row * valueWidth + column + i] * as_operand(gradient[i] * factor);
+                for (int i = 0; i < 4; ++i)
+                    if (column + i < valueWidth) product += y[row * valueWidth + column + i] * gradient[i];
+            }
+#endif
         }
+#if NORMALIZED
 #pragma unroll
         for (int offset = LANES / 2; offset > 0; offset /= 2) product += __shfl_xor_sync(~0u, product, offset);
-#else
-        factor = ldexpf(rowFactor, rowExponent + DEGREE * (queryExponents[row] + keyExponents[static_cast<size_t>(tile.z) * keyHeads + keyHead]));
 #endif
-        if (!isRow) continue;
-        if (lane == 0) offsets[row] = -product;
+        if (!isRow || lane != 0) continue;
+        offsets[row] = -product;
 #if NORMALIZED && DEGREE > 0
-        if (lane == 0) {
-            const int token = tile.x + n;
-            bool isAlone = token == tile.w && startsEmpty && (chunks[tile.z].w & 1);
-            if (gates != nullptr) {
-                const float2 *gate = gates + static_cast<size_t>(keyHead) * tokens + token;
-                isAlone = isAlone || (token == tile.w ? gate->x + gate->y : decay_exponent(gate[0], gate[-1])) <= CLOSED_EXPONENT;
-            }
-            if (isAlone) statistics[row] = -factor;
+        const int token = tile.x + n;
+        bool isAlone = token == tile.w && startsEmpty && (chunks[tile.z].w & 1);
+        if (gates != nullptr) {
+            const float2 *gate = gates + static_cast<size_t>(keyHead) * tokens + token;
+            isAlone = isAlone || (token == tile.w ? gate->x + gate->y : decay_exponent(gate[0], gate[-1])) <= CLOSED_EXPONENT;
         }
+        if (isAlone) statistics[row] = -fabsf(statistics[row]);
 #endif
-        for (int column = lane * 4; column < VALUE_WIDTH; column += LANES * 4) {
-            float gradient[4];
-            load_four(gradient, dy + row * valueWidth, column, valueWidth);
-#pragma unroll
-            for (int i = 0; i < 4; ++i) gradient[i] *= factor;
-            store_four(u + row * VALUE_WIDTH + column, gradient);
-        }
     }
 }

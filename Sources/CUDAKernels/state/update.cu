@@ -5,19 +5,21 @@
 //     over chunk n              S ← exp(G_end) S + Σ_j exp(G_end − G_j) φ(x_j) [v_j, extra_j]ᵀ
 //
 // x, v, extra are keys, values and ones. REVERSE 1 is the gradient of the states: the chunks from the last to the first, x, v, extra
-// queries, gradients of the outputs and of the normalizers, all query heads of a key head summed,
+// queries, gradients of the outputs and their offsets, r the rows' factors (attention/backward_queries.cu), all query heads of a key head
+// summed,
 //
 //     after chunk n             states[n] = coefficient ∘ dS
-//     over chunk n              dS ← exp(G_end) dS + Σ_i exp(G_i) φ(x_i) [v_i, extra_i]ᵀ
+//     over chunk n              dS ← exp(G_end) dS + Σ_i exp(G_i) r_i φ(x_i) [v_i, extra_i]ᵀ
 //
 // The state is [features, paddedValueWidth + 8]: column paddedValueWidth holds the sums of `extra`, the seven after it zeros.
 // Scales: φ of a chunk's keys is in units of 2^(p · exponent of the chunk); the state changes units from chunk to chunk.
 //
 // Grid: features by 16 · ROW_TILES · WARPS, key heads · tiles of values by VALUE_TILE, sequences. Shared memory: STAGES of
-// x [TOKENS, WIDTH + 8], v [TOKENS, VALUE_TILE + 8], decays [TOKENS] float, extra [TOKENS] float.
+// x [TOKENS, WIDTH + 8], v [TOKENS, VALUE_TILE + 8], factors [TOKENS] float, extra [TOKENS] float.
 #include "common/copy.cuh"
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
+#include "common/exponents.cuh"
 
 constexpr int THREADS = WARPS * 32;
 constexpr int WIDTH_STRIDE = WIDTH + 8;
@@ -37,7 +39,8 @@ __device__ __forceinline__ void store_state(elem *state, accumulator first, accu
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_update(
-    const elem *__restrict__ x, const elem *__restrict__ v, const float *__restrict__ extra, const float2 *__restrict__ gates,
+    const elem *givenX, const elem *scaledX, const int *__restrict__ isScaled, const elem *__restrict__ v,
+    const float *__restrict__ extra, const float *__restrict__ statistics, const float2 *__restrict__ gates,
     const unsigned *__restrict__ blocks, const float *__restrict__ coefficients, const int *__restrict__ keyExponents,
     const int *__restrict__ initialExponents, const int4 *__restrict__ sequences, const int4 *__restrict__ chunks,
     const float *__restrict__ initial, elem *__restrict__ states, float *__restrict__ last, int tokens, int keyHeads, int group,
@@ -45,9 +48,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_update(
 ) {
     extern __shared__ __align__(128) unsigned char memory[];
     elem *stages = reinterpret_cast<elem *>(memory);
-    float *tokenDecays = reinterpret_cast<float *>(stages + STAGES * STAGE);
-    float *tokenExtras = tokenDecays + STAGES * TOKENS;
+    float *tokenFactors = reinterpret_cast<float *>(stages + STAGES * STAGE);
+    float *tokenExtras = tokenFactors + STAGES * TOKENS;
 
+    const elem *x = choose_rows(givenX, scaledX, isScaled, REVERSE ? 0 : 1);
     const int valueTiles = paddedValueWidth / VALUE_TILE;
     const int head = blockIdx.y / valueTiles, column = blockIdx.y % valueTiles * VALUE_TILE;
     const bool hasExtra = column == 0;
@@ -136,15 +140,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_update(
 #if GATED
         float2 fetchedGate;
 #endif
-        float fetchedExtra = 1;
+        float fetchedExtra = 1, fetchedStatistic = 1;
         auto fetch = [&](int index) {
             if (index >= tileCount || threadIdx.x >= TOKENS) return;
             const int token = min(index % tilesPerHead * TOKENS + static_cast<int>(threadIdx.x), count - 1);
 #if GATED
             fetchedGate = headGates[token];
 #endif
-            if (extra != nullptr)
-                fetchedExtra = extra[static_cast<size_t>(firstToken + token) * heads + head * group + index / tilesPerHead];
+#if REVERSE
+            const size_t row = static_cast<size_t>(firstToken + token) * heads + head * group + index / tilesPerHead;
+            fetchedExtra = extra[row];
+            fetchedStatistic = statistics[row];
+#endif
         };
         auto copyTokens = [&](int index, int stage) {
             const int offset = index % tilesPerHead * TOKENS, member = head * group + index / tilesPerHead;
@@ -157,10 +164,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_update(
                 static_cast<size_t>(heads) * paddedValueWidth, count - offset);
             commit_copies();
             if (threadIdx.x < TOKENS) {
+                float factor = NORMALIZED ? fabsf(fetchedStatistic) : fetchedStatistic;
 #if GATED
-                tokenDecays[stage * TOKENS + threadIdx.x] =
-                    REVERSE ? decay_from_start(fetchedGate) : decay(endGate, fetchedGate);
+                factor *= REVERSE ? decay_from_start(fetchedGate) : decay(endGate, fetchedGate);
 #endif
+                tokenFactors[stage * TOKENS + threadIdx.x] = factor;
                 tokenExtras[stage * TOKENS + threadIdx.x] = fetchedExtra;
             }
             fetch(index + 1);
@@ -189,8 +197,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_update(
                     for (int i = 0; i < 4; ++i) {
                         const int token = depth + i / 2 * 8 + 2 * t + i % 2;
                         prefix[i] = prefix_product(vectors + token * WIDTH_STRIDE, block[m]);
-#if GATED
-                        prefix[i] *= tokenDecays[stage * TOKENS + token];
+#if GATED || REVERSE
+                        prefix[i] *= tokenFactors[stage * TOKENS + token];
 #endif
                     }
                     expand_columns(phi[m], factors, prefix);

@@ -63,7 +63,7 @@ std::pair<double, double> checkKernels(Card &card, const Problem &problem) {
     const unsigned updateGrid = (blockCount + 3) / 4;
     if (card.launch(
             update, {updateGrid, static_cast<unsigned>(keyHeads * valueWidth / 16), static_cast<unsigned>(problem.sequences.size())}, 128,
-            updateBytes, kd, vd, none, gd, blocks, coefficients, keyExponents, none, sequences, chunks, none, states, last, tokens,
+            updateBytes, kd, none, none, vd, none, none, gd, blocks, coefficients, keyExponents, none, sequences, chunks, none, states, last, tokens,
             keyHeads, 1, valueWidth, blockCount)
         != 0)
         return {-2, -2};
@@ -104,7 +104,7 @@ std::pair<double, double> checkKernels(Card &card, const Problem &problem) {
     const unsigned forwardBytes = static_cast<unsigned>(32 * (width + 8) * elemBytes + 2 * std::max(keyStage, stateStage));
     if (card.launch(
             forward, {static_cast<unsigned>(tiles.size()), static_cast<unsigned>(heads), static_cast<unsigned>(valueWidth / 16)}, 64,
-            forwardBytes, qd, kd, vd, gd, none, states, blocks, queryExponents, keyExponents, card.upload(tiles), chunks, y, none, statistics, tokens,
+            forwardBytes, qd, kd, none, none, none, vd, gd, none, states, blocks, queryExponents, keyExponents, card.upload(tiles), chunks, y, none, statistics, tokens,
             heads, keyHeads, valueWidth, valueWidth, blockCount, 0, 0, 1.0f, 0)
         != 0)
         return {stateError.relative(), -2};
