@@ -1,6 +1,7 @@
 // Proves the emulation: the package's kernels give what sums in float64 give, and each fault that it looks for is found.
 #include <chrono>
 
+#include "hopper.hpp"
 #include "kernels.hpp"
 
 namespace {
@@ -39,6 +40,18 @@ int runStatement(Card &card, const std::string &statement, uint64_t data, unsign
                              "extern __shared__ __align__(128) unsigned char memory[];\n"
         + statement + "\n}\n";
     return card.launch(card.load("probe.cu", "probe", {}, text), {2, 1, 1}, 64, shared, data);
+}
+
+// A kernel of one statement for two warpgroups, with operands of products.
+int runOnWarpgroups(Card &card, const std::string &statement, uint64_t data) {
+    const std::string text = "#include \"common/hopper.cuh\"\nextern \"C\" __global__ void __launch_bounds__(256) probe(int *data) {\n"
+                             "extern __shared__ __align__(128) unsigned char memory[];\n"
+                             "[[maybe_unused]] unsigned long long *barrier = reinterpret_cast<unsigned long long *>(memory) + 400;\n"
+                             "[[maybe_unused]] const unsigned a[4] = {1, 2, 3, 4};\n"
+                             "[[maybe_unused]] const unsigned long long b = panel_descriptor(memory, 16, true);\n"
+                             "[[maybe_unused]] float c[8] = {};\n"
+        + statement + "\n}\n";
+    return card.launch(card.load("probe.cu", "probe", {}, text), {2, 1, 1}, 256, 4096, data);
 }
 
 void checkFaults(Card &card) {
@@ -110,14 +123,101 @@ void checkGraphs(Card &card) {
     card.freeAll();
 }
 
+void checkHopper(Card &card) {
+    auto agrees = [&](const char *what, double error, double bound) {
+        char line[200];
+        snprintf(line, sizeof line, "%s: errors %.1e", what, error);
+        expect(error >= 0 && error < bound, line);
+        expect(card.freeAll(), "no byte beside an allocation was written");
+    };
+    for (bool rowsAreK : {false, true})
+        for (bool isShared : {false, true})
+            for (bool accumulate : {false, true}) {
+                char what[200];
+                snprintf(
+                    what, sizeof what, "products of a warpgroup, B as %s, A in %s%s", rowsAreK ? "[k][column]" : "[column][k]",
+                    isShared ? "shared memory" : "registers", accumulate ? ", added" : "");
+                agrees(what, checkProducts(card, rowsAreK, isShared, accumulate), 1e-6);
+            }
+    agrees("a ring of barriers between warpgroups", checkRing(card, ""), 1e-6);
+    agrees("products of two numbers in bfloat16", checkMultiplication(card), 1e-9);
+
+    auto shows = [&](const char *what, const char *macro) {
+        const double error = checkRing(card, macro);
+        card.freeAll();
+        char line[200];
+        snprintf(line, sizeof line, "%s shows: errors %.1e", what, error);
+        expect(!(error >= 0 && error < 1e-2), line);
+    };
+    shows("a stage that is free before its products are waited for", "EARLY");
+    shows("a stage that is full before its copies are waited for", "UNREADY");
+    shows("sums that are read before they are waited for", "UNFINISHED");
+    shows("a stage that nobody frees", "KEPT");
+
+    const uint64_t data = card.upload(std::vector<int>(256, 0));
+    auto results = [&](const char *what, const std::string &statement, int code) {
+        const int result = runOnWarpgroups(card, statement, data);
+        expect(result == code, std::string(what) + ": " + std::to_string(result));
+    };
+    results(
+        "two named barriers",
+        "__shared__ int first, second; if (threadIdx.x == 0) first = second = 0; __syncthreads();\n"
+        "if (threadIdx.x >= 64 && threadIdx.x < 128) first = 1; if (threadIdx.x < 128) named_barrier<128>(1);\n"
+        "if (threadIdx.x < 64) { data[threadIdx.x] = first; second = 2; }\n"
+        "if (threadIdx.x < 64 || threadIdx.x >= 192) named_barrier<128>(15); if (threadIdx.x >= 192) data[threadIdx.x] = second;",
+        0);
+    const std::vector<int> order = card.download<int>(data, 256);
+    expect(order[0] == 1 && order[63] == 1 && order[192] == 2 && order[255] == 2, "threads wait at named barriers");
+    results("registers change", "if (threadIdx.x < 128) lower_registers<40>(); else raise_registers<232>();", 0);
+    results("a part of a warpgroup changes registers", "if (threadIdx.x < 96) lower_registers<40>();", 719);
+    results("a named barrier for too many", "if (threadIdx.x < 96) named_barrier<128>(1);", 719);
+    results("a named barrier with two counts", "if (threadIdx.x < 64) named_barrier<128>(1); else named_barrier<192>(1);", 719);
+    results("a part of a warp at a named barrier", "if (threadIdx.x % 64 < 48) named_barrier<192>(1);", 719);
+    results("a wait for the completion before the first", "barrier_init(barrier, 5); barrier_wait(barrier, 1);", 0);
+    results("a wait for a barrier that too few arrive at",
+            "if (threadIdx.x == 0) barrier_init(barrier, 256); __syncthreads();\n"
+            "if (threadIdx.x != 9) barrier_arrive(barrier); barrier_wait(barrier, 0);", 719);
+    results("a barrier that was not initialized", "barrier_arrive(barrier);", 719);
+    results("products that were not begun", "multiply_group<true>(c, a, b, false); products_commit(); products_wait<0>();", 719);
+    results(
+        "products that were begun before the last wait",
+        "products_begin(); multiply_group<true>(c, a, b, false); products_commit(); products_wait<0>();\n"
+        "multiply_group<true>(c, a, b, false); products_commit(); products_wait<0>();", 719);
+    results("a descriptor of the other order", "products_begin(); multiply_group<false>(c, a, b, false);", 719);
+    results("A as [k][row]", "products_begin(); multiply_group<true>(c, b, b, false);", 719);
+    results("what is no descriptor", "products_begin(); multiply_group<true>(c, a, 5, false);", 719);
+    results("a descriptor off its alignment", "data[0] = panel_descriptor(memory + 8, 16, true);", 719);
+    results("a part of a warpgroup multiplies", "products_begin(); if (threadIdx.x % 128 < 96) multiply_group<true>(c, a, b, false);", 719);
+    results(
+        "descriptors that differ", "products_begin();\n"
+        "multiply_group<true>(c, a, panel_descriptor(memory + threadIdx.x % 2 * 1024, 16, true), false);", 719);
+    results(
+        "sums that are written before the wait",
+        "products_begin(); multiply_group<true>(c, a, b, false); products_commit(); c[3] = 0; products_wait<0>();", 719);
+    card.freeAll();
+}
+
 void measure(Card &card) {
     const std::string text = R"(
-#include "common/ptx.cuh"
+#include "common/hopper.cuh"
 extern "C" __global__ void products(float *out, int count) {
     float c[4] = {0, 0, 0, 0};
     const unsigned a[4] = {0x3f803f80u + threadIdx.x, 1, 2, 3}, b[2] = {0x3f803f80u, 5};
     for (int n = 0; n < count; ++n) mma_bfloat16(c, a, b);
     out[threadIdx.x] = c[0] + c[1] + c[2] + c[3];
+}
+extern "C" __global__ void products_of_groups(float *out, int count) {
+    extern __shared__ __align__(128) unsigned char memory[];
+    float c[64] = {};
+    const unsigned a[4] = {0x3f803f80u + threadIdx.x, 1, 2, 3};
+    const unsigned long long b = panel_descriptor(memory, 128, false);
+    for (int n = 0; n < count; n += 4) {
+        products_begin();
+        for (int k = 0; k < 4; ++k) multiply_group<false>(c, a, b, true);
+        products_commit();
+        products_wait<0>();
+    }
+    out[threadIdx.x] = c[0] + c[1];
 }
 extern "C" __global__ void doubles(float *out, int count) {
     double c[2] = {0, 0};
@@ -131,13 +231,15 @@ extern "C" __global__ void shuffles(float *out, int count) {
 }
 )";
     const uint64_t out = card.allocate(128 * 4);
-    for (const char *name : {"products", "doubles", "shuffles"}) {
+    // By how many of them a block of four warps does at once.
+    const std::pair<const char *, int> rates[] = {{"products", 4}, {"products_of_groups", 1}, {"doubles", 4}, {"shuffles", 4}};
+    for (const auto &[name, atOnce] : rates) {
         void *kernel = card.load("rates.cu", name, {}, text);
         const int count = 20000, blocks = 8;
         const auto start = std::chrono::steady_clock::now();
-        card.launch(kernel, {blocks, 1, 1}, 128, 0, out, count);
+        card.launch(kernel, {blocks, 1, 1}, 128, 4 << 10, out, count);
         const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-        printf("      %s: %.2f million a second, all threads\n", name, 4e-6 * count * blocks / seconds);
+        printf("      %s: %.2f million a second, all threads\n", name, 1e-6 * atOnce * count * blocks / seconds);
     }
     card.freeAll();
 }
@@ -152,6 +254,7 @@ int main(int argc, char **argv) {
     checkMistakes(card);
     checkGraphs(card);
     checkFaults(card);
+    checkHopper(card);
     measure(card);
     return failures != 0;
 }

@@ -42,10 +42,14 @@ struct CopyQueue {
 
 struct alignas(4096) Warp {
     u32 index, exists, runnable, waiting, atBarrier, exited;
+    // Lanes that wait for threads of other warps, but for __syncthreads.
+    u32 blocked;
     // What its lanes wait at, and, below a full mask, what each lane waits at.
     const char *operation;
     const char *laneOperation[32];
     u32 laneMask[32];
+    // The barrier or warpgroup that a blocked lane waits at.
+    const void *lanePlace[32];
     // Operands of the lanes. The next operation may write them while lanes have yet to read the results of the last one.
     alignas(64) union {
         // The registers of the lanes, those of b transposed: rows of 4 words of a, of 8 words of b, of 8 numbers of c.
@@ -67,11 +71,59 @@ struct alignas(4096) Warp {
     } out;
 };
 
+// What a thread has done about products of its warpgroup: groups that it has committed, those that it has waited for, products since
+// the last commit.
+struct ProductState {
+    u32 committed, completed, open;
+    bool isBegun;
+};
+
 struct alignas(256) Fiber {
     Context context;
     Index3 thread;
     CopyQueue copies;
+    ProductState products;
 };
+
+constexpr u32 groupThreads = 128, maximumGroups = maximumThreads / groupThreads;
+constexpr u32 maximumColumns = 136, maximumSums = 16;
+
+// Sums of products that have not been waited for, in panels of 8 columns; all threads' own places hold NaN meanwhile.
+struct Sums {
+    float numbers[maximumColumns / 8][64][8];
+    float *places[groupThreads];
+    u32 columns, group;
+};
+
+// A matrix in shared memory that a product has read, as it was then: the memory must stay so until the product has been waited for.
+struct Operand {
+    const unsigned char *first;
+    u64 stride;
+    u32 spans, spanBytes, group;
+    unsigned char bytes[maximumColumns * 32];
+};
+
+// Four warps that multiply matrices together.
+struct WarpGroup {
+    u32 arrived;
+    // What the first thread to arrive gave; the others must agree.
+    const char *operation;
+    u64 arguments[3];
+    // Bits of the sums under way.
+    u32 live;
+    Sums *sums[maximumSums];
+    Operand *operands;
+    u32 operandCount, operandCapacity;
+    // Operands of the threads: places of sums, and rows of 16 numbers in bfloat16.
+    float *places[groupThreads];
+    u32 rows[64][8];
+};
+
+struct NamedBarrier {
+    u32 threads, arrived;
+};
+
+constexpr u32 namedBarriers = 16;
 
 struct Block {
     Index3 grid, threads, index;
@@ -79,6 +131,7 @@ struct Block {
     // Warps and lanes take turns upward, or downward in every other block.
     bool isDescending;
     int anyPredicate, allPredicates, predicateCount, barrierResult[3];
+    NamedBarrier named[namedBarriers];
     unsigned char *shared;
     u32 sharedBytes;
     void (*call)(void *function, void **parameters);
@@ -92,6 +145,7 @@ struct Block {
 struct Arena {
     Block block;
     Warp warps[maximumWarps];
+    WarpGroup groups[maximumGroups];
 
     Fiber *fibers() { return reinterpret_cast<Fiber *>(reinterpret_cast<unsigned char *>(this) + fiberSlot * slotBytes) + firstStackSlot; }
     unsigned char *stack(u32 thread) { return reinterpret_cast<unsigned char *>(this) + (firstStackSlot + thread) * slotBytes; }

@@ -24,6 +24,7 @@ struct Self {
     u32 lane() const { return index % 32; }
     u32 bit() const { return 1u << index % 32; }
     Warp &warp() const { return arena.warps[index / 32]; }
+    WarpGroup &group() const { return arena.groups[index / groupThreads]; }
     Fiber &fiber() const { return arena.fibers()[index]; }
 };
 
@@ -95,18 +96,27 @@ EMULATION_INLINE void prepareMain(Context &context) {
     __builtin_unreachable();
 }
 
+EMULATION_INLINE u32 firstLane(const Block &block, u32 lanes) {
+    return block.isDescending ? 31 - __builtin_clz(lanes) : __builtin_ctz(lanes);
+}
+
+// Of the next warp that can run, or null.
+EMULATION_NOINLINE Context *contextOfAnotherWarp(const Self &me) {
+    const Block &block = me.arena.block;
+    for (u32 n = 1; n < block.warpCount; ++n) {
+        const u32 index = (me.index / 32 + (block.isDescending ? block.warpCount - n : n)) % block.warpCount;
+        const u32 runnable = me.arena.warps[index].runnable;
+        if (runnable != 0) return &me.arena.fibers()[index * 32 + firstLane(block, runnable)].context;
+    }
+    return nullptr;
+}
+
 EMULATION_NOINLINE Context *contextOfAnother(const Self &me) {
     Block &block = me.arena.block;
-    const bool isDescending = block.isDescending;
-    auto first = [&](u32 runnable) { return isDescending ? 31 - __builtin_clz(runnable) : __builtin_ctz(runnable); };
     const u32 own = me.warp().runnable, lane = me.lane();
-    const u32 others = isDescending ? own & ((1u << lane) - 1) : lane == 31 ? 0 : own & ~0u << (lane + 1);
-    if (own != 0) return &me.arena.fibers()[me.index / 32 * 32 + first(others != 0 ? others : own)].context;
-    for (u32 n = 1; n <= block.warpCount; ++n) {
-        const u32 index = (me.index / 32 + (isDescending ? block.warpCount - n % block.warpCount : n)) % block.warpCount;
-        const u32 runnable = me.arena.warps[index].runnable;
-        if (runnable != 0) return &me.arena.fibers()[index * 32 + first(runnable)].context;
-    }
+    const u32 others = block.isDescending ? own & ((1u << lane) - 1) : lane == 31 ? 0 : own & ~0u << (lane + 1);
+    if (own != 0) return &me.arena.fibers()[me.index / 32 * 32 + firstLane(block, others != 0 ? others : own)].context;
+    if (Context *other = contextOfAnotherWarp(me)) return other;
     if (block.live > 0) {
         block.error = "deadlock";
         block.errorThread = me.index;
@@ -124,6 +134,38 @@ EMULATION_INLINE void suspend(const Self &me) {
     Context *next = &me.arena.fibers()[(me.index & ~31u) + neighbour].context;
     if (__builtin_expect(!(runnable >> neighbour & 1), 0)) next = contextOfAnother(me);
     switchContext(&me.fiber().context, next);
+}
+
+// Lets other warps run until they wait, those that can.
+EMULATION_NOINLINE void giveWay(const Self &me) {
+    if (Context *other = contextOfAnotherWarp(me)) switchContext(&me.fiber().context, other);
+}
+
+// Waits until another thread lets go of the place.
+EMULATION_INLINE void waitAt(const Self &me, const char *operation, const void *place) {
+    Warp &warp = me.warp();
+    warp.laneOperation[me.lane()] = operation;
+    warp.lanePlace[me.lane()] = place;
+    warp.blocked |= me.bit();
+    suspend(me);
+}
+
+EMULATION_INLINE u32 lanesAt(const Warp &warp, const void *place) {
+    u32 lanes = 0;
+    for (u32 rest = warp.blocked; rest != 0; rest &= rest - 1) {
+        const u32 lane = __builtin_ctz(rest);
+        if (warp.lanePlace[lane] == place) lanes |= 1u << lane;
+    }
+    return lanes;
+}
+
+EMULATION_NOINLINE void letGo(Arena &arena, const void *place) {
+    for (u32 n = 0; n < arena.block.warpCount; ++n) {
+        Warp &warp = arena.warps[n];
+        const u32 lanes = lanesAt(warp, place);
+        warp.blocked &= ~lanes;
+        warp.runnable |= lanes;
+    }
 }
 
 [[noreturn]] EMULATION_NOINLINE void failOfOperations() { fail("lanes of one warp meet at different operations"); }
@@ -217,12 +259,15 @@ extern "C" __attribute__((visibility("default"))) void emulation_run_block(emula
         const u32 lanes = block.threadCount - n * 32;
         warp.index = n;
         warp.exists = warp.runnable = lanes >= 32 ? ~0u : (1u << lanes) - 1;
-        warp.waiting = warp.atBarrier = warp.exited = 0;
+        warp.waiting = warp.atBarrier = warp.exited = warp.blocked = 0;
     }
+    for (NamedBarrier &named : block.named) named = {};
+    for (WarpGroup &group : arena->groups) group.arrived = group.live = group.operandCount = 0;
     for (u32 n = 0; n < block.threadCount; ++n) {
         Fiber &fiber = arena->fibers()[n];
         fiber.thread = {n % block.threads.x, n / block.threads.x % block.threads.y, n / (block.threads.x * block.threads.y)};
         fiber.copies.first = fiber.copies.count = fiber.copies.groupCount = 0;
+        fiber.products = {};
         // Stacks of a warp begin in different lines of the cache.
         unsigned char *top = arena->stack(n) + slotBytes - 128 * (1 + n % 32);
         prepareContext(fiber.context, arena->stack(n) + guardBytes, top, startFiber);

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <map>
 #include <mutex>
+#include <tuple>
 
 #include "driver.hpp"
 
@@ -63,8 +64,6 @@ const std::map<int, int> attributes = {
     {38, 50 << 20},   // second-level cache
     {39, 2048},       // threads of a multiprocessor
     {41, 1},          // one address space
-    {75, 9},          // compute capability, major
-    {76, 0},          // and minor
     {81, 228 << 10},  // shared memory of a multiprocessor
     {82, 64 << 10},   // its registers
     {95, 1},          // cooperative launches
@@ -73,6 +72,17 @@ const std::map<int, int> attributes = {
     {111, 1 << 10},   // shared memory that is reserved
     {115, 1},         // pools of memory
 };
+
+// Major and minor number.
+std::pair<int, int> capability() {
+    const char *text = getenv("POWER_CUDA_EMULATION_CAPABILITY");
+    int major = 9, minor = 0;
+    if (text != nullptr && *text != 0 && sscanf(text, "%d.%d", &major, &minor) != 2) {
+        fprintf(stderr, "CUDA emulation: POWER_CUDA_EMULATION_CAPABILITY is \"%s\", not as \"9.0\"\n", text);
+        abort();
+    }
+    return {major, minor};
+}
 
 bool isHidden() {
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
@@ -164,7 +174,7 @@ EXPORTED CUresult cuDeviceTotalMem_v2(size_t *bytes, int) {
 }
 
 EXPORTED CUresult cuDeviceComputeCapability(int *major, int *minor, int) {
-    *major = 9, *minor = 0;
+    std::tie(*major, *minor) = capability();
     return SUCCESS;
 }
 
@@ -173,6 +183,8 @@ EXPORTED CUresult cuDeviceGetAttribute(int *value, int attribute, int device) {
     const auto known = attributes.find(attribute);
     *value = known == attributes.end() ? 0 : known->second;
     if (attribute == 16) *value = static_cast<int>(setting("POWER_CUDA_EMULATION_MULTIPROCESSORS", 132));
+    if (attribute == 75) *value = capability().first;
+    if (attribute == 76) *value = capability().second;
     return SUCCESS;
 }
 

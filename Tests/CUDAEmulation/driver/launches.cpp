@@ -101,7 +101,7 @@ std::string waits(Arena &arena) {
             auto state = [&](uint32_t lane) -> std::string {
                 if (warp.exited >> lane & 1) return "ended";
                 if (warp.atBarrier >> lane & 1) return "__syncthreads";
-                return warp.waiting >> lane & 1 ? warp.laneOperation[lane] : "running";
+                return (warp.waiting | warp.blocked) >> lane & 1 ? warp.laneOperation[lane] : "running";
             };
             // The first lane of every run of lanes in one state.
             if (lane > 0 && state(lane) == state(lane - 1)) continue;

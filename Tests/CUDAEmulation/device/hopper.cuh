@@ -1,0 +1,363 @@
+// The functions of common/hopper.cuh for warps of fibers.
+//
+// A product is computed when the last thread of its warpgroup issues it, so that it sees shared memory as it is then, and arrives in the
+// threads' sums at the wait for its group; until then they hold NaN, and what it read of shared memory must stay as it was.
+#pragma once
+#include "common/ptx.cuh"
+
+namespace emulation {
+
+// All threads of a warpgroup meet: the last one to arrive executes the operation for all.
+template <typename Execute>
+EMULATION_INLINE void meetGroup(const Self &me, const char *operation, u64 first, u64 second, u64 third, Execute execute) {
+    WarpGroup &group = me.group();
+    if (group.arrived == 0) {
+        if (me.arena.block.threadCount < (me.index / groupThreads + 1) * groupThreads) fail("a warpgroup has 128 threads");
+        group.operation = operation;
+        group.arguments[0] = first, group.arguments[1] = second, group.arguments[2] = third;
+    } else if (group.operation != operation) {
+        fail("threads of one warpgroup meet at different operations");
+    } else if (group.arguments[0] != first || group.arguments[1] != second || group.arguments[2] != third) {
+        fail("threads of one warpgroup meet at an operation with different operands");
+    }
+    if (++group.arrived < groupThreads) return waitAt(me, operation, &group);
+    execute(group);
+    group.arrived = 0;
+    Warp *warps = me.arena.warps + me.index / groupThreads * 4;
+    for (u32 n = 0; n < 4; ++n) warps[n].blocked = 0, warps[n].runnable = ~0u;
+}
+
+// The word of a barrier in shared memory, from bit 0 on: 20 bits of the count, 20 of the arrivals that are missing, one of the parity of
+// the phase, and 23 that tell a barrier from other memory.
+constexpr u64 barrierMark = 0x2bad5 << 1;
+
+struct SharedBarrier {
+    u64 *word;
+    u32 count, pending, parity;
+
+    EMULATION_INLINE static SharedBarrier at(u64 *word) {
+        if (reinterpret_cast<u64>(word) % 8 != 0) fail("a barrier at an address that is no multiple of 8");
+        const u64 value = *word;
+        if (value >> 41 != barrierMark) fail("use of a barrier that was not initialized");
+        return {word, static_cast<u32>(value & 0xfffff), static_cast<u32>(value >> 20 & 0xfffff), static_cast<u32>(value >> 40 & 1)};
+    }
+
+    void store() const { *word = count | static_cast<u64>(pending) << 20 | static_cast<u64>(parity) << 40 | barrierMark << 41; }
+};
+
+}  // namespace emulation
+
+EMULATION_NOINLINE void barrier_init(unsigned long long *barrier, int count) {
+    using namespace emulation;
+    if (reinterpret_cast<u64>(barrier) % 8 != 0) fail("a barrier at an address that is no multiple of 8");
+    if (count < 1 || count > 0xfffff) fail("a barrier of no or of too many arrivals");
+    SharedBarrier{barrier, static_cast<u32>(count), static_cast<u32>(count), 0}.store();
+}
+
+EMULATION_NOINLINE void barrier_arrive(unsigned long long *barrier) {
+    using namespace emulation;
+    SharedBarrier state = SharedBarrier::at(barrier);
+    const bool isComplete = --state.pending == 0;
+    if (isComplete) state.pending = state.count, state.parity ^= 1;
+    state.store();
+    // All that wait do so for the phase that was the current one.
+    if (isComplete) letGo(arena(), barrier);
+}
+
+EMULATION_NOINLINE void barrier_wait(unsigned long long *barrier, int parity) {
+    using namespace emulation;
+    if (parity != 0 && parity != 1) fail("a parity is 0 or 1");
+    if (SharedBarrier::at(barrier).parity == static_cast<u32>(parity)) waitAt(self(), "barrier_wait", barrier);
+}
+
+static inline void fence_products() {}
+
+namespace emulation {
+
+EMULATION_NOINLINE void meetAtNamedBarrier(int barrier, u32 threads) {
+    const Self me = self();
+    if (barrier < 1 || barrier >= static_cast<int>(namedBarriers)) fail("a named barrier is one of 1 to 15");
+    NamedBarrier &named = me.arena.block.named[barrier];
+    if (named.arrived == 0) named.threads = threads;
+    if (named.threads != threads) fail("threads meet at a named barrier with different counts");
+    if (++named.arrived < threads) return waitAt(me, "named_barrier", &named);
+    for (u32 n = 0; n < me.arena.block.warpCount; ++n) {
+        const Warp &warp = me.arena.warps[n];
+        const u32 lanes = lanesAt(warp, &named) | (n == me.index / 32 ? me.bit() : 0);
+        if (lanes != 0 && lanes != warp.exists) fail("only some lanes of a warp are at a named barrier");
+    }
+    named.arrived = 0;
+    letGo(me.arena, &named);
+}
+
+}  // namespace emulation
+
+template <int threads>
+static inline void named_barrier(int barrier) {
+    static_assert(threads > 0 && threads % 32 == 0, "whole warps meet");
+    emulation::meetAtNamedBarrier(barrier, threads);
+}
+
+template <int registers>
+static inline void lower_registers() {
+    static_assert(registers >= 24 && registers <= 256 && registers % 8 == 0, "registers come in eights");
+    emulation::meetGroup(emulation::self(), "lower_registers", registers, 0, 0, [](emulation::WarpGroup &) {});
+}
+
+template <int registers>
+static inline void raise_registers() {
+    static_assert(registers >= 24 && registers <= 256 && registers % 8 == 0, "registers come in eights");
+    emulation::meetGroup(emulation::self(), "raise_registers", registers, 0, 0, [](emulation::WarpGroup &) {});
+}
+
+// Products of two numbers in bfloat16 are exact in float32 wherever that matters to their rounding.
+static inline unsigned multiply_bfloat16(unsigned a, unsigned b) {
+    return pack_bfloat16(
+        __uint_as_float(a << 16) * __uint_as_float(b << 16), __uint_as_float(a & 0xffff0000) * __uint_as_float(b & 0xffff0000));
+}
+
+namespace emulation {
+
+// A descriptor, from bit 0 on: 44 bits of the address in units of 16 bytes, so that the address may be moved as on a card, 14 of the rows
+// of a panel, one that says whether these are k, and 5 that tell a descriptor from other numbers.
+constexpr u64 descriptorMark = 0x15;
+
+struct Panels {
+    const unsigned char *first;
+    u64 panelBytes;
+
+    static Panels of(u64 descriptor, bool rowsAreK) {
+        if (descriptor >> 59 != descriptorMark) fail("a product of what is no descriptor");
+        if ((descriptor >> 58 & 1) != rowsAreK) fail("a descriptor and a product of it disagree about which index is k");
+        return {reinterpret_cast<const unsigned char *>((descriptor & ((1ull << 44) - 1)) << 4), (descriptor >> 44 & 0x3fff) * 16};
+    }
+};
+
+typedef float Floats8 __attribute__((vector_size(32)));
+typedef u32 Words8 __attribute__((vector_size(32)));
+typedef unsigned short Shorts8 __attribute__((vector_size(16)));
+
+template <typename Vector>
+EMULATION_INLINE Vector loadVector(const void *place) {
+    Vector result;
+    __builtin_memcpy(&result, place, sizeof result);
+    return result;
+}
+
+EMULATION_INLINE void widen8(float *numbers, const void *words) {
+    const Words8 wide = __builtin_convertvector(loadVector<Shorts8>(words), Words8) << 16;
+    __builtin_memcpy(numbers, &wide, sizeof wide);
+}
+
+// Takes what a product reads of shared memory.
+EMULATION_NOINLINE const unsigned char *takeOperand(WarpGroup &group, const Panels &panels, u32 spans, u32 spanBytes, u32 number) {
+    if (group.operandCount == group.operandCapacity) {
+        group.operandCapacity = group.operandCapacity == 0 ? 16 : 2 * group.operandCapacity;
+        group.operands = static_cast<Operand *>(__builtin_realloc(group.operands, group.operandCapacity * sizeof(Operand)));
+    }
+    Operand &operand = group.operands[group.operandCount++];
+    operand.first = panels.first, operand.stride = panels.panelBytes;
+    operand.spans = spans, operand.spanBytes = spanBytes, operand.group = number;
+    for (u32 n = 0; n < spans; ++n) __builtin_memcpy(operand.bytes + n * spanBytes, panels.first + n * panels.panelBytes, spanBytes);
+    return operand.bytes;
+}
+
+// Panels of 16 rows k of 8 columns.
+EMULATION_NOINLINE void takeColumns(float (*columns)[16][8], WarpGroup &group, u64 descriptor, bool rowsAreK, u32 panels, u32 number) {
+    const Panels b = Panels::of(descriptor, rowsAreK);
+    if (rowsAreK) {
+        const unsigned char *bytes = takeOperand(group, b, panels, 256, number);
+        for (u32 n = 0; n < panels * 16; ++n) widen8(columns[0][n], bytes + 16 * n);
+        return;
+    }
+    const unsigned char *bytes = takeOperand(group, b, 2, panels * 128, number);
+    for (u32 n = 0; n < panels; ++n)
+        for (u32 half = 0; half < 2; ++half) {
+            unsigned short matrix[8][8], transposed[8][8];
+            __builtin_memcpy(matrix, bytes + (half * panels + n) * 128, sizeof matrix);
+            for (u32 k = 0; k < 8; ++k)
+                for (u32 column = 0; column < 8; ++column) transposed[k][column] = matrix[column][k];
+            for (u32 k = 0; k < 8; ++k) widen8(columns[n][8 * half + k], transposed[k]);
+        }
+}
+
+EMULATION_NOINLINE void takeRows(float (*rows)[16], WarpGroup &group, bool isShared, u64 descriptor, u32 number) {
+    if (!isShared) {
+        for (u32 row = 0; row < 64; ++row)
+            for (u32 half = 0; half < 2; ++half) widen8(rows[row] + 8 * half, group.rows[row] + 4 * half);
+        return;
+    }
+    const unsigned char *bytes = takeOperand(group, Panels::of(descriptor, false), 2, 1024, number);
+    for (u32 row = 0; row < 64; ++row)
+        for (u32 half = 0; half < 2; ++half) widen8(rows[row] + 8 * half, bytes + half * 1024 + row * 16);
+}
+
+// 64 rows of 8 columns.
+template <bool isFirst>
+EMULATION_NOINLINE void addProduct(float (*sums)[8], const float (*rows)[16], const float (*columns)[8]) {
+    for (u32 row = 0; row < 64; row += 8) {
+        Floats8 part[8];
+        for (u32 n = 0; n < 8; ++n) part[n] = isFirst ? Floats8{} : loadVector<Floats8>(sums[row + n]);
+        for (u32 k = 0; k < 16; ++k) {
+            const Floats8 column = loadVector<Floats8>(columns[k]);
+            for (u32 n = 0; n < 8; ++n) part[n] += column * rows[row + n][k];
+        }
+        for (u32 n = 0; n < 8; ++n) __builtin_memcpy(sums[row + n], part + n, sizeof part[n]);
+    }
+}
+
+// Two numbers of row `half` of two of a thread's, of one panel.
+EMULATION_INLINE float *pairOfThread(Sums &sums, u32 thread, u32 panel, u32 half) {
+    const u32 lane = thread % 32;
+    return sums.numbers[panel][thread / 32 * 16 + lane / 4 + 8 * half] + lane % 4 * 2;
+}
+
+// The sums under way at the threads' places, or new ones.
+EMULATION_NOINLINE Sums &sumsUnderWay(WarpGroup &group, u32 columns, bool accumulate) {
+    for (u32 rest = group.live; rest != 0; rest &= rest - 1) {
+        Sums &sums = *group.sums[__builtin_ctz(rest)];
+        u32 equal = 0;
+        for (u32 n = 0; n < groupThreads; ++n) equal += sums.places[n] == group.places[n];
+        if (equal == 0) continue;
+        if (equal != groupThreads) fail("threads of one warpgroup add to different sums");
+        if (sums.columns != columns) fail("products of different shapes in the same sums without a wait");
+        return sums;
+    }
+    const u32 free = ~group.live & ((1u << maximumSums) - 1);
+    if (free == 0) fail("more sums of products are under way than the emulation has room for");
+    const u32 index = __builtin_ctz(free);
+    group.live |= 1u << index;
+    if (group.sums[index] == nullptr) group.sums[index] = static_cast<Sums *>(__builtin_malloc(sizeof(Sums)));
+    Sums &sums = *group.sums[index];
+    sums.columns = columns;
+    __builtin_memcpy(sums.places, group.places, sizeof sums.places);
+    for (u32 thread = 0; thread < groupThreads; ++thread) {
+        float *place = sums.places[thread];
+        if (accumulate)
+            for (u32 n = 0; n < columns / 4; ++n) __builtin_memcpy(pairOfThread(sums, thread, n / 2, n % 2), place + 2 * n, 8);
+        __builtin_memset(place, 0xff, columns / 2 * sizeof(float));
+    }
+    return sums;
+}
+
+struct Product {
+    u32 columns, group;
+    bool rowsAreK, isShared, accumulate;
+
+    u64 word() const { return group | static_cast<u64>(columns) << 32 | u64(rowsAreK) << 40 | u64(isShared) << 41 | u64(accumulate) << 42; }
+};
+
+EMULATION_NOINLINE void execute(WarpGroup &group, const Product &product) {
+    const u32 panels = product.columns / 8;
+    float columns[maximumColumns / 8][16][8], rows[64][16];
+    takeColumns(columns, group, group.arguments[2], product.rowsAreK, panels, product.group);
+    takeRows(rows, group, product.isShared, group.arguments[1], product.group);
+    Sums &sums = sumsUnderWay(group, product.columns, product.accumulate);
+    sums.group = product.group;
+    for (u32 n = 0; n < panels; ++n)
+        if (product.accumulate) {
+            addProduct<false>(sums.numbers[n], rows, columns[n]);
+        } else {
+            addProduct<true>(sums.numbers[n], rows, columns[n]);
+        }
+}
+
+EMULATION_NOINLINE void multiplyOfGroup(float *c, const unsigned *a, u64 descriptorOfA, u64 b, Product product) {
+    const Self me = self();
+    WarpGroup &group = me.group();
+    ProductState &state = me.fiber().products;
+    if (state.open == 0 && !state.isBegun) fail("a product without products_begin since the last products_wait");
+    ++state.open;
+    product.group = state.committed;
+    group.places[me.index % groupThreads] = c;
+    if (a != nullptr) {
+        const u32 lane = me.lane(), row = me.index % groupThreads / 32 * 16 + lane / 4;
+        for (u32 n = 0; n < 4; ++n) group.rows[row + n % 2 * 8][lane % 4 + n / 2 * 4] = a[n];
+    }
+    meetGroup(me, "multiply_group", product.word(), descriptorOfA, b, [&product](WarpGroup &group) { execute(group, product); });
+}
+
+// Ends the groups of products before number `end`.
+EMULATION_NOINLINE void completeProducts(const Self &me, WarpGroup &group, u32 end) {
+    // Time for others to overwrite operands that they were told too early to be free.
+    giveWay(me);
+    u32 kept = 0;
+    for (u32 n = 0; n < group.operandCount; ++n) {
+        const Operand &operand = group.operands[n];
+        if (operand.group >= end) {
+            if (kept != n) group.operands[kept] = operand;
+            ++kept;
+            continue;
+        }
+        for (u32 span = 0; span < operand.spans; ++span) {
+            const unsigned char *now = operand.first + span * operand.stride;
+            if (__builtin_memcmp(operand.bytes + span * operand.spanBytes, now, operand.spanBytes) != 0)
+                fail("shared memory was written that a product reads which has not been waited for");
+        }
+    }
+    group.operandCount = kept;
+    for (u32 rest = group.live; rest != 0; rest &= rest - 1) {
+        const u32 index = __builtin_ctz(rest);
+        Sums &sums = *group.sums[index];
+        if (sums.group >= end) continue;
+        for (u32 thread = 0; thread < groupThreads; ++thread) {
+            u64 untouched = ~0ull;
+            for (u32 n = 0; n < sums.columns / 4; ++n) {
+                float *pair = sums.places[thread] + 2 * n;
+                untouched &= loadVector<u64>(pair);
+                __builtin_memcpy(pair, pairOfThread(sums, thread, n / 2, n % 2), 8);
+            }
+            if (untouched != ~0ull) fail("sums of products were written before the wait for them");
+        }
+        group.live &= ~(1u << index);
+    }
+}
+
+EMULATION_NOINLINE void waitForProducts(u32 pending) {
+    const Self me = self();
+    ProductState &state = me.fiber().products;
+    state.isBegun = false;
+    if (state.committed <= state.completed + pending) return;
+    const u32 end = state.completed = state.committed - pending;
+    meetGroup(me, "products_wait", end, pending, 0, [&me, end](WarpGroup &group) { completeProducts(me, group, end); });
+}
+
+template <int count>
+constexpr bool isProduct = count == 8 || count == 12 || count == 16 || count == 20 || count == 32 || count == 36 || count == 64 || count == 68;
+
+}  // namespace emulation
+
+EMULATION_NOINLINE unsigned long long panel_descriptor(const void *first, int rows, bool rowsAreK) {
+    using namespace emulation;
+    requireAligned(first, "a descriptor of an address that is no multiple of 16");
+    if (rows < 1 || rows > 0x3fff) fail("a descriptor of no or of too many rows");
+    return reinterpret_cast<u64>(first) >> 4 | static_cast<u64>(rows) << 44 | u64(rowsAreK) << 58 | descriptorMark << 59;
+}
+
+static inline void products_begin() { emulation::self().fiber().products.isBegun = true; }
+
+static inline void products_commit() {
+    emulation::ProductState &state = emulation::self().fiber().products;
+    ++state.committed;
+    state.open = 0;
+}
+
+template <int pending>
+static inline void products_wait() {
+    emulation::waitForProducts(pending);
+}
+
+template <int count>
+static inline void products_use(float (&)[count]) {}
+
+template <bool rowsAreK, int count>
+static inline void multiply_group(float (&c)[count], const unsigned (&a)[4], unsigned long long b, bool accumulate) {
+    static_assert(emulation::isProduct<count>, "a product of a number of columns that common/hopper.cuh has");
+    emulation::multiplyOfGroup(c, a, 0, b, {2 * count, 0, rowsAreK, false, accumulate});
+}
+
+template <bool rowsAreK, int count>
+static inline void multiply_group(float (&c)[count], unsigned long long a, unsigned long long b, bool accumulate) {
+    static_assert(emulation::isProduct<count>, "a product of a number of columns that common/hopper.cuh has");
+    emulation::multiplyOfGroup(c, nullptr, a, b, {2 * count, 0, rowsAreK, true, accumulate});
+}
