@@ -42,7 +42,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "CKernels", cSettings: cSettings),
-        .target(name: "CUDAKernels", exclude: ["attention", "common", "prepare", "state"], cSettings: cSettings),
+        .target(name: "CUDAKernels", exclude: ["attention", "common", "hopper", "prepare", "state"], cSettings: cSettings),
         library("Tensors", ["CKernels"]),
         library("BackendInterface", ["Tensors"]),
         library("CPUBackend", ["BackendInterface", "Tensors", "CKernels"]),

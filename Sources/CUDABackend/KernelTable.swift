@@ -9,8 +9,7 @@ package enum KernelTable {
         package let sources: [KernelSource]
     }
 
-    /// - Parameter sharedLimit: the shared memory that a block may have on the card.
-    package static func entries(sharedLimit: Int) throws(PowerAttentionError) -> [Entry] {
+    package static func entries(_ limits: CardLimits) throws(PowerAttentionError) -> [Entry] {
         var entries: [Entry] = []
         for type in [DataType.bfloat16, .float16, .float32] {
             for (mechanism, width) in [
@@ -19,14 +18,14 @@ package enum KernelTable {
                 (.exponential(window: nil), 128),
                 (.power(degree: 2), 256),
             ] {
-                entries.append(try entry(mechanism, width, type, sharedLimit))
+                entries.append(try entry(mechanism, width, type, limits))
             }
         }
         return entries
     }
 
     private static func entry(
-        _ mechanism: AttentionConfiguration.Mechanism, _ width: Int, _ type: DataType, _ sharedLimit: Int
+        _ mechanism: AttentionConfiguration.Mechanism, _ width: Int, _ type: DataType, _ limits: CardLimits
     ) throws(PowerAttentionError) -> Entry {
         let problem = AttentionProblem(
             mechanism: mechanism, normalization: mechanism.defaultNormalization, form: .chunked, scale: 1, chunkSize: 1024,
@@ -35,21 +34,11 @@ package enum KernelTable {
         let kernels = KernelProblem(problem, dataType: type, isGated: true)
         let isPower = problem.degree != nil
         let attention = try AttentionKernels(
-            kernels, states: .init(queries: isPower, keys: isPower), fewTokens: false, fewStates: true, sharedLimit: sharedLimit
+            kernels, states: .init(queries: isPower, keys: isPower), fewTokens: false, fewStates: true, limits: limits
         )
         var sources = attention.sources(backward: true, movesState: isPower)
         if isPower { sources.append(kernels.step(StepConfiguration(kernels, valueWidth: width))) }
         let name = isPower ? "p = \(kernels.degree)" : "exponential"
         return Entry(name: "\(name), \(type), d = e = \(width)", sources: sources)
-    }
-
-    /// The shared memory that a block may have on cards of an architecture, in bytes (CUDA programming guide, technical specifications).
-    package static func sharedLimit(architecture: String) -> Int {
-        let digits = architecture.drop { !$0.isNumber }.prefix { $0.isNumber }
-        switch Int(digits) ?? 80 {
-        case 80, 87: return 166_912
-        case 86, 89, 120, 121: return 101_376
-        default: return 232_448
-        }
     }
 }

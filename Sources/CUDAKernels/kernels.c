@@ -41,6 +41,15 @@ static const char common_ptx[] = {
 static const char common_state_gradient[] = {
 #embed "common/state_gradient.cuh"
 };
+static const char hopper_features[] = {
+#embed "hopper/features.cuh"
+};
+static const char hopper_forward[] = {
+#embed "hopper/forward.cu"
+};
+static const char hopper_panels[] = {
+#embed "hopper/panels.cuh"
+};
 static const char prepare_gates[] = {
 #embed "prepare/gates.cu"
 };
@@ -73,6 +82,9 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("common/output.cuh", common_output),
     FILE_ENTRY("common/ptx.cuh", common_ptx),
     FILE_ENTRY("common/state_gradient.cuh", common_state_gradient),
+    FILE_ENTRY("hopper/features.cuh", hopper_features),
+    FILE_ENTRY("hopper/forward.cu", hopper_forward),
+    FILE_ENTRY("hopper/panels.cuh", hopper_panels),
     FILE_ENTRY("prepare/gates.cu", prepare_gates),
     FILE_ENTRY("prepare/inputs.cu", prepare_inputs),
     FILE_ENTRY("state/exchange.cu", state_exchange),

@@ -32,7 +32,7 @@ struct KernelsBuildCommand: ParsableCommand {
 
     func run() throws {
         let architecture = try arch ?? CUDAContext.card().properties.architecture
-        let entries = try KernelTable.entries(sharedLimit: KernelTable.sharedLimit(architecture: architecture))
+        let entries = try KernelTable.entries(CardLimits(architecture: architecture))
             .filter { filter.map($0.name.contains) ?? true }
         guard !entries.isEmpty else {
             throw PowerAttentionError(argument: "filter", given: filter ?? "", expected: "part of a problem's name")

@@ -16,16 +16,16 @@ import Testing
 
     @Test(arguments: architectures, [DataType.bfloat16, .float16, .float32])
     func tilesFit(_ architecture: String, _ type: DataType) throws {
-        let limit = KernelTable.sharedLimit(architecture: architecture)
+        let limits = CardLimits(architecture: architecture)
         for mechanism in [AttentionConfiguration.Mechanism.exponential(window: nil)] + (1...4).map({ .power(degree: $0) }) {
             for d in [1, 16, 17, 64, 96, 128, 200, 256] {
                 for e in [1, 16, 24, 64, 128, 255, 256] {
                     for states in [true, false] where states == false || mechanism != .exponential(window: nil) {
                         let kernels = try AttentionKernels(
                             KernelProblem(Self.problem(mechanism, d, e), dataType: type, isGated: true),
-                            states: .init(queries: states, keys: states), fewTokens: false, fewStates: true, sharedLimit: limit)
+                            states: .init(queries: states, keys: states), fewTokens: false, fewStates: true, limits: limits)
                         #expect(!kernels.sources(backward: true, movesState: states).isEmpty)
-                        check(kernels, limit)
+                        check(kernels, limits.sharedBytes)
                     }
                 }
             }
@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func tableNamesEveryFamily() throws {
-        let entries = try KernelTable.entries(sharedLimit: KernelTable.sharedLimit(architecture: "sm_90a"))
+        let entries = try KernelTable.entries(CardLimits(architecture: "sm_90a"))
         let functions = Set(entries.flatMap(\.sources).map(\.function))
         #expect(
             functions.isSuperset(of: [

@@ -7,6 +7,8 @@ package struct AttentionKernels: Sendable, Hashable {
     package let problem: KernelProblem
     let preparation: PreparationConfiguration
     let forwardTiles: ForwardConfiguration
+    /// Takes the place of `forwardTiles` where the card and the problem allow it.
+    let hopperForward: HopperForwardConfiguration?
     let backwardQueriesTiles: BackwardQueriesConfiguration
     let backwardKeysTiles: BackwardKeysConfiguration
     let stateTiles: StateUpdateConfiguration?
@@ -24,11 +26,11 @@ package struct AttentionKernels: Sendable, Hashable {
     /// - Parameters:
     ///   - fewTokens: whether blocks of many queries would leave multiprocessors idle.
     ///   - fewStates: whether blocks of many features would.
-    ///   - sharedLimit: the shared memory that a block may have, in bytes.
     /// - Throws: `PowerAttentionError` where the smallest tiles do not fit in shared memory.
-    package init(_ problem: KernelProblem, states: States, fewTokens: Bool, fewStates: Bool, sharedLimit: Int)
+    package init(_ problem: KernelProblem, states: States, fewTokens: Bool, fewStates: Bool, limits: CardLimits)
         throws(PowerAttentionError)
     {
+        let sharedLimit = limits.sharedBytes
         self.problem = problem
         preparation = PreparationConfiguration(problem)
         let stateTiles =
@@ -45,6 +47,7 @@ package struct AttentionKernels: Sendable, Hashable {
                 expected: "enough for the tiles of d = \(problem.width), e = \(problem.valueWidth) in \(problem.dataType)")
         }
         forwardTiles = forward
+        hopperForward = HopperForwardConfiguration(problem, hasStates: states.queries, limits: limits)
         backwardQueriesTiles = backwardQueries
         backwardKeysTiles = backwardKeys
         self.stateTiles = stateTiles
@@ -52,7 +55,7 @@ package struct AttentionKernels: Sendable, Hashable {
 
     /// The dynamic shared memory of a block of every kernel that multiplies.
     package var sharedBytes: [Int] {
-        [forwardTiles.sharedBytes, backwardQueriesTiles.sharedBytes, backwardKeysTiles.sharedBytes]
+        [hopperForward?.sharedBytes ?? forwardTiles.sharedBytes, backwardQueriesTiles.sharedBytes, backwardKeysTiles.sharedBytes]
             + (stateTiles.map { [$0.sharedBytes] } ?? [])
     }
 
@@ -95,8 +98,16 @@ package struct AttentionKernels: Sendable, Hashable {
             macros: problem.productMacros + [problem.normalizationMacro] + tiles.macros + [("REVERSE", reverse ? 1 : 0)])
     }
 
+    /// Queries of a tile of the forward kernel.
+    var forwardRows: Int { hopperForward?.rows ?? forwardTiles.rows }
+
     var forward: KernelSource {
-        KernelSource(
+        if let tiles = hopperForward {
+            return KernelSource(
+                "hopper/forward.cu", "attention_forward",
+                macros: problem.productMacros + [problem.normalizationMacro] + tiles.macros(problem))
+        }
+        return KernelSource(
             "attention/forward.cu", "attention_forward",
             macros: problem.productMacros + [problem.normalizationMacro] + forwardTiles.macros)
     }

@@ -37,7 +37,7 @@ package struct AttentionPlan: Sendable {
             KernelProblem(problem, dataType: dataType, isGated: isGated),
             states: .init(queries: hasChunks || hasInitialState, keys: hasChunks || hasFinalGradient),
             fewTokens: queryBlocks < 2 * card.multiprocessorCount, fewStates: stateBlocks < 4 * card.multiprocessorCount,
-            sharedLimit: card.sharedMemoryPerBlock)
+            limits: CardLimits(card))
     }
 
     /// The kernels of one call forward and one back.

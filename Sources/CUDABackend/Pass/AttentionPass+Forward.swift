@@ -11,27 +11,35 @@ extension AttentionPass {
     ) throws(PowerAttentionError) -> PassOutput {
         let prepared = try prepareInputs(inputs)
         let (states, end) = try walkStates(prepared, inputs, wantsEnd: finalState)
-        let tiles = kernels.forwardTiles
         let y = try context.allocate(rows * problem.valueWidth, dataType.byteCount)
         // In float32 y is exact itself.
         let exact = !forBackward ? nil : dataType == .float32 ? y : try context.allocate(rows * problem.valueWidth, 4)
         let statistics = try context.allocate(rows, 4)
         let factor = rowFactor
-        try context.launch(
-            KernelLaunch(
-                kernels.forward,
-                grid: .init(forwardTileCount, problem.queryHeads, paddedValueWidth / tiles.valueTile),
-                threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
-                arguments: .rows(prepared) + [
-                    .pointer(prepared.values), .memory(prepared.gates),
-                    .memory(prepared.firstVisible), .memory(states), .memory(features?.blocks),
-                    .memory(prepared.queryExponents), .memory(prepared.keyExponents), .memory(forwardTiles), .memory(chunks),
-                    .memory(y), .memory(dataType == .float32 ? nil : exact), .memory(statistics), .int(problem.tokenCount),
-                    .int(problem.queryHeads),
-                    .int(problem.keyHeads), .int(problem.valueWidth), .int(paddedValueWidth),
-                    .int(features?.blockCount ?? 0), .flag(hasInitialState), .int(window),
-                    .float(problem.degree == nil ? exponentScale : factor.significand), .int(factor.exponent),
-                ]))
+        let arguments: [KernelArgument] =
+            .rows(prepared) + [
+                .pointer(prepared.values), .memory(prepared.gates),
+                .memory(prepared.firstVisible), .memory(states), .memory(features?.blocks),
+                .memory(prepared.queryExponents), .memory(prepared.keyExponents), .memory(forwardTiles), .memory(chunks),
+                .memory(y), .memory(dataType == .float32 ? nil : exact), .memory(statistics), .int(problem.tokenCount),
+                .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.valueWidth), .int(paddedValueWidth),
+                .int(features?.blockCount ?? 0), .flag(hasInitialState), .int(window),
+                .float(problem.degree == nil ? exponentScale : factor.significand), .int(factor.exponent),
+            ]
+        if let tiles = kernels.hopperForward {
+            let items = forwardTileCount * problem.queryHeads
+            try context.launch(
+                KernelLaunch(
+                    kernels.forward, grid: .init(min(items, context.properties.multiprocessorCount)), threads: tiles.threads,
+                    sharedBytes: tiles.sharedBytes, arguments: arguments + [.int(forwardTileCount)]))
+        } else {
+            let tiles = kernels.forwardTiles
+            try context.launch(
+                KernelLaunch(
+                    kernels.forward,
+                    grid: .init(forwardTileCount, problem.queryHeads, paddedValueWidth / tiles.valueTile),
+                    threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes, arguments: arguments))
+        }
         let final = end.flatMap { end in
             prepared.finalExponents.map { DeviceState(numbers: end, exponents: $0, isUsed: nil) }
         }

@@ -33,7 +33,7 @@ package final class AttentionPass: Sendable {
             return (try context.upload(rows), rows.count)
         }
         (preparationTiles, preparationTileCount) = try tiles(PreparationConfiguration.tokens)
-        (forwardTiles, forwardTileCount) = try tiles(plan.kernels.forwardTiles.rows)
+        (forwardTiles, forwardTileCount) = try tiles(plan.kernels.forwardRows)
         (queryTiles, queryTileCount) = try tiles(plan.kernels.backwardQueriesTiles.rows)
         (keyTiles, keyTileCount) = try tiles(plan.kernels.backwardKeysTiles.rows)
     }

@@ -67,6 +67,9 @@ __device__ __forceinline__ unsigned long long panel_descriptor(const void *first
     return (shared_address(first) & 0x3ffffu) >> 4 | leading << 16 | stride << 32;
 }
 
+// The same matrix from `numbers` further on, a multiple of 8: one addition, where a new descriptor takes registers that products need.
+__device__ __forceinline__ unsigned long long panel_advance(unsigned long long matrix, int numbers) { return matrix + numbers / 8; }
+
 // Registers of sums and of A are the products' from here on, until they are waited for.
 __device__ __forceinline__ void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ __forceinline__ void products_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }

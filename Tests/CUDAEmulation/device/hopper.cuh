@@ -334,6 +334,11 @@ EMULATION_NOINLINE unsigned long long panel_descriptor(const void *first, int ro
     return reinterpret_cast<u64>(first) >> 4 | static_cast<u64>(rows) << 44 | u64(rowsAreK) << 58 | descriptorMark << 59;
 }
 
+static inline unsigned long long panel_advance(unsigned long long matrix, int numbers) {
+    if (numbers % 8 != 0) emulation::fail("a descriptor moved by a part of 16 bytes");
+    return matrix + numbers / 8;
+}
+
 static inline void products_begin() { emulation::self().fiber().products.isBegun = true; }
 
 static inline void products_commit() {

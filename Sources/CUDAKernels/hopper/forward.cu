@@ -1,0 +1,349 @@
+// attention/forward.cu for Hopper: the same outputs and statistics, from products of warpgroups.
+//
+// A block stays on its multiprocessor and takes one tile of queries of one head after another. One warpgroup brings tiles of the state and
+// of keys and values to a ring of stages; GROUPS warpgroups of 64 queries each multiply. The normalizer is one more column of the values,
+// whose keys are ones. While a warpgroup weighs the scores of a tile of keys, its products of the tile before are under way.
+//
+// Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys
+// [KEYS, WIDTH] or states [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries [ROWS] float2; STAGES of log-gates
+// [KEYS] float2, decays [GROUPS, KEYS] float and words of features [FEATURES / 16]; barriers.
+#include "common/decay.cuh"
+#include "common/exponents.cuh"
+#include "common/output.cuh"
+#include "hopper/features.cuh"
+
+constexpr int ROWS = 64 * GROUPS;
+constexpr int THREADS = 128 * (GROUPS + 1);
+constexpr int COLUMNS = VALUE_WIDTH + 8;
+constexpr int VALUE_TILE = KEYS * COLUMNS;
+constexpr int KEY_TILE = KEYS * WIDTH;
+constexpr int STATE_TILE = STATES ? FEATURES * COLUMNS : 0;
+constexpr int STAGE = VALUE_TILE + (KEY_TILE > STATE_TILE ? KEY_TILE : STATE_TILE);
+constexpr int QUERY_TILE = ROWS * WIDTH;
+static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
+static_assert(DEGREE > 0, "powers only");
+static_assert(ROWS % KEYS == 0 && KEYS % 64 == 0, "a tile of queries begins where a tile of keys does");
+static_assert(FEATURES % 64 == 0, "features come by two pairs of 16");
+
+struct Item {
+    int firstToken, count, chunk, chunkStart, head, keyHead;
+    bool hasState;
+
+    __device__ __forceinline__ Item(
+        int index, const int4 *tiles, const int4 *chunks, int tileCount, int queryHeads, int keyHeads, int hasInitialState
+    ) {
+        // The last tiles of a chunk see the most keys: they start first.
+        const int4 tile = tiles[tileCount - 1 - index / queryHeads];
+        firstToken = tile.x, count = tile.y, chunk = tile.z, chunkStart = tile.w;
+        head = index % queryHeads, keyHead = head / (queryHeads / keyHeads);
+        hasState = STATES && (hasInitialState || !(chunks[chunk].w & 1));
+    }
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
+    const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
+    const elem *__restrict__ v, const float2 *__restrict__ gates, const int *__restrict__ firstVisible, const elem *__restrict__ states,
+    const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents, const int *__restrict__ keyExponents,
+    const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ y, float *__restrict__ exact,
+    float *__restrict__ statistics, int tokens, int queryHeads, int keyHeads, int valueWidth, int paddedValueWidth, int blockCount,
+    int hasInitialState, int window, float scale, int scaleExponent, int tileCount
+) {
+    extern __shared__ __align__(128) unsigned char memory[];
+    elem *queries = reinterpret_cast<elem *>(memory);
+    elem *stages = queries + 2 * QUERY_TILE;
+    float2 *queryGates = reinterpret_cast<float2 *>(stages + STAGES * STAGE);
+    float2 *keyGates = queryGates + 2 * ROWS;
+    float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
+    unsigned *words = reinterpret_cast<unsigned *>(keyDecays + STAGES * GROUPS * KEYS);
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(words + STAGES * FEATURES / 16);
+    unsigned long long *queriesEmpty = barriers;
+    Ring<STAGES, GROUPS> ring(barriers + 2);
+
+    const int thread = threadIdx.x % 128, group = static_cast<int>(threadIdx.x) / 128 - 1;
+    const int itemCount = tileCount * queryHeads;
+#if STATES
+    const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
+#endif
+
+    if (threadIdx.x == 0) {
+        for (int n = 0; n < 2; ++n) barrier_init(queriesEmpty + n, 4 * GROUPS);
+        ring.initialize();
+    }
+    // The column of ones.
+    for (int n = threadIdx.x; n < STAGES * KEYS; n += THREADS) {
+        elem *row = stages + n / KEYS * STAGE + panel_place(n % KEYS, VALUE_WIDTH, KEYS);
+        *reinterpret_cast<uint4 *>(row) = make_uint4(0x3f80, 0, 0, 0);
+    }
+    fence_products();
+    __syncthreads();
+
+    if (group < 0) {
+        lower_registers<56>();
+        const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
+        RingFiller<STAGES, GROUPS, STAGES - 2> filler(ring);
+        RingPosition<2> queryPosition;
+        for (int index = blockIdx.x; index < itemCount; index += gridDim.x) {
+            const Item item(index, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+            const int end = item.firstToken + item.count;
+#if GATED
+            const float2 *headGates = gates + static_cast<size_t>(item.keyHead) * tokens;
+            float2 baseGates[GROUPS];
+#pragma unroll
+            for (int n = 0; n < GROUPS; ++n) baseGates[n] = headGates[min(item.firstToken + 64 * n, end - 1)];
+#endif
+            // They arrive with the first stage.
+            barrier_wait(queriesEmpty + queryPosition.stage, queryPosition.parity ^ 1);
+            copy_panels<ROWS, WIDTH / 8>(
+                queries + queryPosition.stage * QUERY_TILE, q + (static_cast<size_t>(item.firstToken) * queryHeads + item.head) * WIDTH,
+                static_cast<size_t>(queryHeads) * WIDTH, item.count);
+#if GATED
+            for (int n = thread; n < ROWS; n += 128)
+                queryGates[queryPosition.stage * ROWS + n] = headGates[min(item.firstToken + n, end - 1)];
+#endif
+            queryPosition.advance();
+#if STATES
+            if (item.hasState) {
+                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * featureCount * stateStride;
+                for (int first = 0; first < featureCount; first += FEATURES) {
+                    const int stage = filler.begin();
+                    copy_panels<FEATURES, COLUMNS / 8>(
+                        stages + stage * STAGE + VALUE_TILE, state + static_cast<size_t>(first) * stateStride, stateStride,
+                        featureCount - first);
+                    if (thread < FEATURES / 16)
+                        words[stage * (FEATURES / 16) + thread] = first / 16 + thread < blockCount ? blocks[first / 16 + thread] : 0;
+                    filler.end();
+                }
+            }
+#endif
+            for (int first = item.chunkStart; first < end; first += KEYS) {
+                const int stage = filler.begin();
+                elem *values = stages + stage * STAGE;
+                const size_t row = static_cast<size_t>(first) * keyHeads + item.keyHead;
+                copy_panels<KEYS, WIDTH / 8>(
+                    values + VALUE_TILE, k + row * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, end - first);
+                copy_panels<KEYS, VALUE_WIDTH / 8>(
+                    values, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first);
+#if GATED
+                for (int n = thread; n < KEYS; n += 128) {
+                    const float2 gate = headGates[min(first + n, end - 1)];
+                    keyGates[stage * KEYS + n] = gate;
+                    // Keys before a warpgroup's queries: a decay to the first of them, never above one.
+#pragma unroll
+                    for (int m = 0; m < GROUPS; ++m)
+                        keyDecays[(stage * GROUPS + m) * KEYS + n] =
+                            first + n < item.firstToken + 64 * m ? decay(baseGates[m], gate) : 1;
+                }
+#endif
+                filler.end();
+            }
+        }
+        filler.finish();
+    } else {
+    raise_registers<224>();
+    const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
+    RingPosition<STAGES> position;
+    RingPosition<2> queryPosition;
+    for (int index = blockIdx.x; index < itemCount; index += gridDim.x) {
+        const Item item(index, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+        const int end = item.firstToken + item.count, groupFirst = item.firstToken + 64 * group;
+        const elem *tile = queries + queryPosition.stage * QUERY_TILE + 8 * 64 * group;
+        ring.wait_full(position);
+#if GATED
+        const float2 *tileGates = queryGates + queryPosition.stage * ROWS + 64 * group;
+        const float2 baseGate = tileGates[0], rowGates[2] = {tileGates[16 * warp + g], tileGates[16 * warp + 8 + g]};
+#endif
+        float sums[COLUMNS / 2] = {};
+
+        // The state before the chunk.
+#if STATES
+        {
+            const int featureEnd = item.hasState ? featureCount : 0;
+            RowFeatures<ROWS> features(tile + 8 * 16 * warp);
+            for (int first = 0; first < featureEnd; first += FEATURES) {
+                ring.wait_full(position);
+                const unsigned long long state = panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, FEATURES, true);
+                const unsigned *stageWords = words + position.stage * (FEATURES / 16);
+#pragma unroll
+                for (int pair = 0; pair < FEATURES / 32; ++pair) {
+                    unsigned a[2][4];
+#pragma unroll
+                    for (int n = 0; n < 2; ++n) features.make(a[n], stageWords[2 * pair + n]);
+                    products_begin();
+#pragma unroll
+                    for (int n = 0; n < 2; ++n)
+                        multiply_group<true>(sums, a[n], panel_advance(state, 8 * 16 * (2 * pair + n)), true);
+                    products_commit();
+                    if (pair > 0) products_wait<1>();
+                }
+                products_wait<0>();
+                ring.release(position);
+                position.advance();
+            }
+            products_use(sums);
+#if GATED
+            const float baseDecay = decay_from_start(baseGate);
+#pragma unroll
+            for (int n = 0; n < COLUMNS / 2; ++n) sums[n] *= baseDecay;
+#endif
+        }
+#endif
+
+        // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies zeros. There is no branch around
+        // the tiles of the state and of the keys, because the sums of products would no longer stay in place.
+        const int tileCountHere = (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS;
+        const int allTiles = (end - item.chunkStart + KEYS - 1) / KEYS;
+        {
+            // Weights of the tile at `position`, as the operand of their product with the values.
+            unsigned weights[KEYS / 16][4];
+            auto multiplyScores = [&](float (&scores)[KEYS / 2]) {
+                const unsigned long long rows = panel_descriptor(tile, ROWS, false);
+                const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, KEYS, false);
+                products_begin();
+#pragma unroll
+                for (int depth = 0; depth < WIDTH / 16; ++depth)
+                    multiply_group<false>(
+                        scores, panel_advance(rows, 16 * depth * ROWS), panel_advance(keys, 16 * depth * KEYS), depth > 0);
+                products_commit();
+            };
+            auto multiplyValues = [&](int stage) {
+                const unsigned long long values = panel_descriptor(stages + stage * STAGE, KEYS, true);
+                products_begin();
+#pragma unroll
+                for (int depth = 0; depth < KEYS / 16; ++depth)
+                    multiply_group<true>(sums, weights[depth], panel_advance(values, 8 * 16 * depth), true);
+                products_commit();
+            };
+            // Weights of keys that all queries of the warpgroup see, at the decay to the first of them.
+            auto weigh = [&](float (&scores)[KEYS / 2]) {
+#if GATED
+                const float2 *stageDecays = reinterpret_cast<const float2 *>(keyDecays + (position.stage * GROUPS + group) * KEYS);
+#endif
+#pragma unroll
+                for (int i = 0; i < KEYS / 8; ++i) {
+#if GATED
+                    const float2 factor = stageDecays[4 * i + t];
+#pragma unroll
+                    for (int c = 0; c < 4; ++c) scores[4 * i + c] = power(scores[4 * i + c]) * (c % 2 ? factor.y : factor.x);
+#else
+#pragma unroll
+                    for (int c = 0; c < 4; ++c) scores[4 * i + c] = power(scores[4 * i + c]);
+#endif
+                }
+            };
+            auto pack = [&](const float (&scores)[KEYS / 2]) {
+#pragma unroll
+                for (int depth = 0; depth < KEYS / 16; ++depth) make_operand(weights[depth], scores, 8 * depth);
+            };
+            if (tileCountHere > 1) {
+                {
+                    float scores[KEYS / 2];
+                    ring.wait_full(position);
+                    multiplyScores(scores);
+                    products_wait<0>();
+                    products_use(scores);
+                    weigh(scores);
+                    pack(scores);
+                }
+                for (int n = 1; n < tileCountHere - 1; ++n) {
+                    float scores[KEYS / 2];
+                    const RingPosition<STAGES> previous = position;
+                    position.advance();
+                    ring.wait_full(position);
+                    multiplyScores(scores);
+                    multiplyValues(previous.stage);
+                    products_wait<1>();
+                    products_use(scores);
+                    weigh(scores);
+                    products_wait<0>();
+                    ring.release(previous);
+                    pack(scores);
+                }
+                multiplyValues(position.stage);
+                products_wait<0>();
+                products_use(sums);
+                ring.release(position);
+                position.advance();
+            }
+            // The tile of the warpgroup's own keys.
+            float scores[KEYS / 2];
+            ring.wait_full(position);
+            multiplyScores(scores);
+            products_wait<0>();
+            products_use(scores);
+#if GATED
+            // What was summed so far has decayed to the first query of the warpgroup only.
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+                const float factor = decay(rowGates[half], baseGate);
+#pragma unroll
+                for (int n = 0; n < COLUMNS / 8; ++n) sums[4 * n + 2 * half] *= factor, sums[4 * n + 2 * half + 1] *= factor;
+            }
+            const float2 *stageGates = keyGates + position.stage * KEYS;
+#endif
+            const int ownFirst = item.chunkStart + (tileCountHere - 1) * KEYS - groupFirst;
+#pragma unroll
+            for (int n = 0; n < KEYS / 2; ++n) {
+                const int place = n / 4 * 8 + 2 * t + n % 2, half = n / 2 % 2;
+                const bool isCausal = ownFirst + place <= 16 * warp + 8 * half + g;
+                float weight = power(scores[n]);
+#if GATED
+                weight *= exp2f(isCausal ? decay_exponent(rowGates[half], stageGates[place]) : 0);
+#endif
+                scores[n] = isCausal ? weight : 0;
+            }
+            pack(scores);
+            multiplyValues(position.stage);
+            products_wait<0>();
+            products_use(sums);
+            ring.release(position);
+            position.advance();
+        }
+        // Tiles that only other warpgroups see.
+        for (int n = tileCountHere; n < allTiles; ++n) {
+            ring.wait_full(position);
+            ring.release(position);
+            position.advance();
+        }
+        arrive_warp(queriesEmpty + queryPosition.stage);
+        queryPosition.advance();
+
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            const int token = groupFirst + 16 * warp + 8 * half + g;
+            const float total = __shfl_sync(~0u, sums[COLUMNS / 2 - 4 + 2 * half], lane & ~3);
+            if (token >= end) continue;
+            const size_t place = static_cast<size_t>(token) * queryHeads + item.head;
+#if NORMALIZED
+            // As in attention/forward.cu.
+            const bool isTiny = total < 1e-30f;
+            const float lift = isTiny ? 1.8446744e19f : 1;
+            const float factor = total == 0 ? 0 : 1 / (total * lift);
+            const float statistic = isTiny ? fminf(factor, 1e18f) * 1.8446744e19f : factor;
+#else
+            const int exponent = scaleExponent
+                + DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(item.chunk) * keyHeads + item.keyHead]);
+            const float statistic = fmaxf(-3e38f, fminf(3e38f, ldexpf(scale, exponent)));
+#endif
+            if (t == 0) statistics[place] = statistic;
+#pragma unroll
+            for (int n = 0; n < VALUE_WIDTH / 8; ++n) {
+                const int column = n * 8 + 2 * t;
+#if NORMALIZED
+                const float left = sums[4 * n + 2 * half] * lift * factor, right = sums[4 * n + 2 * half + 1] * lift * factor;
+#else
+                const float left = ldexpf(sums[4 * n + 2 * half] * scale, exponent);
+                const float right = ldexpf(sums[4 * n + 2 * half + 1] * scale, exponent);
+#endif
+                if (y != nullptr) store_pair(y, place * valueWidth, column, valueWidth, left, right);
+                if (exact == nullptr || column >= valueWidth) continue;
+                if (valueWidth % 2 == 0) {
+                    *reinterpret_cast<float2 *>(exact + place * valueWidth + column) = make_float2(left, right);
+                } else {
+                    exact[place * valueWidth + column] = left;
+                    if (column + 1 < valueWidth) exact[place * valueWidth + column + 1] = right;
+                }
+            }
+        }
+    }
+    }
+}
