@@ -35,7 +35,7 @@ struct SharedBarrier {
     u64 *word;
     u32 count, pending, parity;
 
-    EMULATION_INLINE static SharedBarrier at(u64 *word) {
+    static SharedBarrier at(u64 *word) {
         if (reinterpret_cast<u64>(word) % 8 != 0) fail("a barrier at an address that is no multiple of 8");
         const u64 value = *word;
         if (value >> 41 != barrierMark) fail("use of a barrier that was not initialized");
@@ -257,7 +257,9 @@ struct Product {
     u32 columns, group;
     bool rowsAreK, isShared, accumulate;
 
-    u64 word() const { return group | static_cast<u64>(columns) << 32 | u64(rowsAreK) << 40 | u64(isShared) << 41 | u64(accumulate) << 42; }
+    u64 word() const {
+        return group | static_cast<u64>(columns) << 32 | u64(rowsAreK) << 40 | u64(isShared) << 41 | u64(accumulate) << 42;
+    }
 };
 
 EMULATION_NOINLINE void execute(WarpGroup &group, const Product &product) {
@@ -329,7 +331,8 @@ EMULATION_NOINLINE void waitForProducts(u32 pending) {
 }
 
 template <int count>
-constexpr bool isProduct = count == 8 || count == 12 || count == 16 || count == 20 || count == 32 || count == 36 || count == 64 || count == 68;
+constexpr bool isProduct =
+    count == 8 || count == 12 || count == 16 || count == 20 || count == 32 || count == 36 || count == 64 || count == 68;
 
 }  // namespace emulation
 
