@@ -124,30 +124,29 @@ void checkGraphs(Card &card) {
 }
 
 void checkHopper(Card &card) {
-    auto agrees = [&](const char *what, double error, double bound) {
-        char line[200];
-        snprintf(line, sizeof line, "%s: errors %.1e", what, error);
-        expect(error >= 0 && error < bound, line);
+    auto text = [](const std::string &what, double error) {
+        char number[32];
+        snprintf(number, sizeof number, "%.1e", error);
+        return what + ": errors " + number;
+    };
+    auto agrees = [&](const std::string &what, double error, double bound) {
+        expect(error >= 0 && error < bound, text(what, error));
         expect(card.freeAll(), "no byte beside an allocation was written");
     };
     for (bool rowsAreK : {false, true})
         for (bool isShared : {false, true})
-            for (bool accumulate : {false, true}) {
-                char what[200];
-                snprintf(
-                    what, sizeof what, "products of a warpgroup, B as %s, A in %s%s", rowsAreK ? "[k][column]" : "[column][k]",
-                    isShared ? "shared memory" : "registers", accumulate ? ", added" : "");
-                agrees(what, checkProducts(card, rowsAreK, isShared, accumulate), 1e-6);
-            }
+            for (bool accumulate : {false, true})
+                agrees(
+                    std::string("products of a warpgroup, B as ") + (rowsAreK ? "[k][column]" : "[column][k]") + ", A in "
+                        + (isShared ? "shared memory" : "registers") + (accumulate ? ", added" : ""),
+                    checkProducts(card, rowsAreK, isShared, accumulate), 1e-6);
     agrees("a ring of barriers between warpgroups", checkRing(card, ""), 1e-6);
     agrees("products of two numbers in bfloat16", checkMultiplication(card), 1e-9);
 
     auto shows = [&](const char *what, const char *macro) {
         const double error = checkRing(card, macro);
         card.freeAll();
-        char line[200];
-        snprintf(line, sizeof line, "%s shows: errors %.1e", what, error);
-        expect(!(error >= 0 && error < 1e-2), line);
+        expect(!(error >= 0 && error < 1e-2), text(std::string(what) + " shows", error));
     };
     shows("a stage that is free before its products are waited for", "EARLY");
     shows("a stage that is full before its copies are waited for", "UNREADY");
@@ -174,9 +173,10 @@ void checkHopper(Card &card) {
     results("a named barrier with two counts", "if (threadIdx.x < 64) named_barrier<128>(1); else named_barrier<192>(1);", 719);
     results("a part of a warp at a named barrier", "if (threadIdx.x % 64 < 48) named_barrier<192>(1);", 719);
     results("a wait for the completion before the first", "barrier_init(barrier, 5); barrier_wait(barrier, 1);", 0);
-    results("a wait for a barrier that too few arrive at",
-            "if (threadIdx.x == 0) barrier_init(barrier, 256); __syncthreads();\n"
-            "if (threadIdx.x != 9) barrier_arrive(barrier); barrier_wait(barrier, 0);", 719);
+    results(
+        "a wait for a barrier that too few arrive at",
+        "if (threadIdx.x == 0) barrier_init(barrier, 256); __syncthreads();\n"
+        "if (threadIdx.x != 9) barrier_arrive(barrier); barrier_wait(barrier, 0);", 719);
     results("a barrier that was not initialized", "barrier_arrive(barrier);", 719);
     results("products that were not begun", "multiply_group<true>(c, a, b, false); products_commit(); products_wait<0>();", 719);
     results(
@@ -189,7 +189,8 @@ void checkHopper(Card &card) {
     results("a descriptor off its alignment", "data[0] = panel_descriptor(memory + 8, 16, true);", 719);
     results("a part of a warpgroup multiplies", "products_begin(); if (threadIdx.x % 128 < 96) multiply_group<true>(c, a, b, false);", 719);
     results(
-        "descriptors that differ", "products_begin();\n"
+        "descriptors that differ",
+        "products_begin();\n"
         "multiply_group<true>(c, a, panel_descriptor(memory + threadIdx.x % 2 * 1024, 16, true), false);", 719);
     results(
         "sums that are written before the wait",

@@ -88,9 +88,9 @@ struct alignas(256) Fiber {
 constexpr u32 groupThreads = 128, maximumGroups = maximumThreads / groupThreads;
 constexpr u32 maximumColumns = 136, maximumSums = 16;
 
-// Sums of products that have not been waited for, in panels of 8 columns; all threads' own places hold NaN meanwhile.
+// Sums of products that have not been waited for; all threads' own places hold NaN meanwhile.
 struct Sums {
-    float numbers[maximumColumns / 8][64][8];
+    float numbers[64][maximumColumns];
     float *places[groupThreads];
     u32 columns, group;
 };

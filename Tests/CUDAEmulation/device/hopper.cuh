@@ -35,7 +35,7 @@ struct SharedBarrier {
     u64 *word;
     u32 count, pending, parity;
 
-    EMULATION_INLINE static SharedBarrier at(u64 *word) {
+    static SharedBarrier at(u64 *word) {
         if (reinterpret_cast<u64>(word) % 8 != 0) fail("a barrier at an address that is no multiple of 8");
         const u64 value = *word;
         if (value >> 41 != barrierMark) fail("use of a barrier that was not initialized");
@@ -194,22 +194,37 @@ EMULATION_NOINLINE void takeRows(float (*rows)[16], WarpGroup &group, bool isSha
 
 // 64 rows of 8 columns.
 template <bool isFirst>
-EMULATION_NOINLINE void addProduct(float (*sums)[8], const float (*rows)[16], const float (*columns)[8]) {
-    for (u32 row = 0; row < 64; row += 8) {
+EMULATION_NOINLINE void addProduct(float *sums, const float (*rows)[16], const float (*columns)[8]) {
+    for (u32 row = 0; row < 64; row += 8, sums += 8 * maximumColumns) {
         Floats8 part[8];
-        for (u32 n = 0; n < 8; ++n) part[n] = isFirst ? Floats8{} : loadVector<Floats8>(sums[row + n]);
+        for (u32 n = 0; n < 8; ++n) part[n] = isFirst ? Floats8{} : loadVector<Floats8>(sums + n * maximumColumns);
         for (u32 k = 0; k < 16; ++k) {
             const Floats8 column = loadVector<Floats8>(columns[k]);
             for (u32 n = 0; n < 8; ++n) part[n] += column * rows[row + n][k];
         }
-        for (u32 n = 0; n < 8; ++n) __builtin_memcpy(sums[row + n], part + n, sizeof part[n]);
+        for (u32 n = 0; n < 8; ++n) __builtin_memcpy(sums + n * maximumColumns, part + n, sizeof part[n]);
     }
 }
 
-// Two numbers of row `half` of two of a thread's, of one panel.
-EMULATION_INLINE float *pairOfThread(Sums &sums, u32 thread, u32 panel, u32 half) {
+// Takes a thread's sums from its place, or gives them back and says whether the place holds what it was filled with: two numbers of
+// either of two rows for every 8 columns.
+template <bool isTaken>
+EMULATION_INLINE bool moveSums(Sums &sums, u32 thread) {
     const u32 lane = thread % 32;
-    return sums.numbers[panel][thread / 32 * 16 + lane / 4 + 8 * half] + lane % 4 * 2;
+    unsigned char *numbers = reinterpret_cast<unsigned char *>(sums.numbers[thread / 32 * 16 + lane / 4] + lane % 4 * 2);
+    unsigned char *place = reinterpret_cast<unsigned char *>(sums.places[thread]);
+    u64 untouched = ~0ull;
+    for (u32 n = 0; n < sums.columns / 8; ++n, numbers += 32, place += 16)
+        for (u32 half = 0; half < 2; ++half) {
+            unsigned char *const pair = numbers + half * sizeof sums.numbers[0] * 8;
+            if (isTaken) {
+                __builtin_memcpy(pair, place + 8 * half, 8);
+            } else {
+                untouched &= loadVector<u64>(place + 8 * half);
+                __builtin_memcpy(place + 8 * half, pair, 8);
+            }
+        }
+    return untouched == ~0ull;
 }
 
 // The sums under way at the threads' places, or new ones.
@@ -232,10 +247,8 @@ EMULATION_NOINLINE Sums &sumsUnderWay(WarpGroup &group, u32 columns, bool accumu
     sums.columns = columns;
     __builtin_memcpy(sums.places, group.places, sizeof sums.places);
     for (u32 thread = 0; thread < groupThreads; ++thread) {
-        float *place = sums.places[thread];
-        if (accumulate)
-            for (u32 n = 0; n < columns / 4; ++n) __builtin_memcpy(pairOfThread(sums, thread, n / 2, n % 2), place + 2 * n, 8);
-        __builtin_memset(place, 0xff, columns / 2 * sizeof(float));
+        if (accumulate) moveSums<true>(sums, thread);
+        __builtin_memset(sums.places[thread], 0xff, columns / 2 * sizeof(float));
     }
     return sums;
 }
@@ -244,7 +257,9 @@ struct Product {
     u32 columns, group;
     bool rowsAreK, isShared, accumulate;
 
-    u64 word() const { return group | static_cast<u64>(columns) << 32 | u64(rowsAreK) << 40 | u64(isShared) << 41 | u64(accumulate) << 42; }
+    u64 word() const {
+        return group | static_cast<u64>(columns) << 32 | u64(rowsAreK) << 40 | u64(isShared) << 41 | u64(accumulate) << 42;
+    }
 };
 
 EMULATION_NOINLINE void execute(WarpGroup &group, const Product &product) {
@@ -256,9 +271,9 @@ EMULATION_NOINLINE void execute(WarpGroup &group, const Product &product) {
     sums.group = product.group;
     for (u32 n = 0; n < panels; ++n)
         if (product.accumulate) {
-            addProduct<false>(sums.numbers[n], rows, columns[n]);
+            addProduct<false>(sums.numbers[0] + 8 * n, rows, columns[n]);
         } else {
-            addProduct<true>(sums.numbers[n], rows, columns[n]);
+            addProduct<true>(sums.numbers[0] + 8 * n, rows, columns[n]);
         }
 }
 
@@ -300,15 +315,8 @@ EMULATION_NOINLINE void completeProducts(const Self &me, WarpGroup &group, u32 e
         const u32 index = __builtin_ctz(rest);
         Sums &sums = *group.sums[index];
         if (sums.group >= end) continue;
-        for (u32 thread = 0; thread < groupThreads; ++thread) {
-            u64 untouched = ~0ull;
-            for (u32 n = 0; n < sums.columns / 4; ++n) {
-                float *pair = sums.places[thread] + 2 * n;
-                untouched &= loadVector<u64>(pair);
-                __builtin_memcpy(pair, pairOfThread(sums, thread, n / 2, n % 2), 8);
-            }
-            if (untouched != ~0ull) fail("sums of products were written before the wait for them");
-        }
+        for (u32 thread = 0; thread < groupThreads; ++thread)
+            if (!moveSums<false>(sums, thread)) fail("sums of products were written before the wait for them");
         group.live &= ~(1u << index);
     }
 }
@@ -323,7 +331,8 @@ EMULATION_NOINLINE void waitForProducts(u32 pending) {
 }
 
 template <int count>
-constexpr bool isProduct = count == 8 || count == 12 || count == 16 || count == 20 || count == 32 || count == 36 || count == 64 || count == 68;
+constexpr bool isProduct =
+    count == 8 || count == 12 || count == 16 || count == 20 || count == 32 || count == 36 || count == 64 || count == 68;
 
 }  // namespace emulation
 
