@@ -1,8 +1,9 @@
+import Foundation
+
 /// The tiles of `hopper/forward.cu`.
 struct HopperForwardConfiguration: Sendable, Hashable {
     /// Warpgroups that multiply, 64 queries each; one more brings what they need.
-    let groups = 2
-    let keys, features, stages: Int
+    let groups, keys, features, stages: Int
     let hasStates: Bool
     let sharedBytes: Int
 
@@ -23,18 +24,26 @@ struct HopperForwardConfiguration: Sendable, Hashable {
             [16, 32, 64, 128].contains(problem.valueWidth)
         else { return nil }
         let columns = problem.valueWidth + 8
-        for (keys, features, stages) in [(64, 64, 4), (64, 64, 3)] {
-            let stage = 2 * (keys * columns + max(keys * problem.width, hasStates ? features * columns : 0))
-            let stageNumbers = keys * (8 + 4 * groups) + features / 16 * 4
-            let rows = groups * 64
-            let bytes = 2 * rows * (2 * problem.width + 8) + stages * (stage + stageNumbers) + 8 * (2 + 2 * stages)
-            guard bytes <= limits.sharedBytes else { continue }
-            self.keys = keys
-            self.features = features
-            self.stages = stages
-            self.hasStates = hasStates
-            sharedBytes = bytes
-            return
+        let (keys, features) = (64, 64)
+        // Panels leave one row out.
+        func numbers(_ rows: Int, _ columns: Int) -> Int { (rows + 1) * columns }
+        let env = Foundation.ProcessInfo.processInfo.environment
+        let wide = problem.width > 64 || problem.valueWidth > 64
+        for groups in wide ? [2] : [Int(env["G"] ?? "3")!] {
+            for stages in stride(from: Int(env["ST"] ?? "8")!, through: 3, by: -1) {
+                let stage = 2 * (numbers(keys, columns) + max(numbers(keys, problem.width), hasStates ? numbers(features, columns) : 0))
+                let stageNumbers = keys * 12 + features / 16 * 4
+                let rows = groups * 64
+                let bytes = 4 * numbers(rows, problem.width) + 16 * rows + stages * (stage + stageNumbers) + 8 * (2 + 2 * stages)
+                guard bytes <= limits.sharedBytes else { continue }
+                self.groups = groups
+                self.keys = keys
+                self.features = features
+                self.stages = stages
+                self.hasStates = hasStates
+                sharedBytes = bytes
+                return
+            }
         }
         return nil
     }

@@ -31,7 +31,7 @@ extension AttentionPass {
             try context.launch(
                 KernelLaunch(
                     kernels.forward, grid: .init(min(items, context.properties.multiprocessorCount)), threads: tiles.threads,
-                    sharedBytes: tiles.sharedBytes, arguments: arguments + [.int(forwardTileCount)]))
+                    sharedBytes: tiles.sharedBytes, arguments: arguments + [.memory(prepared.decays), .int(forwardTileCount)]))
         } else {
             let tiles = kernels.forwardTiles
             try context.launch(

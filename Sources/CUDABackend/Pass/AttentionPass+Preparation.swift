@@ -56,13 +56,14 @@ extension AttentionPass {
                     .int(problem.keyWidth), .int(problem.valueWidth),
                 ]))
         let gates = isGated ? try context.allocate(keyHeads * tokens, 8) : nil
+        let decays = isGated && isPower && kernels.hopperForward != nil ? try context.allocate(2 * keyHeads * tokens, 4) : nil
         let firstVisible = !isPower && (isGated || window > 0) ? try context.allocate(keyHeads * tokens, 4) : nil
         if gates != nil || firstVisible != nil {
             try context.launch(
                 KernelLaunch(
                     kernels.cumulativeGates, grid: .init(schedule.chunks.count, keyHeads), threads: Self.gateThreads,
                     arguments: [
-                        .pointer(inputs.logG), .memory(chunks), .memory(gates), .memory(firstVisible), .int(tokens),
+                        .pointer(inputs.logG), .memory(chunks), .memory(gates), .memory(decays), .memory(firstVisible), .int(tokens),
                         .int(keyHeads), .int(window),
                     ]))
         }
@@ -71,7 +72,7 @@ extension AttentionPass {
             keys: .init(given: keepsVectors ? inputs.k : keys?.pointer ?? inputs.k, scaled: keys?.pointer),
             values: values?.pointer ?? inputs.v, isScaled: isScaled,
             memory: [queries, keys, values].compactMap { $0 }, queryExponents: queryExponents, keyExponents: keyExponents,
-            finalExponents: finalExponents, gates: gates, firstVisible: firstVisible)
+            finalExponents: finalExponents, gates: gates, decays: decays, firstVisible: firstVisible)
     }
 
     static var gateThreads: Int { 512 }

@@ -48,13 +48,15 @@ final class PreparedInputs: Sendable {
     let queryExponents, keyExponents, finalExponents: DeviceMemory?
     /// Cumulative log-gates `[h, tokens]`, two floats each.
     let gates: DeviceMemory?
+    /// Decays within tiles of 64 tokens, `[2, h, tokens]`; where kernels of Hopper run.
+    let decays: DeviceMemory?
     /// The first key that a query sees, `[h, tokens]`; exponential attention with gates or a window.
     let firstVisible: DeviceMemory?
 
     init(
         queries: PreparedRows, keys: PreparedRows, values: DevicePointer, isScaled: DeviceMemory?, memory: [DeviceMemory],
         queryExponents: DeviceMemory?, keyExponents: DeviceMemory?, finalExponents: DeviceMemory?, gates: DeviceMemory?,
-        firstVisible: DeviceMemory?
+        decays: DeviceMemory?, firstVisible: DeviceMemory?
     ) {
         self.queries = queries
         self.keys = keys
@@ -65,6 +67,7 @@ final class PreparedInputs: Sendable {
         self.keyExponents = keyExponents
         self.finalExponents = finalExponents
         self.gates = gates
+        self.decays = decays
         self.firstVisible = firstVisible
     }
 }

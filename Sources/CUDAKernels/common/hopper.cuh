@@ -1,8 +1,8 @@
 // The instructions of Hopper (sm_90a) that plain C++ cannot say, one function an instruction, as in common/ptx.cuh: barriers in shared
 // memory, the division of registers between warpgroups, and products of a warpgroup of 128 threads.
 //
-// Matrices in shared memory are panels of 8 columns: number (r, c) of a matrix of R rows stands at 8 · (c / 8 · R + r) + c % 8. Eight
-// rows of a panel are the 128 bytes that the hardware reads at once, so that no swizzle is needed, a row's 16 bytes are one asynchronous
+// Matrices in shared memory are panels of 8 columns: number (r, c) stands at 8 · (c / 8 · pitch + r) + c % 8, the pitch the number of rows
+// or more. Eight rows of a panel are the 128 bytes that the hardware reads at once, so that no swizzle is needed, a row's 16 bytes are one asynchronous
 // copy, and the same matrix serves as [column][k] and as [k][column].
 #pragma once
 #include "common/ptx.cuh"
@@ -16,6 +16,11 @@ __device__ __forceinline__ void barrier_init(unsigned long long *barrier, int co
 
 __device__ __forceinline__ void barrier_arrive(unsigned long long *barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
+}
+
+// Arrives when all asynchronous copies that this thread has started are done.
+__device__ __forceinline__ void barrier_arrive_after_copies(unsigned long long *barrier) {
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
 // Waits for the completion of this parity; that before the first one has parity 1, and has happened.
@@ -59,10 +64,10 @@ __device__ __forceinline__ unsigned multiply_bfloat16(unsigned a, unsigned b) {
     return product;
 }
 
-// Matrix of panels of `rows` rows for the hardware, 16 of k and any number of the other index, from number (r, c) on: r a multiple of 8.
+// Matrix of panels of this pitch for the hardware, 16 of k and any number of the other index, from number (r, c) on: r a multiple of 8.
 // As [column][k] the rows of the memory are columns of B (rows of A), as [k][column] they are k.
-__device__ __forceinline__ unsigned long long panel_descriptor(const void *first, int rows, bool rowsAreK) {
-    const unsigned long long panel = static_cast<unsigned long long>(rows), eightRows = 8;
+__device__ __forceinline__ unsigned long long panel_descriptor(const void *first, int pitch, bool rowsAreK) {
+    const unsigned long long panel = static_cast<unsigned long long>(pitch), eightRows = 8;
     const unsigned long long leading = rowsAreK ? eightRows : panel, stride = rowsAreK ? panel : eightRows;
     return (shared_address(first) & 0x3ffffu) >> 4 | leading << 16 | stride << 32;
 }

@@ -84,6 +84,16 @@ __device__ __forceinline__ void copy_16(void *shared, const void *global, bool v
                  : "memory");
 }
 
+// The same for 4 or 8 bytes.
+template <int bytes>
+__device__ __forceinline__ void copy_few(void *shared, const void *global, bool valid) {
+    static_assert(bytes == 4 || bytes == 8, "copy_16 copies 16");
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;"
+                 :
+                 : "r"(shared_address(shared)), "l"(global), "n"(bytes), "r"(valid ? bytes : 0)
+                 : "memory");
+}
+
 __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 // Waits until at most `pending` of the newest groups of copies are under way.

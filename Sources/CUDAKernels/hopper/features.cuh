@@ -14,7 +14,7 @@ struct RowFeatures {
         const int lane = threadIdx.x % 32, g = lane / 4;
         // Loaded again for every block: a branch here would keep products from overlapping.
         FragmentA last;
-        load_matrices(last.r, rows + 8 * ((2 * last_index(block) + lane / 16) * matrixRows + lane % 16));
+        load_matrices(last.r, rows + panel_place(lane % 16, 16 * last_index(block) + lane / 16 * 8, matrixRows));
         if (DEGREE == 1) {
 #pragma unroll
             for (int n = 0; n < 4; ++n) a[n] = last.r[n];

@@ -6,7 +6,7 @@
 //
 // Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys
 // [KEYS, WIDTH] or states [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries [ROWS] float2; STAGES of log-gates
-// [KEYS] float2, decays [GROUPS, KEYS] float and words of features [FEATURES / 16]; barriers.
+// [KEYS] float2, decays [KEYS] float and words of features [FEATURES / 16]; barriers.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -15,15 +15,18 @@
 constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int COLUMNS = VALUE_WIDTH + 8;
-constexpr int VALUE_TILE = KEYS * COLUMNS;
-constexpr int KEY_TILE = KEYS * WIDTH;
-constexpr int STATE_TILE = STATES ? FEATURES * COLUMNS : 0;
+constexpr int VALUE_TILE = panel_numbers(KEYS, COLUMNS);
+constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
+constexpr int STATE_TILE = STATES ? panel_numbers(FEATURES, COLUMNS) : 0;
 constexpr int STAGE = VALUE_TILE + (KEY_TILE > STATE_TILE ? KEY_TILE : STATE_TILE);
-constexpr int QUERY_TILE = ROWS * WIDTH;
+constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
+// Multiples of 8 that share out a multiprocessor's 65,536.
+constexpr int PRODUCER_REGISTERS = 56;
+constexpr int CONSUMER_REGISTERS = GROUPS == 4 ? 112 : GROUPS == 3 ? 152 : 224;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
-static_assert(ROWS % KEYS == 0 && KEYS % 64 == 0, "a tile of queries begins where a tile of keys does");
-static_assert(FEATURES % 64 == 0, "features come by two pairs of 16");
+static_assert(ROWS % KEYS == 0 && KEYS % 64 == 0 && KEYS == 64, "a tile of queries begins where a tile of keys does");
+static_assert(FEATURES == 64, "four blocks of features a stage");
 
 struct Item {
     int firstToken, count, chunk, chunkStart, head, keyHead;
@@ -46,7 +49,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents, const int *__restrict__ keyExponents,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ y, float *__restrict__ exact,
     float *__restrict__ statistics, int tokens, int queryHeads, int keyHeads, int valueWidth, int paddedValueWidth, int blockCount,
-    int hasInitialState, int window, float scale, int scaleExponent, int tileCount
+    int hasInitialState, int window, float scale, int scaleExponent, const float *__restrict__ decays, int tileCount
 ) {
     extern __shared__ __align__(128) unsigned char memory[];
     elem *queries = reinterpret_cast<elem *>(memory);
@@ -54,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     float2 *queryGates = reinterpret_cast<float2 *>(stages + STAGES * STAGE);
     float2 *keyGates = queryGates + 2 * ROWS;
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
-    unsigned *words = reinterpret_cast<unsigned *>(keyDecays + STAGES * GROUPS * KEYS);
+    unsigned *words = reinterpret_cast<unsigned *>(keyDecays + STAGES * KEYS);
     unsigned long long *barriers = reinterpret_cast<unsigned long long *>(words + STAGES * FEATURES / 16);
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + 2);
@@ -78,18 +81,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     __syncthreads();
 
     if (group < 0) {
-        lower_registers<56>();
+        lower_registers<PRODUCER_REGISTERS>();
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
-        RingFiller<STAGES, GROUPS, STAGES - 2> filler(ring);
+        RingPosition<STAGES> position;
         RingPosition<2> queryPosition;
         for (int index = blockIdx.x; index < itemCount; index += gridDim.x) {
             const Item item(index, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
             const int end = item.firstToken + item.count;
 #if GATED
             const float2 *headGates = gates + static_cast<size_t>(item.keyHead) * tokens;
-            float2 baseGates[GROUPS];
-#pragma unroll
-            for (int n = 0; n < GROUPS; ++n) baseGates[n] = headGates[min(item.firstToken + 64 * n, end - 1)];
+            const float *headDecays = decays + static_cast<size_t>(item.keyHead) * tokens;
 #endif
             // They arrive with the first stage.
             barrier_wait(queriesEmpty + queryPosition.stage, queryPosition.parity ^ 1);
@@ -98,25 +99,27 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 static_cast<size_t>(queryHeads) * WIDTH, item.count);
 #if GATED
             for (int n = thread; n < ROWS; n += 128)
-                queryGates[queryPosition.stage * ROWS + n] = headGates[min(item.firstToken + n, end - 1)];
+                copy_few<8>(queryGates + queryPosition.stage * ROWS + n, headGates + min(item.firstToken + n, end - 1), true);
 #endif
             queryPosition.advance();
 #if STATES
             if (item.hasState) {
                 const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * featureCount * stateStride;
                 for (int first = 0; first < featureCount; first += FEATURES) {
-                    const int stage = filler.begin();
+                    const int stage = ring.begin(position);
                     copy_panels<FEATURES, COLUMNS / 8>(
                         stages + stage * STAGE + VALUE_TILE, state + static_cast<size_t>(first) * stateStride, stateStride,
                         featureCount - first);
-                    if (thread < FEATURES / 16)
-                        words[stage * (FEATURES / 16) + thread] = first / 16 + thread < blockCount ? blocks[first / 16 + thread] : 0;
-                    filler.end();
+                    if (thread < FEATURES / 16) {
+                        const bool isBlock = first / 16 + thread < blockCount;
+                        copy_few<4>(words + stage * (FEATURES / 16) + thread, blocks + (isBlock ? first / 16 + thread : 0), isBlock);
+                    }
+                    ring.end(position);
                 }
             }
 #endif
             for (int first = item.chunkStart; first < end; first += KEYS) {
-                const int stage = filler.begin();
+                const int stage = ring.begin(position);
                 elem *values = stages + stage * STAGE;
                 const size_t row = static_cast<size_t>(first) * keyHeads + item.keyHead;
                 copy_panels<KEYS, WIDTH / 8>(
@@ -124,22 +127,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 copy_panels<KEYS, VALUE_WIDTH / 8>(
                     values, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first);
 #if GATED
-                for (int n = thread; n < KEYS; n += 128) {
-                    const float2 gate = headGates[min(first + n, end - 1)];
-                    keyGates[stage * KEYS + n] = gate;
-                    // Keys before a warpgroup's queries: a decay to the first of them, never above one.
-#pragma unroll
-                    for (int m = 0; m < GROUPS; ++m)
-                        keyDecays[(stage * GROUPS + m) * KEYS + n] =
-                            first + n < item.firstToken + 64 * m ? decay(baseGates[m], gate) : 1;
+                if (thread < KEYS) {
+                    const int token = min(first + thread, end - 1);
+                    copy_few<8>(keyGates + stage * KEYS + thread, headGates + token, true);
+                    copy_few<4>(keyDecays + stage * KEYS + thread, headDecays + token, true);
                 }
 #endif
-                filler.end();
+                ring.end(position);
             }
         }
-        filler.finish();
+        finish_copies();
     } else {
-    raise_registers<224>();
+    raise_registers<CONSUMER_REGISTERS>();
     const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
     RingPosition<STAGES> position;
     RingPosition<2> queryPosition;
@@ -157,24 +156,22 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         // The state before the chunk.
 #if STATES
         {
-            const int featureEnd = item.hasState ? featureCount : 0;
-            RowFeatures<ROWS> features(tile + 8 * 16 * warp);
-            for (int first = 0; first < featureEnd; first += FEATURES) {
+            const int stateStages = item.hasState ? (featureCount + FEATURES - 1) / FEATURES : 0;
+            const RowFeatures<ROWS> features(tile + 8 * 16 * warp);
+            for (int n = 0; n < stateStages; ++n) {
                 ring.wait_full(position);
-                const unsigned long long state = panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, FEATURES, true);
-                const unsigned *stageWords = words + position.stage * (FEATURES / 16);
+                const unsigned long long state =
+                    panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, panel_pitch(FEATURES), true);
+                const uint4 stageWords = reinterpret_cast<const uint4 *>(words)[position.stage];
+                unsigned a[4][4];
+                features.make(a[0], stageWords.x);
+                features.make(a[1], stageWords.y);
+                features.make(a[2], stageWords.z);
+                features.make(a[3], stageWords.w);
+                products_begin();
 #pragma unroll
-                for (int pair = 0; pair < FEATURES / 32; ++pair) {
-                    unsigned a[2][4];
-#pragma unroll
-                    for (int n = 0; n < 2; ++n) features.make(a[n], stageWords[2 * pair + n]);
-                    products_begin();
-#pragma unroll
-                    for (int n = 0; n < 2; ++n)
-                        multiply_group<true>(sums, a[n], panel_advance(state, 8 * 16 * (2 * pair + n)), true);
-                    products_commit();
-                    if (pair > 0) products_wait<1>();
-                }
+                for (int n = 0; n < 4; ++n) multiply_group<true>(sums, a[n], panel_advance(state, 8 * 16 * n), true);
+                products_commit();
                 products_wait<0>();
                 ring.release(position);
                 position.advance();
@@ -196,17 +193,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Weights of the tile at `position`, as the operand of their product with the values.
             unsigned weights[KEYS / 16][4];
             auto multiplyScores = [&](float (&scores)[KEYS / 2]) {
-                const unsigned long long rows = panel_descriptor(tile, ROWS, false);
-                const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, KEYS, false);
+                const unsigned long long rows = panel_descriptor(tile, panel_pitch(ROWS), false);
+                const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, panel_pitch(KEYS), false);
                 products_begin();
 #pragma unroll
                 for (int depth = 0; depth < WIDTH / 16; ++depth)
                     multiply_group<false>(
-                        scores, panel_advance(rows, 16 * depth * ROWS), panel_advance(keys, 16 * depth * KEYS), depth > 0);
+                        scores, panel_advance(rows, 16 * depth * panel_pitch(ROWS)), panel_advance(keys, 16 * depth * panel_pitch(KEYS)), depth > 0);
                 products_commit();
             };
             auto multiplyValues = [&](int stage) {
-                const unsigned long long values = panel_descriptor(stages + stage * STAGE, KEYS, true);
+                const unsigned long long values = panel_descriptor(stages + stage * STAGE, panel_pitch(KEYS), true);
                 products_begin();
 #pragma unroll
                 for (int depth = 0; depth < KEYS / 16; ++depth)
@@ -216,12 +213,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Weights of keys that all queries of the warpgroup see, at the decay to the first of them.
             auto weigh = [&](float (&scores)[KEYS / 2]) {
 #if GATED
-                const float2 *stageDecays = reinterpret_cast<const float2 *>(keyDecays + (position.stage * GROUPS + group) * KEYS);
+                // From a key to the last of its tile, and from that to the first query.
+                const float2 *stageDecays = reinterpret_cast<const float2 *>(keyDecays + position.stage * KEYS);
+                const float tileDecay = decay(baseGate, keyGates[position.stage * KEYS + KEYS - 1]);
 #endif
 #pragma unroll
                 for (int i = 0; i < KEYS / 8; ++i) {
 #if GATED
-                    const float2 factor = stageDecays[4 * i + t];
+                    float2 factor = stageDecays[4 * i + t];
+                    factor.x *= tileDecay, factor.y *= tileDecay;
 #pragma unroll
                     for (int c = 0; c < 4; ++c) scores[4 * i + c] = power(scores[4 * i + c]) * (c % 2 ? factor.y : factor.x);
 #else
@@ -334,14 +334,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 const float left = ldexpf(sums[4 * n + 2 * half] * scale, exponent);
                 const float right = ldexpf(sums[4 * n + 2 * half + 1] * scale, exponent);
 #endif
+                if (valueWidth == VALUE_WIDTH) {
+                    const size_t pair = place * VALUE_WIDTH + column;
+                    if (y != nullptr) *reinterpret_cast<unsigned *>(y + pair) = pack_bfloat16(left, right);
+                    if (exact != nullptr) *reinterpret_cast<float2 *>(exact + pair) = make_float2(left, right);
+                    continue;
+                }
                 if (y != nullptr) store_pair(y, place * valueWidth, column, valueWidth, left, right);
                 if (exact == nullptr || column >= valueWidth) continue;
-                if (valueWidth % 2 == 0) {
-                    *reinterpret_cast<float2 *>(exact + place * valueWidth + column) = make_float2(left, right);
-                } else {
-                    exact[place * valueWidth + column] = left;
-                    if (column + 1 < valueWidth) exact[place * valueWidth + column + 1] = right;
-                }
+                exact[place * valueWidth + column] = left;
+                if (column + 1 < valueWidth) exact[place * valueWidth + column + 1] = right;
             }
         }
     }

@@ -4,22 +4,48 @@
 #include "common/elements.cuh"
 #include "common/hopper.cuh"
 
-// Number (row, column) of a matrix of `rows` rows.
-__device__ __forceinline__ int panel_place(int row, int column, int rows) { return 8 * (column / 8 * rows + row) + column % 8; }
+// The rows from one panel to the next of a matrix of `rows` rows: one is left out, so that the eight neighbours of a row, in eight panels,
+// are in different banks.
+constexpr int panel_pitch(int rows) { return rows + 1; }
 
-// `rows` rows of `panels` times 8 numbers, `stride` apart, by a warpgroup. Rows from `valid` on become zero. Eight neighbouring threads
-// write the 128 bytes of eight rows of a panel.
+// The numbers that a matrix takes.
+constexpr int panel_numbers(int rows, int columns) { return panel_pitch(rows) * columns; }
+
+// Where number (row, column) of a matrix of `rows` rows stands.
+__device__ __forceinline__ int panel_place(int row, int column, int rows) {
+    return 8 * (column / 8 * panel_pitch(rows) + row) + column % 8;
+}
+
+// `rows` rows of `panels` times 8 numbers, `stride` apart, by a warpgroup. Rows from `valid` on become zero. Neighbouring threads read
+// neighbouring numbers.
 template <int rows, int panels>
 __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, size_t stride, int valid) {
     constexpr int copies = rows * panels;
-    static_assert(rows % 8 == 0, "panels are whole matrices of eight rows");
-#pragma unroll 2
-    for (int first = 0; first < copies; first += 128) {
-        const int n = first + threadIdx.x % 128;
-        if (copies % 128 != 0 && n >= copies) break;
-        const int row = n % 8 + n / (8 * panels) * 8, panel = n / 8 % panels;
-        const bool isValid = row < valid;
-        copy_16(shared + 8 * (panel * rows + row), global + (isValid ? row : 0) * stride + panel * 8, isValid);
+    const int thread = threadIdx.x % 128;
+    if constexpr (128 % panels == 0) {
+        // A thread stays in its panel.
+        const int row = thread / panels, panel = thread % panels;
+        const elem *source = global + row * stride + panel * 8;
+        elem *destination = shared + panel_place(row, panel * 8, rows);
+        if (valid >= rows) {
+#pragma unroll
+            for (int n = 0; n < rows; n += 128 / panels)
+                if (n + 128 / panels <= rows || row + n < rows) copy_16(destination + 8 * n, source + n * stride, true);
+        } else {
+#pragma unroll 1
+            for (int n = 0; n < rows; n += 128 / panels) {
+                const bool isValid = row + n < valid;
+                if (row + n < rows) copy_16(destination + 8 * n, isValid ? source + n * stride : global, isValid);
+            }
+        }
+    } else {
+#pragma unroll
+        for (int first = 0; first < copies; first += 128) {
+            const int n = first + thread, row = n / panels, panel = n % panels;
+            const bool isValid = row < valid;
+            if (first + 128 <= copies || n < copies)
+                copy_16(shared + panel_place(row, panel * 8, rows), global + (isValid ? row * stride : 0) + panel * 8, isValid);
+        }
     }
 }
 
@@ -39,7 +65,7 @@ __device__ __forceinline__ void arrive_warp(unsigned long long *barrier) {
     if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
 }
 
-// `stages` of tiles: barriers that a warpgroup fills them, and that `groups` warpgroups have read them.
+// `stages` of tiles: barriers that a warpgroup's copies have filled them, and that `groups` warpgroups have read them.
 template <int stages, int groups>
 struct Ring {
     unsigned long long *full, *empty;
@@ -48,51 +74,33 @@ struct Ring {
 
     __device__ __forceinline__ void initialize() {
         for (int n = 0; n < stages; ++n) {
-            barrier_init(full + n, 4);
+            barrier_init(full + n, 128);
             barrier_init(empty + n, 4 * groups);
         }
     }
 
-    __device__ __forceinline__ void wait_full(const RingPosition<stages> &at) { barrier_wait(full + at.stage, at.parity); }
-    __device__ __forceinline__ void wait_empty(const RingPosition<stages> &at) { barrier_wait(empty + at.stage, at.parity ^ 1); }
+    // The filling side: a stage to copy to, and its end. The copies before it, of this stage and of anything else, are in it.
+    __device__ __forceinline__ int begin(const RingPosition<stages> &at) {
+        barrier_wait(empty + at.stage, at.parity ^ 1);
+        return at.stage;
+    }
+
+    __device__ __forceinline__ void end(RingPosition<stages> &at) {
+        barrier_arrive_after_copies(full + at.stage);
+        at.advance();
+    }
+
+    // The reading side.
+    __device__ __forceinline__ void wait_full(const RingPosition<stages> &at) {
+        barrier_wait(full + at.stage, at.parity);
+        fence_products();
+    }
+
     __device__ __forceinline__ void release(const RingPosition<stages> &at) { arrive_warp(empty + at.stage); }
 };
 
-// The filling side: up to `pending` stages of copies are under way before the oldest is passed on.
-template <int stages, int groups, int pending>
-struct RingFiller {
-    static_assert(pending <= stages - 2, "readers keep one stage while they wait for the next");
-    Ring<stages, groups> ring;
-    RingPosition<stages> filling, passing;
-    int underway = 0;
-
-    __device__ __forceinline__ explicit RingFiller(const Ring<stages, groups> &ring) : ring(ring) {}
-
-    // The stage to copy to.
-    __device__ __forceinline__ int begin() {
-        ring.wait_empty(filling);
-        return filling.stage;
-    }
-
-    __device__ __forceinline__ void pass() {
-        fence_products();
-        arrive_warp(ring.full + passing.stage);
-        passing.advance();
-        --underway;
-    }
-
-    // After the copies of the stage.
-    __device__ __forceinline__ void end() {
-        commit_copies();
-        filling.advance();
-        if (++underway > pending) {
-            wait_copies<pending>();
-            pass();
-        }
-    }
-
-    __device__ __forceinline__ void finish() {
-        wait_copies<0>();
-        while (underway > 0) pass();
-    }
-};
+// A thread's copies are over before it ends.
+__device__ __forceinline__ void finish_copies() {
+    commit_copies();
+    wait_copies<0>();
+}

@@ -29,6 +29,7 @@ struct Context {
 // One asynchronous copy of 16 bytes that has not been waited for.
 struct Copy {
     unsigned char *destination;
+    u32 size;
     unsigned char bytes[16];
 };
 

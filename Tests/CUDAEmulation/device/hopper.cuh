@@ -64,6 +64,13 @@ EMULATION_NOINLINE void barrier_arrive(unsigned long long *barrier) {
     if (isComplete) letGo(arena(), barrier);
 }
 
+// The copies are done at once: nothing may read what they bring before the barrier says so.
+static inline void barrier_arrive_after_copies(unsigned long long *barrier) {
+    commit_copies();
+    wait_copies<0>();
+    barrier_arrive(barrier);
+}
+
 EMULATION_NOINLINE void barrier_wait(unsigned long long *barrier, int parity) {
     using namespace emulation;
     if (parity != 0 && parity != 1) fail("a parity is 0 or 1");

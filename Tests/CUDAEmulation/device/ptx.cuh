@@ -123,7 +123,7 @@ EMULATION_NOINLINE void completeCopies(CopyQueue &queue, u32 pending) {
         const u32 end = queue.groupEnds[0];
         for (; queue.first < end; ++queue.first) {
             const Copy &copy = queue.items[queue.first];
-            __builtin_memcpy(copy.destination, copy.bytes, 16);
+            __builtin_memcpy(copy.destination, copy.bytes, copy.size);
         }
         --queue.groupCount;
         __builtin_memmove(queue.groupEnds, queue.groupEnds + 1, queue.groupCount * sizeof(u32));
@@ -207,11 +207,10 @@ EMULATION_NOINLINE void load_two_matrices_transposed(unsigned (&r)[2], const voi
     emulation::loadMatrices<2, true>("load_two_matrices_transposed", r, address);
 }
 
+namespace emulation {
+
 // The bytes arrive at the wait for their group; until then the destination holds NaN.
-EMULATION_NOINLINE void copy_16(void *shared, const void *global, bool valid) {
-    using namespace emulation;
-    requireAligned(shared, "cp.async to an address that is no multiple of 16");
-    requireAligned(global, "cp.async from an address that is no multiple of 16");
+EMULATION_NOINLINE void startCopy(void *shared, const void *global, u32 size, bool valid) {
     CopyQueue &queue = self().fiber().copies;
     if (queue.count == queue.capacity) {
         queue.capacity = queue.capacity == 0 ? 64 : 2 * queue.capacity;
@@ -219,12 +218,29 @@ EMULATION_NOINLINE void copy_16(void *shared, const void *global, bool valid) {
     }
     Copy &copy = queue.items[queue.count++];
     copy.destination = static_cast<unsigned char *>(shared);
+    copy.size = size;
     if (valid) {
-        __builtin_memcpy(copy.bytes, global, 16);
+        __builtin_memcpy(copy.bytes, global, size);
     } else {
-        __builtin_memset(copy.bytes, 0, 16);
+        __builtin_memset(copy.bytes, 0, size);
     }
-    __builtin_memset(shared, 0xff, 16);
+    __builtin_memset(shared, 0xff, size);
+}
+
+}  // namespace emulation
+
+static inline void copy_16(void *shared, const void *global, bool valid) {
+    emulation::requireAligned(shared, "cp.async to an address that is no multiple of 16");
+    emulation::requireAligned(global, "cp.async from an address that is no multiple of 16");
+    emulation::startCopy(shared, global, 16, valid);
+}
+
+template <int bytes>
+static inline void copy_few(void *shared, const void *global, bool valid) {
+    static_assert(bytes == 4 || bytes == 8, "copy_16 copies 16");
+    if (reinterpret_cast<emulation::u64>(shared) % bytes != 0 || reinterpret_cast<emulation::u64>(global) % bytes != 0)
+        emulation::fail("cp.async of a number that is not aligned");
+    emulation::startCopy(shared, global, bytes, valid);
 }
 
 static inline void commit_copies() {
