@@ -24,7 +24,7 @@ struct HopperForwardConfiguration: Sendable, Hashable {
             [16, 32, 64, 128].contains(problem.valueWidth)
         else { return nil }
         let columns = problem.valueWidth + 8
-        let (keys, features) = (64, 64)
+        let (keys, features) = (Int(Foundation.ProcessInfo.processInfo.environment["K"] ?? "128")!, 64)
         // Panels leave one row out.
         func numbers(_ rows: Int, _ columns: Int) -> Int { (rows + 1) * columns }
         let env = Foundation.ProcessInfo.processInfo.environment
@@ -32,7 +32,7 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         for groups in wide ? [2] : [Int(env["G"] ?? "3")!] {
             for stages in stride(from: Int(env["ST"] ?? "8")!, through: 3, by: -1) {
                 let stage = 2 * (numbers(keys, columns) + max(numbers(keys, problem.width), hasStates ? numbers(features, columns) : 0))
-                let stageNumbers = keys * 12 + features / 16 * 4
+                let stageNumbers = keys * 12
                 let rows = groups * 64
                 let bytes = 4 * numbers(rows, problem.width) + 16 * rows + stages * (stage + stageNumbers) + 8 * (2 + 2 * stages)
                 guard bytes <= limits.sharedBytes else { continue }

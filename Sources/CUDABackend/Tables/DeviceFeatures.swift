@@ -15,7 +15,8 @@ final class DeviceFeatures: Sendable {
         let features = FeatureBlocks(power)
         self.power = power
         count = features.count
-        blocks = try context.upload(features.blocks)
+        // Kernels read eight words at a time.
+        blocks = try context.upload(features.blocks + [UInt32](repeating: 0, count: (8 - features.blocks.count % 8) % 8))
         coefficients = try context.upload(features.coefficients)
         external = try context.upload(features.external)
         `internal` = try context.upload(features.internal)

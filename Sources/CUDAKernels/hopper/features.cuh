@@ -41,6 +41,15 @@ struct RowFeatures {
     }
 };
 
+// The four blocks of a tile of 64 features.
+template <int matrixRows>
+__device__ __forceinline__ void make_features(unsigned (&a)[4][4], const RowFeatures<matrixRows> &features, uint4 words) {
+    features.make(a[0], words.x);
+    features.make(a[1], words.y);
+    features.make(a[2], words.z);
+    features.make(a[3], words.w);
+}
+
 // Two neighbouring groups of 8 columns of sums as A.
 template <int count>
 __device__ __forceinline__ void make_operand(unsigned (&a)[4], const float (&c)[count], int first) {

@@ -6,7 +6,7 @@
 //
 // Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys
 // [KEYS, WIDTH] or states [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries [ROWS] float2; STAGES of log-gates
-// [KEYS] float2, decays [KEYS] float and words of features [FEATURES / 16]; barriers.
+// [KEYS] float2 and decays [KEYS] float; barriers.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -25,7 +25,7 @@ constexpr int PRODUCER_REGISTERS = 56;
 constexpr int CONSUMER_REGISTERS = GROUPS == 4 ? 112 : GROUPS == 3 ? 152 : 224;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
-static_assert(ROWS % KEYS == 0 && KEYS % 64 == 0 && KEYS == 64, "a tile of queries begins where a tile of keys does");
+static_assert(KEYS == 64 || KEYS == 128, "the queries of a warpgroup are the keys of one tile");
 static_assert(FEATURES == 64, "four blocks of features a stage");
 
 struct Item {
@@ -57,15 +57,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     float2 *queryGates = reinterpret_cast<float2 *>(stages + STAGES * STAGE);
     float2 *keyGates = queryGates + 2 * ROWS;
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
-    unsigned *words = reinterpret_cast<unsigned *>(keyDecays + STAGES * KEYS);
-    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(words + STAGES * FEATURES / 16);
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(keyDecays + STAGES * KEYS);
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + 2);
 
     const int thread = threadIdx.x % 128, group = static_cast<int>(threadIdx.x) / 128 - 1;
     const int itemCount = tileCount * queryHeads;
 #if STATES
+    // Two stages at a time; `blocks` goes on with zeros.
     const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
+    const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
 #endif
 
     if (threadIdx.x == 0) {
@@ -105,15 +106,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #if STATES
             if (item.hasState) {
                 const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * featureCount * stateStride;
-                for (int first = 0; first < featureCount; first += FEATURES) {
+                for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
                     const int stage = ring.begin(position);
                     copy_panels<FEATURES, COLUMNS / 8>(
                         stages + stage * STAGE + VALUE_TILE, state + static_cast<size_t>(first) * stateStride, stateStride,
                         featureCount - first);
-                    if (thread < FEATURES / 16) {
-                        const bool isBlock = first / 16 + thread < blockCount;
-                        copy_few<4>(words + stage * (FEATURES / 16) + thread, blocks + (isBlock ? first / 16 + thread : 0), isBlock);
-                    }
                     ring.end(position);
                 }
             }
@@ -156,25 +153,37 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         // The state before the chunk.
 #if STATES
         {
-            const int stateStages = item.hasState ? (featureCount + FEATURES - 1) / FEATURES : 0;
+            const int count = item.hasState ? stateStages : 0;
             const RowFeatures<ROWS> features(tile + 8 * 16 * warp);
-            for (int n = 0; n < stateStages; ++n) {
+            const uint4 *words = reinterpret_cast<const uint4 *>(blocks);
+            // The features of one stage are made while the products of the other are under way.
+            unsigned even[4][4], odd[4][4];
+            uint4 nextWords = __ldg(words);
+            make_features(even, features, nextWords);
+            auto multiplyState = [&](const unsigned (&a)[4][4]) {
                 ring.wait_full(position);
                 const unsigned long long state =
                     panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, panel_pitch(FEATURES), true);
-                const uint4 stageWords = reinterpret_cast<const uint4 *>(words)[position.stage];
-                unsigned a[4][4];
-                features.make(a[0], stageWords.x);
-                features.make(a[1], stageWords.y);
-                features.make(a[2], stageWords.z);
-                features.make(a[3], stageWords.w);
                 products_begin();
 #pragma unroll
                 for (int n = 0; n < 4; ++n) multiply_group<true>(sums, a[n], panel_advance(state, 8 * 16 * n), true);
                 products_commit();
+            };
+            auto finishState = [&] {
                 products_wait<0>();
                 ring.release(position);
                 position.advance();
+            };
+            nextWords = __ldg(words + 1);
+            for (int n = 0; n < count; n += 2) {
+                multiplyState(even);
+                make_features(odd, features, nextWords);
+                nextWords = __ldg(words + min(n + 2, count - 1));
+                finishState();
+                multiplyState(odd);
+                make_features(even, features, nextWords);
+                nextWords = __ldg(words + min(n + 3, count - 1));
+                finishState();
             }
             products_use(sums);
 #if GATED
@@ -213,15 +222,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Weights of keys that all queries of the warpgroup see, at the decay to the first of them.
             auto weigh = [&](float (&scores)[KEYS / 2]) {
 #if GATED
-                // From a key to the last of its tile, and from that to the first query.
+                // From a key to the last of its 64, and from that to the first query.
                 const float2 *stageDecays = reinterpret_cast<const float2 *>(keyDecays + position.stage * KEYS);
-                const float tileDecay = decay(baseGate, keyGates[position.stage * KEYS + KEYS - 1]);
+                float tileDecays[KEYS / 64];
+#pragma unroll
+                for (int i = 0; i < KEYS / 64; ++i) tileDecays[i] = decay(baseGate, keyGates[position.stage * KEYS + 64 * i + 63]);
 #endif
 #pragma unroll
                 for (int i = 0; i < KEYS / 8; ++i) {
 #if GATED
                     float2 factor = stageDecays[4 * i + t];
-                    factor.x *= tileDecay, factor.y *= tileDecay;
+                    factor.x *= tileDecays[i / 8], factor.y *= tileDecays[i / 8];
 #pragma unroll
                     for (int c = 0; c < 4; ++c) scores[4 * i + c] = power(scores[4 * i + c]) * (c % 2 ? factor.y : factor.x);
 #else

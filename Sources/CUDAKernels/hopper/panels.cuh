@@ -90,11 +90,8 @@ struct Ring {
         at.advance();
     }
 
-    // The reading side.
-    __device__ __forceinline__ void wait_full(const RingPosition<stages> &at) {
-        barrier_wait(full + at.stage, at.parity);
-        fence_products();
-    }
+    // The reading side. Products see what asynchronous copies brought without a fence, unlike what stores wrote.
+    __device__ __forceinline__ void wait_full(const RingPosition<stages> &at) { barrier_wait(full + at.stage, at.parity); }
 
     __device__ __forceinline__ void release(const RingPosition<stages> &at) { arrive_warp(empty + at.stage); }
 };
