@@ -112,10 +112,14 @@ package struct AttentionKernels: Sendable, Hashable {
             macros: problem.productMacros + [problem.normalizationMacro] + forwardTiles.macros)
     }
 
+    /// Whether the queries' kernel computes what the backward pass needs of y: rows in bfloat16, whose ∂y it reads as it is.
+    var queriesBringOffsets: Bool { problem.precision == .bfloat16 && problem.isNormalized && problem.keepsValueWidth }
+
     var backwardQueries: KernelSource {
         KernelSource(
             "attention/backward_queries.cu", "attention_backward_queries",
-            macros: problem.productMacros + [problem.normalizationMacro, ("VALUE_WIDTH", problem.valueWidth)]
+            macros: problem.productMacros
+                + [problem.normalizationMacro, ("VALUE_WIDTH", problem.valueWidth), ("OFFSETS", queriesBringOffsets ? 1 : 0)]
                 + backwardQueriesTiles.macros)
     }
 
@@ -133,7 +137,7 @@ package struct AttentionKernels: Sendable, Hashable {
         if problem.isGated { sources += [cumulativeGates] }
         if movesState, let stateTiles { sources += [stateUpdate(stateTiles, reverse: false)] }
         guard backward else { return sources }
-        sources += [outputGradients, backwardQueries, backwardKeys]
+        sources += (queriesBringOffsets ? [] : [outputGradients]) + [backwardQueries, backwardKeys]
         if problem.isGated { sources += [gateGradients] }
         if movesState, let stateTiles { sources += [stateUpdate(stateTiles, reverse: true)] }
         return sources

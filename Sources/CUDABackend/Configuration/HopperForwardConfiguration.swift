@@ -1,9 +1,9 @@
-import Foundation
-
 /// The tiles of `hopper/forward.cu`.
 struct HopperForwardConfiguration: Sendable, Hashable {
     /// Warpgroups that multiply, 64 queries each; one more brings what they need.
     let groups, keys, features, stages: Int
+    /// Words of features that stay in shared memory where there are no more.
+    let words = 1024
     let hasStates: Bool
     let sharedBytes: Int
 
@@ -14,7 +14,7 @@ struct HopperForwardConfiguration: Sendable, Hashable {
     func macros(_ problem: KernelProblem) -> [(String, Int)] {
         [
             ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("KEYS", keys), ("FEATURES", features), ("STAGES", stages),
-            ("STATES", hasStates ? 1 : 0),
+            ("STATES", hasStates ? 1 : 0), ("WORDS", words),
         ]
     }
 
@@ -24,27 +24,19 @@ struct HopperForwardConfiguration: Sendable, Hashable {
             [16, 32, 64, 128].contains(problem.valueWidth)
         else { return nil }
         let columns = problem.valueWidth + 8
-        let (keys, features) = (Int(Foundation.ProcessInfo.processInfo.environment["K"] ?? "128")!, 64)
         // Panels leave one row out.
         func numbers(_ rows: Int, _ columns: Int) -> Int { (rows + 1) * columns }
-        let env = Foundation.ProcessInfo.processInfo.environment
-        let wide = problem.width > 64 || problem.valueWidth > 64
-        for groups in wide ? [2] : [Int(env["G"] ?? "3")!] {
-            for stages in stride(from: Int(env["ST"] ?? "8")!, through: 3, by: -1) {
-                let stage = 2 * (numbers(keys, columns) + max(numbers(keys, problem.width), hasStates ? numbers(features, columns) : 0))
-                let stageNumbers = keys * 12
-                let rows = groups * 64
-                let bytes = 4 * numbers(rows, problem.width) + 16 * rows + stages * (stage + stageNumbers) + 8 * (2 + 2 * stages)
-                guard bytes <= limits.sharedBytes else { continue }
-                self.groups = groups
-                self.keys = keys
-                self.features = features
-                self.stages = stages
-                self.hasStates = hasStates
-                sharedBytes = bytes
-                return
-            }
-        }
-        return nil
+        // Sums of wide values take the registers of a third warpgroup.
+        groups = problem.width > 64 || problem.valueWidth > 64 ? 2 : 3
+        keys = 64
+        features = 64
+        self.hasStates = hasStates
+        let rows = groups * 64
+        let stage =
+            2 * (numbers(keys, columns) + max(numbers(keys, problem.width), hasStates ? numbers(features, columns) : 0)) + keys * 12
+        let others = 4 * numbers(rows, problem.width) + 16 * rows + 16 + (hasStates ? 4 * words : 0)
+        stages = min((limits.sharedBytes - others) / (stage + 16), 8)
+        sharedBytes = others + stages * (stage + 16)
+        if stages < 3 { return nil }
     }
 }

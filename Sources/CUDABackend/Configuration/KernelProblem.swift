@@ -11,6 +11,8 @@ package struct KernelProblem: Sendable, Hashable {
     package let isGated: Bool
     /// d and e, rounded up to whole fragments of 16.
     let width, valueWidth: Int
+    /// Whether e is a multiple of 16 by itself.
+    let keepsValueWidth: Bool
 
     package init(_ problem: AttentionProblem, dataType: DataType, isGated: Bool) {
         self.dataType = dataType
@@ -20,6 +22,7 @@ package struct KernelProblem: Sendable, Hashable {
         self.isGated = isGated
         width = (problem.keyWidth + 15) / 16 * 16
         valueWidth = (problem.valueWidth + 15) / 16 * 16
+        keepsValueWidth = problem.valueWidth == valueWidth
     }
 
     /// The macros that every kernel knows.

@@ -43,8 +43,23 @@ package struct FeatureBlocks: Sendable {
                 entries.append(entry)
             }
         }
-        // A stable order: by last factors, then as the runs come.
-        let order = entries.indices.sorted { (entries[$0].word >> 24, $0) < (entries[$1].word >> 24, $1) }
+        // At degree 2 the prefixes that share their last factors count up from zero: they become whole fours, so that a kernel loads four
+        // prefixes at once. What that adds counts for nothing.
+        if power.degree == 2 {
+            for (last, group) in Dictionary(grouping: entries, by: { $0.word >> 24 }) {
+                for prefix in group.count..<(group.count + 3) / 4 * 4 {
+                    entries.append(
+                        Entry(
+                            word: UInt32(prefix) | last << 24, coefficients: .init(repeating: 0, count: Self.size),
+                            external: .init(repeating: -1, count: Self.size)))
+                }
+            }
+        }
+        // By last factors, then by the prefix of degree 2, else as the runs come.
+        let order = entries.indices.sorted {
+            let (a, b) = (entries[$0].word, entries[$1].word)
+            return (a >> 24, power.degree == 2 ? Int(a & 0xff) : $0) < (b >> 24, power.degree == 2 ? Int(b & 0xff) : $1)
+        }
         blocks = order.map { entries[$0].word }
         coefficients = order.flatMap { entries[$0].coefficients }
         external = order.flatMap { entries[$0].external }

@@ -49,9 +49,10 @@ extension AttentionPass {
         _ output: PassOutput, _ dy: DevicePointer
     ) throws(PowerAttentionError) -> (converted: DeviceMemory?, offsets: DeviceMemory) {
         guard let exact = output.exact else { preconditionFailure("the forward pass was not for a backward pass") }
+        let offsets = try context.allocate(rows, 4)
+        if kernels.queriesBringOffsets { return (nil, offsets) }
         let keepsRows = isScratchType && problem.valueWidth == paddedValueWidth
         let converted = keepsRows ? nil : try context.allocate(rows * paddedValueWidth, elementBytes)
-        let offsets = try context.allocate(rows, 4)
         try context.launch(
             KernelLaunch(
                 kernels.outputGradients, grid: .init(preparationTileCount, problem.queryHeads),
@@ -85,6 +86,7 @@ extension AttentionPass {
                     .memory(chunks), .memory(dq), .memory(rowSums), .int(problem.tokenCount), .int(problem.queryHeads),
                     .int(problem.keyHeads), .int(problem.keyWidth), .int(features?.blockCount ?? 0),
                     .flag(hasInitialState), .int(window), .float(exponentScale), .float(Float(problem.scale)),
+                    .memory(output.exact),
                 ]))
         return (dq, rowSums)
     }

@@ -48,11 +48,11 @@ extension AttentionPass {
         let converted = isConverted ? queryHeads + (keepsValues ? 1 : 2) * keyHeads : 0
         try context.launch(
             KernelLaunch(
-                kernels.convertInputs, grid: grid(converted), threads: PreparationConfiguration.threads,
+                kernels.convertInputs, grid: .init(min(preparationTileCount, Self.conversionBlocks), converted), threads: PreparationConfiguration.threads,
                 arguments: [
                     .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .memory(queries), .memory(keys),
                     .memory(values), .memory(queryExponents), .memory(keyExponents), .memory(isScaled),
-                    .memory(preparationTiles), .int(queryHeads), .int(keyHeads),
+                    .memory(preparationTiles), .int(preparationTileCount), .int(queryHeads), .int(keyHeads),
                     .int(problem.keyWidth), .int(problem.valueWidth),
                 ]))
         let gates = isGated ? try context.allocate(keyHeads * tokens, 8) : nil
@@ -76,6 +76,8 @@ extension AttentionPass {
     }
 
     static var gateThreads: Int { 512 }
+    /// Blocks of a head that convert its rows, where there is anything to convert: enough to keep the memory busy, few to start.
+    static var conversionBlocks: Int { 128 }
 
     /// Whether scratch memory has the type of the inputs.
     var isScratchType: Bool { dataType == .float32 || kernels.problem.precision == .bfloat16 }

@@ -221,12 +221,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
         if (threadIdx.x < QUERIES) {
             const int n = stage * QUERIES + threadIdx.x;
             queryOffsets[n] = fetchedOffset;
-            queryStatistics[n] = fetchedStatistic;
 #if DEGREE == 0
             queryFirst[n] = fetchedFirst;
 #endif
 #if DEGREE > 0
-            queryFactors[n] = NORMALIZED ? fabsf(fetchedStatistic) : fetchedStatistic;
+            queryFactors[n] = fetchedStatistic;
+#else
+            queryStatistics[n] = fetchedStatistic;
 #endif
 #if GATED
             queryGates[n] = fetchedGate;
@@ -314,13 +315,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
                     weights[n][c] *= scores[n][c];
                     weightSums[c / 2] += weights[n][c];
 #else
-                    accumulator factor = isDiagonal && key > query ? 0 : queryFactors[stage * QUERIES + place];
+                    // The sign of a normalized row's factor says that it sees one key only.
+                    const float rowFactor = queryFactors[stage * QUERIES + place];
+                    accumulator factor = isDiagonal && key > query ? 0 : NORMALIZED ? fabsf(rowFactor) : rowFactor;
 #if GATED
                     if (isDiagonal && key <= query) factor *= decay(queryGates[stage * QUERIES + place], rowGates[c / 2]);
 #endif
                     scores[n][c] = power(score) * factor;
                     // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the score.
-                    const bool isAlone = NORMALIZED && isDiagonal && key == query && queryStatistics[stage * QUERIES + place] < 0;
+                    const bool isAlone = NORMALIZED && isDiagonal && key == query && rowFactor < 0;
                     weights[n][c] *= isAlone ? 0 : power_derivative(score) * factor;
 #endif
                 }

@@ -5,6 +5,9 @@
 //
 // with |r_i| in `statistics`; without normalization r_i is the factor of the row, and o_i = 0.
 //
+// With OFFSETS this kernel computes o from `exact`, y before it was rounded, and marks rows that see one key only, as output_gradients of
+// prepare/inputs.cu does otherwise.
+//
 // DEGREE 0: ∂q_i = scale Σ_j P_ij (∂y_i·v_j + o_i) k_j with P_ij = exp(score_ij − log-sum of row i).
 //
 // Grid: tiles, query heads, columns of ∂q by WIDTH_TILE. Block: WARPS warps of 16 · ROW_TILES queries.
@@ -27,16 +30,18 @@ constexpr int KEY_STAGE = KEYS * (WIDTH_STRIDE + VALUE_STRIDE);
 static_assert(WIDTH % WIDTH_TILE == 0 && WIDTH_TILE % 16 == 0, "tiles are whole fragments");
 static_assert(VALUE_WIDTH % 16 == 0 && KEYS % 16 == 0 && FEATURES % 16 == 0, "tiles are whole fragments");
 static_assert(ROWS % KEYS == 0, "a tile of queries begins where a tile of keys does");
+static_assert(!OFFSETS || (MATH == 0 && NORMALIZED), "offsets are of normalized rows in bfloat16");
 static_assert(KEYS <= THREADS, "a thread brings the gate of one key");
 static_assert(STAGES == 1 || STAGES == 2, "one tile in use, and one under way at most");
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward_queries(
     const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
     const elem *__restrict__ v, const elem *__restrict__ dy,
-    const float *__restrict__ offsets, const float *__restrict__ statistics, const float2 *__restrict__ gates,
+    float *__restrict__ offsets, float *__restrict__ statistics, const float2 *__restrict__ gates,
     const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dq, float *__restrict__ rowSums, int tokens,
-    int queryHeads, int keyHeads, int width, int blockCount, int hasInitialState, int window, float scale, float gradientScale
+    int queryHeads, int keyHeads, int width, int blockCount, int hasInitialState, int window, float scale, float gradientScale,
+    const float *__restrict__ exact
 ) {
     extern __shared__ __align__(128) unsigned char memory[];
     elem *queries = reinterpret_cast<elem *>(memory);
@@ -72,8 +77,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
             const size_t row = min(warpRow + m * 16 + half * 8 + g, count - 1);
+#if !OFFSETS
             rowOffsets[m][half] = offsets[firstRow + row * queryHeads];
             rowStatistics[m][half] = statistics[firstRow + row * queryHeads];
+#endif
 #if DEGREE == 0
             rowFirst[m][half] = firstVisible == nullptr ? 0 : firstVisible[static_cast<size_t>(keyHead) * tokens + firstToken + row];
 #endif
@@ -87,6 +94,43 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
 #pragma unroll
         for (int half = 0; half < 2; ++half)
             rowGates[m][half] = headGates[firstToken + min(warpRow + m * 16 + half * 8 + g, count - 1)];
+#endif
+
+#if OFFSETS
+    // Two lanes a row.
+    wait_copies<0>();
+    __syncthreads();
+#pragma unroll
+    for (int m = 0; m < ROW_TILES; ++m) {
+        const int row = warpRow + m * 16 + lane / 2;
+        const size_t place = firstRow + static_cast<size_t>(min(row, count - 1)) * queryHeads;
+        const float4 *outputs = reinterpret_cast<const float4 *>(exact + place * VALUE_WIDTH) + lane % 2;
+        const uint2 *own = reinterpret_cast<const uint2 *>(gradients + row * VALUE_STRIDE) + lane % 2;
+        float product = 0;
+#pragma unroll 8
+        for (int n = 0; n < VALUE_WIDTH / 4; n += 2) {
+            const float4 output = outputs[n];
+            const uint2 gradient = own[n];
+            product += output.x * low_bfloat16(gradient.x) + output.y * high_bfloat16(gradient.x)
+                + output.z * low_bfloat16(gradient.y) + output.w * high_bfloat16(gradient.y);
+        }
+        const float offset = -(product + __shfl_xor_sync(~0u, product, 1));
+        float statistic = statistics[place];
+#if DEGREE > 0
+        const bool isFirst = !hasInitialState && (chunks[chunk].w & 1);
+        if (is_alone(
+                firstToken + min(row, count - 1), chunkStart, isFirst,
+                GATED ? gates + static_cast<size_t>(keyHead) * tokens : nullptr))
+            statistic = -fabsf(statistic);
+#endif
+        __syncwarp();
+        if (lane % 2 == 0 && row < count && blockIdx.z == 0) offsets[place] = offset, statistics[place] = statistic;
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            rowOffsets[m][half] = __shfl_sync(~0u, offset, 2 * g + 16 * half);
+            rowStatistics[m][half] = __shfl_sync(~0u, statistic, 2 * g + 16 * half);
+        }
+    }
 #endif
 
 #if STATES

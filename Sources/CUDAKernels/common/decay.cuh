@@ -11,5 +11,14 @@ __device__ __forceinline__ float decay_exponent(float2 later, float2 earlier) {
 
 __device__ __forceinline__ float decay(float2 later, float2 earlier) { return exp2f(decay_exponent(later, earlier)); }
 
+// Whether a token sees no other: there is nothing before it, or its gate closes what is. `gates` are those of its key head; none without
+// gates.
+__device__ __forceinline__ bool is_alone(int token, int chunkStart, bool isFirst, const float2 *gates) {
+    if (isFirst && token == chunkStart) return true;
+    if (gates == nullptr) return false;
+    const float2 gate = gates[token];
+    return (token == chunkStart ? gate.x + gate.y : decay_exponent(gate, gates[token - 1])) <= CLOSED_EXPONENT;
+}
+
 // The decay since before the first token of the chunk.
 __device__ __forceinline__ float decay_from_start(float2 later) { return exp2f(later.x + later.y); }

@@ -72,8 +72,27 @@ __device__ __forceinline__ unsigned long long panel_descriptor(const void *first
     return (shared_address(first) & 0x3ffffu) >> 4 | leading << 16 | stride << 32;
 }
 
-// The same matrix from `numbers` further on, a multiple of 8: one addition, where a new descriptor takes registers that products need.
-__device__ __forceinline__ unsigned long long panel_advance(unsigned long long matrix, int numbers) { return matrix + numbers / 8; }
+// The same matrix from `numbers` further on, a multiple of 8: one addition of 32 bits, where a new descriptor takes registers that products
+// need.
+__device__ __forceinline__ unsigned long long panel_advance(unsigned long long matrix, int numbers) {
+    unsigned long long advanced;
+    asm("{\n"
+        ".reg .b32 low, high;\n"
+        "mov.b64 {low, high}, %1;\n"
+        "add.u32 low, low, %2;\n"
+        "mov.b64 %0, {low, high};\n"
+        "}\n"
+        : "=l"(advanced)
+        : "l"(matrix), "r"(numbers / 8));
+    return advanced;
+}
+
+// The thread's index, read once: the compiler would read it again and again, each time behind the products under way.
+__device__ __forceinline__ int thread_index() {
+    int index;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+    return index;
+}
 
 // Registers of sums and of A are the products' from here on, until they are waited for.
 __device__ __forceinline__ void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -90,6 +109,13 @@ template <int count>
 __device__ __forceinline__ void products_use(float (&c)[count]) {
 #pragma unroll
     for (int n = 0; n < count; ++n) asm volatile("" : "+f"(c[n])::"memory");
+}
+
+// Makes A ready here: before a wait, the compiler would make it after.
+template <int count>
+__device__ __forceinline__ void operands_ready(unsigned (&a)[count][4]) {
+#pragma unroll
+    for (int n = 0; n < count; ++n) asm volatile("" : "+r"(a[n][0]), "+r"(a[n][1]), "+r"(a[n][2]), "+r"(a[n][3])::"memory");
 }
 
 // C[64, N] = A[64, 16] B[16, N], added to C where `accumulate`. A from registers, each warp's 16 rows as a FragmentA, or from shared

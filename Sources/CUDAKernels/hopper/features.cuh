@@ -6,30 +6,27 @@
 // The rows of one warp: `rows` points to the first of 16, in a matrix of `matrixRows`.
 template <int matrixRows>
 struct RowFeatures {
-    const elem *rows;
+    // Where the lane begins: the first of its two rows, and its row of the matrices that are loaded at once.
+    const elem *own, *loaded;
 
-    __device__ __forceinline__ explicit RowFeatures(const elem *rows) : rows(rows) {}
+    __device__ __forceinline__ RowFeatures(const elem *rows, int lane)
+        : own(rows + 8 * (lane / 4)), loaded(rows + panel_place(lane % 16, lane / 16 * 8, matrixRows)) {}
+
+    // Numbers of one column; rows are 8 apart.
+    __device__ __forceinline__ const elem *column(int index) const { return own + panel_place(0, index, matrixRows); }
 
     __device__ __forceinline__ void make(unsigned (&a)[4], unsigned block) const {
-        const int lane = threadIdx.x % 32, g = lane / 4;
         // Loaded again for every block: a branch here would keep products from overlapping.
         FragmentA last;
-        load_matrices(last.r, rows + panel_place(lane % 16, 16 * last_index(block) + lane / 16 * 8, matrixRows));
+        load_matrices(last.r, loaded + 16 * panel_pitch(matrixRows) * last_index(block));
         if (DEGREE == 1) {
 #pragma unroll
             for (int n = 0; n < 4; ++n) a[n] = last.r[n];
-        } else if (DEGREE == 2) {
-            const elem *prefix = rows + panel_place(g, prefix_index(block, 0), matrixRows);
-            const unsigned upper = prefix[0] * 0x10001u, lower = prefix[64] * 0x10001u;
-            a[0] = multiply_bfloat16(last.r[0], upper);
-            a[1] = multiply_bfloat16(last.r[1], lower);
-            a[2] = multiply_bfloat16(last.r[2], upper);
-            a[3] = multiply_bfloat16(last.r[3], lower);
         } else {
             float upper = 1, lower = 1;
 #pragma unroll
             for (int n = 0; n < DEGREE - 1; ++n) {
-                const elem *prefix = rows + panel_place(g, prefix_index(block, n), matrixRows);
+                const elem *prefix = column(prefix_index(block, n));
                 upper *= bfloat16_to_float(prefix[0]);
                 lower *= bfloat16_to_float(prefix[64]);
             }
@@ -41,14 +38,50 @@ struct RowFeatures {
     }
 };
 
-// The four blocks of a tile of 64 features.
+// What the features of a tile of 64, four blocks, are made of: loaded early, because shared memory answers late while products read it.
+// At degree 2 the blocks share their last factors, and their prefixes are neighbours.
 template <int matrixRows>
-__device__ __forceinline__ void make_features(unsigned (&a)[4][4], const RowFeatures<matrixRows> &features, uint4 words) {
-    features.make(a[0], words.x);
-    features.make(a[1], words.y);
-    features.make(a[2], words.z);
-    features.make(a[3], words.w);
-}
+struct FeatureFactors {
+#if DEGREE == 2
+    FragmentA last;
+    uint2 upper, lower;
+#else
+    uint4 words;
+#endif
+
+    __device__ __forceinline__ void load(const RowFeatures<matrixRows> &features, uint4 blocks) {
+#if DEGREE == 2
+        const unsigned block = blocks.x;
+        load_matrices(last.r, features.loaded + 16 * panel_pitch(matrixRows) * last_index(block));
+        const elem *prefix = features.column(prefix_index(block, 0));
+        upper = *reinterpret_cast<const uint2 *>(prefix);
+        lower = *reinterpret_cast<const uint2 *>(prefix + 64);
+#else
+        words = blocks;
+#endif
+    }
+
+    __device__ __forceinline__ void multiply(unsigned (&a)[4][4], const RowFeatures<matrixRows> &features) const {
+#if DEGREE == 2
+#pragma unroll
+        for (int n = 0; n < 4; ++n) {
+            // One number in both halves.
+            const unsigned selector = n % 2 == 0 ? 0x1010 : 0x3232;
+            const unsigned first = __byte_perm(n < 2 ? upper.x : upper.y, 0, selector);
+            const unsigned second = __byte_perm(n < 2 ? lower.x : lower.y, 0, selector);
+            a[n][0] = multiply_bfloat16(last.r[0], first);
+            a[n][1] = multiply_bfloat16(last.r[1], second);
+            a[n][2] = multiply_bfloat16(last.r[2], first);
+            a[n][3] = multiply_bfloat16(last.r[3], second);
+        }
+#else
+        features.make(a[0], words.x);
+        features.make(a[1], words.y);
+        features.make(a[2], words.z);
+        features.make(a[3], words.w);
+#endif
+    }
+};
 
 // Two neighbouring groups of 8 columns of sums as A.
 template <int count>

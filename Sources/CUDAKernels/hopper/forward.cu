@@ -6,7 +6,7 @@
 //
 // Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys
 // [KEYS, WIDTH] or states [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries [ROWS] float2; STAGES of log-gates
-// [KEYS] float2 and decays [KEYS] float; barriers.
+// [KEYS] float2 and decays [KEYS] float; up to WORDS words of features; barriers.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -21,8 +21,8 @@ constexpr int STATE_TILE = STATES ? panel_numbers(FEATURES, COLUMNS) : 0;
 constexpr int STAGE = VALUE_TILE + (KEY_TILE > STATE_TILE ? KEY_TILE : STATE_TILE);
 constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
 // Multiples of 8 that share out a multiprocessor's 65,536.
-constexpr int PRODUCER_REGISTERS = 56;
-constexpr int CONSUMER_REGISTERS = GROUPS == 4 ? 112 : GROUPS == 3 ? 152 : 224;
+constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 56;
+constexpr int CONSUMER_REGISTERS = GROUPS == 4 ? 112 : GROUPS == 3 ? 152 : 208;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
 static_assert(KEYS == 64 || KEYS == 128, "the queries of a warpgroup are the keys of one tile");
@@ -57,11 +57,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     float2 *queryGates = reinterpret_cast<float2 *>(stages + STAGES * STAGE);
     float2 *keyGates = queryGates + 2 * ROWS;
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
-    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(keyDecays + STAGES * KEYS);
+    uint4 *sharedWords = reinterpret_cast<uint4 *>(keyDecays + STAGES * KEYS);
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + (STATES ? WORDS / 4 : 0));
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + 2);
 
-    const int thread = threadIdx.x % 128, group = static_cast<int>(threadIdx.x) / 128 - 1;
+    const int index = thread_index(), thread = index % 128, group = index / 128 - 1;
     const int itemCount = tileCount * queryHeads;
 #if STATES
     // Two stages at a time; `blocks` goes on with zeros.
@@ -69,15 +70,21 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
 #endif
 
-    if (threadIdx.x == 0) {
+    if (index == 0) {
         for (int n = 0; n < 2; ++n) barrier_init(queriesEmpty + n, 4 * GROUPS);
         ring.initialize();
     }
     // The column of ones.
-    for (int n = threadIdx.x; n < STAGES * KEYS; n += THREADS) {
+    for (int n = index; n < STAGES * KEYS; n += THREADS) {
         elem *row = stages + n / KEYS * STAGE + panel_place(n % KEYS, VALUE_WIDTH, KEYS);
         *reinterpret_cast<uint4 *>(row) = make_uint4(0x3f80, 0, 0, 0);
     }
+#if STATES
+    const uint4 *words = reinterpret_cast<const uint4 *>(blocks);
+    for (int n = index; n < min(stateStages, WORDS / 4); n += THREADS) sharedWords[n] = words[n];
+    // Up to degree 2 there are never more.
+    if (DEGREE <= 2 || 4 * stateStages <= WORDS) words = sharedWords;
+#endif
     fence_products();
     __syncthreads();
 
@@ -86,8 +93,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<2> queryPosition;
-        for (int index = blockIdx.x; index < itemCount; index += gridDim.x) {
-            const Item item(index, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+        for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
+            const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
             const int end = item.firstToken + item.count;
 #if GATED
             const float2 *headGates = gates + static_cast<size_t>(item.keyHead) * tokens;
@@ -97,7 +104,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             barrier_wait(queriesEmpty + queryPosition.stage, queryPosition.parity ^ 1);
             copy_panels<ROWS, WIDTH / 8>(
                 queries + queryPosition.stage * QUERY_TILE, q + (static_cast<size_t>(item.firstToken) * queryHeads + item.head) * WIDTH,
-                static_cast<size_t>(queryHeads) * WIDTH, item.count);
+                static_cast<size_t>(queryHeads) * WIDTH, item.count, thread);
 #if GATED
             for (int n = thread; n < ROWS; n += 128)
                 copy_few<8>(queryGates + queryPosition.stage * ROWS + n, headGates + min(item.firstToken + n, end - 1), true);
@@ -110,7 +117,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     const int stage = ring.begin(position);
                     copy_panels<FEATURES, COLUMNS / 8>(
                         stages + stage * STAGE + VALUE_TILE, state + static_cast<size_t>(first) * stateStride, stateStride,
-                        featureCount - first);
+                        featureCount - first, thread);
                     ring.end(position);
                 }
             }
@@ -120,14 +127,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 elem *values = stages + stage * STAGE;
                 const size_t row = static_cast<size_t>(first) * keyHeads + item.keyHead;
                 copy_panels<KEYS, WIDTH / 8>(
-                    values + VALUE_TILE, k + row * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, end - first);
+                    values + VALUE_TILE, k + row * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, end - first, thread);
                 copy_panels<KEYS, VALUE_WIDTH / 8>(
-                    values, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first);
+                    values, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first, thread);
 #if GATED
                 if (thread < KEYS) {
                     const int token = min(first + thread, end - 1);
                     copy_few<8>(keyGates + stage * KEYS + thread, headGates + token, true);
-                    copy_few<4>(keyDecays + stage * KEYS + thread, headDecays + token, true);
+                    // In the order in which lanes read them: those of columns 8n + 2t and 8n + 2t + 1 of 64 together.
+                    const int place = thread / 64 * 64 + thread % 8 / 2 * 16 + thread / 8 % 8 * 2 + thread % 2;
+                    copy_few<4>(keyDecays + stage * KEYS + place, headDecays + token, true);
                 }
 #endif
                 ring.end(position);
@@ -139,8 +148,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
     RingPosition<STAGES> position;
     RingPosition<2> queryPosition;
-    for (int index = blockIdx.x; index < itemCount; index += gridDim.x) {
-        const Item item(index, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+    for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
+        const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
         const int end = item.firstToken + item.count, groupFirst = item.firstToken + 64 * group;
         const elem *tile = queries + queryPosition.stage * QUERY_TILE + 8 * 64 * group;
         ring.wait_full(position);
@@ -154,12 +163,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #if STATES
         {
             const int count = item.hasState ? stateStages : 0;
-            const RowFeatures<ROWS> features(tile + 8 * 16 * warp);
-            const uint4 *words = reinterpret_cast<const uint4 *>(blocks);
-            // The features of one stage are made while the products of the other are under way.
+            const RowFeatures<ROWS> features(tile + 8 * 16 * warp, lane);
+            // The features of one stage are made while the products of the other are under way, from factors that are loaded a stage before.
             unsigned even[4][4], odd[4][4];
-            uint4 nextWords = __ldg(words);
-            make_features(even, features, nextWords);
+            FeatureFactors<ROWS> factors;
+            factors.load(features, words[0]);
+            factors.multiply(even, features);
+            factors.load(features, words[1]);
+            uint4 next = words[min(2, stateStages - 1)];
             auto multiplyState = [&](const unsigned (&a)[4][4]) {
                 ring.wait_full(position);
                 const unsigned long long state =
@@ -169,21 +180,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 for (int n = 0; n < 4; ++n) multiply_group<true>(sums, a[n], panel_advance(state, 8 * 16 * n), true);
                 products_commit();
             };
-            auto finishState = [&] {
-                products_wait<0>();
-                ring.release(position);
-                position.advance();
-            };
-            nextWords = __ldg(words + 1);
             for (int n = 0; n < count; n += 2) {
+                const RingPosition<STAGES> first = position;
                 multiplyState(even);
-                make_features(odd, features, nextWords);
-                nextWords = __ldg(words + min(n + 2, count - 1));
-                finishState();
+                position.advance();
+                factors.multiply(odd, features);
+                factors.load(features, next);
+                next = words[min(n + 3, count - 1)];
                 multiplyState(odd);
-                make_features(even, features, nextWords);
-                nextWords = __ldg(words + min(n + 3, count - 1));
-                finishState();
+                products_wait<1>();
+                ring.release(first, lane);
+                factors.multiply(even, features);
+                factors.load(features, next);
+                next = words[min(n + 4, count - 1)];
+                operands_ready(even);
+                products_wait<0>();
+                ring.release(position, lane);
+                position.advance();
             }
             products_use(sums);
 #if GATED
@@ -219,25 +232,33 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     multiply_group<true>(sums, weights[depth], panel_advance(values, 8 * 16 * depth), true);
                 products_commit();
             };
-            // Weights of keys that all queries of the warpgroup see, at the decay to the first of them.
-            auto weigh = [&](float (&scores)[KEYS / 2]) {
+            // The decays of a lane's columns of the tile at `position` to the first query of the warpgroup: loaded before products start.
 #if GATED
-                // From a key to the last of its 64, and from that to the first query.
-                const float2 *stageDecays = reinterpret_cast<const float2 *>(keyDecays + position.stage * KEYS);
+            float columnDecays[KEYS / 4];
+#endif
+            auto loadDecays = [&] {
+#if GATED
+                // From a key to the last of its 64, and from that to the query.
+                const float4 *stageDecays = reinterpret_cast<const float4 *>(keyDecays + position.stage * KEYS + 16 * t);
                 float tileDecays[KEYS / 64];
 #pragma unroll
                 for (int i = 0; i < KEYS / 64; ++i) tileDecays[i] = decay(baseGate, keyGates[position.stage * KEYS + 64 * i + 63]);
+#pragma unroll
+                for (int i = 0; i < KEYS / 16; ++i) {
+                    const float4 four = stageDecays[i / 4 * 16 + i % 4];
+                    columnDecays[4 * i] = four.x * tileDecays[i / 4], columnDecays[4 * i + 1] = four.y * tileDecays[i / 4];
+                    columnDecays[4 * i + 2] = four.z * tileDecays[i / 4], columnDecays[4 * i + 3] = four.w * tileDecays[i / 4];
+                }
 #endif
+            };
+            // Weights of keys that all queries of the warpgroup see.
+            auto weigh = [&](float (&scores)[KEYS / 2]) {
 #pragma unroll
-                for (int i = 0; i < KEYS / 8; ++i) {
+                for (int i = 0; i < KEYS / 2; ++i) {
 #if GATED
-                    float2 factor = stageDecays[4 * i + t];
-                    factor.x *= tileDecays[i / 8], factor.y *= tileDecays[i / 8];
-#pragma unroll
-                    for (int c = 0; c < 4; ++c) scores[4 * i + c] = power(scores[4 * i + c]) * (c % 2 ? factor.y : factor.x);
+                    scores[i] = power(scores[i]) * columnDecays[i / 4 * 2 + i % 2];
 #else
-#pragma unroll
-                    for (int c = 0; c < 4; ++c) scores[4 * i + c] = power(scores[4 * i + c]);
+                    scores[i] = power(scores[i]);
 #endif
                 }
             };
@@ -249,6 +270,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 {
                     float scores[KEYS / 2];
                     ring.wait_full(position);
+                    loadDecays();
                     multiplyScores(scores);
                     products_wait<0>();
                     products_use(scores);
@@ -260,19 +282,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     const RingPosition<STAGES> previous = position;
                     position.advance();
                     ring.wait_full(position);
+                    loadDecays();
                     multiplyScores(scores);
                     multiplyValues(previous.stage);
                     products_wait<1>();
                     products_use(scores);
                     weigh(scores);
                     products_wait<0>();
-                    ring.release(previous);
+                    ring.release(previous, lane);
                     pack(scores);
                 }
                 multiplyValues(position.stage);
                 products_wait<0>();
                 products_use(sums);
-                ring.release(position);
+                ring.release(position, lane);
                 position.advance();
             }
             // The tile of the warpgroup's own keys.
@@ -306,16 +329,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             multiplyValues(position.stage);
             products_wait<0>();
             products_use(sums);
-            ring.release(position);
+            ring.release(position, lane);
             position.advance();
         }
         // Tiles that only other warpgroups see.
         for (int n = tileCountHere; n < allTiles; ++n) {
             ring.wait_full(position);
-            ring.release(position);
+            ring.release(position, lane);
             position.advance();
         }
-        arrive_warp(queriesEmpty + queryPosition.stage);
+        arrive_warp(queriesEmpty + queryPosition.stage, lane);
         queryPosition.advance();
 
 #pragma unroll

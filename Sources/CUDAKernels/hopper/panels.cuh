@@ -19,9 +19,8 @@ __device__ __forceinline__ int panel_place(int row, int column, int rows) {
 // `rows` rows of `panels` times 8 numbers, `stride` apart, by a warpgroup. Rows from `valid` on become zero. Neighbouring threads read
 // neighbouring numbers.
 template <int rows, int panels>
-__device__ __forceinline__ void copy_panels(elem *shared, const elem *global, size_t stride, int valid) {
+__device__ __forceinline__ void copy_panels(elem *shared, const elem *global, size_t stride, int valid, int thread) {
     constexpr int copies = rows * panels;
-    const int thread = threadIdx.x % 128;
     if constexpr (128 % panels == 0) {
         // A thread stays in its panel.
         const int row = thread / panels, panel = thread % panels;
@@ -60,9 +59,9 @@ struct RingPosition {
 };
 
 // A warp has done its part.
-__device__ __forceinline__ void arrive_warp(unsigned long long *barrier) {
+__device__ __forceinline__ void arrive_warp(unsigned long long *barrier, int lane) {
     __syncwarp();
-    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
+    if (lane == 0) barrier_arrive(barrier);
 }
 
 // `stages` of tiles: barriers that a warpgroup's copies have filled them, and that `groups` warpgroups have read them.
@@ -93,7 +92,7 @@ struct Ring {
     // The reading side. Products see what asynchronous copies brought without a fence, unlike what stores wrote.
     __device__ __forceinline__ void wait_full(const RingPosition<stages> &at) { barrier_wait(full + at.stage, at.parity); }
 
-    __device__ __forceinline__ void release(const RingPosition<stages> &at) { arrive_warp(empty + at.stage); }
+    __device__ __forceinline__ void release(const RingPosition<stages> &at, int lane) { arrive_warp(empty + at.stage, lane); }
 };
 
 // A thread's copies are over before it ends.

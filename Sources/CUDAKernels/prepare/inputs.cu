@@ -127,35 +127,37 @@ extern "C" __global__ void __launch_bounds__(32) key_exponents(
     if (lane == 0 && finalExponents != nullptr) finalExponents[pair] = span.y > 0 ? exponent_or_zero(carried) : initial;
 }
 
-// Queries [tokens, queryHeads, WIDTH] by their own exponents, keys by those of their chunk, values as they are. Grid: tiles,
+// Queries [tokens, queryHeads, WIDTH] by their own exponents, keys by those of their chunk, values as they are. Grid: any number,
 // queryHeads + keyHeads, and keyHeads more where values are wanted. Queries and keys whose flag is not set are left out; without flags
 // all are converted. Without exponents (exponential attention) nothing is scaled.
 extern "C" __global__ void __launch_bounds__(THREADS) convert_inputs(
     const input *__restrict__ q, const input *__restrict__ k, const input *__restrict__ v, elem *__restrict__ queries,
     elem *__restrict__ keys, elem *__restrict__ values, const int *__restrict__ queryExponents, const int *__restrict__ keyExponents,
-    const int *__restrict__ isScaled, const int4 *__restrict__ tiles, int queryHeads, int keyHeads, int width, int valueWidth
+    const int *__restrict__ isScaled, const int4 *__restrict__ tiles, int tileCount, int queryHeads, int keyHeads, int width, int valueWidth
 ) {
     const int member = blockIdx.y;
     const bool isQuery = member < queryHeads, isValue = member >= queryHeads + keyHeads;
     if (!isValue && isScaled != nullptr && isScaled[isQuery ? 0 : 1] <= 0) return;
-    const int4 tile = tiles[blockIdx.x];
     const int heads = isQuery ? queryHeads : keyHeads;
     const int head = isQuery ? member : isValue ? member - queryHeads - keyHeads : member - queryHeads;
     const int given = isValue ? valueWidth : width, padded = isValue ? VALUE_WIDTH : WIDTH;
     const input *source = isQuery ? q : isValue ? v : k;
     elem *destination = isQuery ? queries : isValue ? values : keys;
     const int lane = threadIdx.x % LANES;
-    const int keyExponent = !isQuery && !isValue && keyExponents != nullptr
-        ? keyExponents[static_cast<size_t>(tile.z) * keyHeads + head] : 0;
-    for (int n = threadIdx.x / LANES; n < tile.y; n += THREADS / LANES) {
-        const size_t row = static_cast<size_t>(tile.x + n) * heads + head;
-        const float factor = power_of_two(-(isQuery && queryExponents != nullptr ? queryExponents[row] : keyExponent));
-        for (int column = lane * 4; column < padded; column += LANES * 4) {
-            float x[4];
-            load_four(x, source + row * given, column, given);
+    for (int index = blockIdx.x; index < tileCount; index += gridDim.x) {
+        const int4 tile = tiles[index];
+        const int keyExponent = !isQuery && !isValue && keyExponents != nullptr
+            ? keyExponents[static_cast<size_t>(tile.z) * keyHeads + head] : 0;
+        for (int n = threadIdx.x / LANES; n < tile.y; n += THREADS / LANES) {
+            const size_t row = static_cast<size_t>(tile.x + n) * heads + head;
+            const float factor = power_of_two(-(isQuery && queryExponents != nullptr ? queryExponents[row] : keyExponent));
+            for (int column = lane * 4; column < padded; column += LANES * 4) {
+                float x[4];
+                load_four(x, source + row * given, column, given);
 #pragma unroll
-            for (int i = 0; i < 4; ++i) x[i] *= factor;
-            store_four(destination + row * padded + column, x);
+                for (int i = 0; i < 4; ++i) x[i] *= factor;
+                store_four(destination + row * padded + column, x);
+            }
         }
     }
 }
@@ -164,7 +166,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) convert_inputs(
 //
 //     o_i = −∂y_i·y_i
 //
-// or 0 without normalization; and `rows`, ∂y in scratch precision, where it is wanted. The statistic of a normalized row that sees only its
+// or 0 without normalization (the queries' kernel does the same where it can, see OFFSETS there); and `rows`, ∂y in scratch precision, where it is wanted. The statistic of a normalized row that sees only its
 // own token becomes negative. Grid: tiles, query heads.
 extern "C" __global__ void __launch_bounds__(THREADS) output_gradients(
     const input *__restrict__ dy, const float *__restrict__ y, float *__restrict__ statistics, const float2 *__restrict__ gates,
@@ -202,13 +204,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) output_gradients(
         if (!isRow || lane != 0) continue;
         offsets[row] = -product;
 #if NORMALIZED && DEGREE > 0
-        const int token = tile.x + n;
-        bool isAlone = token == tile.w && startsEmpty && (chunks[tile.z].w & 1);
-        if (gates != nullptr) {
-            const float2 *gate = gates + static_cast<size_t>(keyHead) * tokens + token;
-            isAlone = isAlone || (token == tile.w ? gate->x + gate->y : decay_exponent(gate[0], gate[-1])) <= CLOSED_EXPONENT;
-        }
-        if (isAlone) statistics[row] = -fabsf(statistics[row]);
+        const bool isFirst = startsEmpty && (chunks[tile.z].w & 1);
+        if (is_alone(tile.x + n, tile.w, isFirst, gates == nullptr ? nullptr : gates + static_cast<size_t>(keyHead) * tokens))
+            statistics[row] = -fabsf(statistics[row]);
 #endif
     }
 }

@@ -69,6 +69,14 @@ static inline size_t __cvta_generic_to_shared(const void *pointer) {
     return static_cast<const unsigned char *>(pointer) - emulation::arena().block.shared;
 }
 
+// Byte n of the result is the byte of y:x that the low three bits of nibble n choose.
+static inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
+    const unsigned long long bytes = x | static_cast<unsigned long long>(y) << 32;
+    unsigned result = 0;
+    for (int n = 0; n < 4; ++n) result |= static_cast<unsigned>(bytes >> 8 * (selector >> 4 * n & 7) & 0xff) << 8 * n;
+    return result;
+}
+
 template <typename T>
 static inline T __ldg(const T *pointer) { return *pointer; }
 template <typename T>

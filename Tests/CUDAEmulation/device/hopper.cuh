@@ -355,6 +355,11 @@ static inline unsigned long long panel_advance(unsigned long long matrix, int nu
     return matrix + numbers / 8;
 }
 
+template <int count>
+static inline void operands_ready(unsigned (&)[count][4]) {}
+
+static inline int thread_index() { return threadIdx.x; }
+
 static inline void products_begin() { emulation::self().fiber().products.isBegun = true; }
 
 static inline void products_commit() {
