@@ -36,7 +36,7 @@ class ReportTests(unittest.TestCase):
         some = cases("65,536, d = 64")
         failed = {"name": "gla", "width": 64, "length": 65_536, "batch": 1, "pass": "both", "failed": "Traceback\nRuntimeError: a | b\n"}
         rows = report.times([failed, {"name": "retention", "failed": "stopped, out of time"}], some, ["gla", "retention"]).splitlines()
-        self.assertEqual(rows[3], "| 65,536, d = 64, fwd + bwd | failed: stopped, out of time | failed: RuntimeError: a / b |")
+        self.assertEqual(rows[3], "| 65,536, d = 64, fwd + bwd | failed: RuntimeError: a / b | failed: stopped, out of time |")
         self.assertIn("| failed: stopped, out of time | – |", rows[2])
 
     def test_page(self):
