@@ -32,6 +32,21 @@ import Testing
         }
     }
 
+    /// Warpgroups multiply on Hopper, where rows are bfloat16 and no wider than 128.
+    @Test(arguments: [
+        ("sm_80", 64, false), ("sm_90a", 64, true), ("sm_90a", 128, true), ("sm_90a", 256, false), ("sm_100a", 64, false),
+    ])
+    func hopperServesWhatItCan(_ architecture: String, _ width: Int, _ isHopper: Bool) throws {
+        for type in [DataType.bfloat16, .float32] {
+            let kernels = try AttentionKernels(
+                KernelProblem(Self.problem(.power(degree: 2), width, width), dataType: type, isGated: true),
+                states: .init(queries: true, keys: true), fewTokens: false, fewStates: true,
+                limits: CardLimits(architecture: architecture))
+            let sources = kernels.sources(backward: true, movesState: true)
+            #expect(sources.contains { $0.path == "hopper/forward.cu" } == (isHopper && type == .bfloat16))
+        }
+    }
+
     /// What the kernels assert when they are compiled, and that their tiles fit in shared memory.
     private func check(_ kernels: AttentionKernels, _ limit: Int) {
         for source in kernels.sources(backward: true, movesState: true) {

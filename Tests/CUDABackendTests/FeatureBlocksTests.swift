@@ -7,11 +7,12 @@ import Testing
     @Test(arguments: [(1, 20, 1), (2, 16, 1), (2, 30, 8), (3, 17, 1), (3, 10, 3), (4, 6, 4), (4, 12, 1)])
     func sumOfProductsIsThePower(_ degree: Int, _ width: Int, _ tile: Int) {
         let blocks = FeatureBlocks(SymmetricPower(degree: degree, width: width, tile: tile))
-        let x = (0..<width).map { Double(($0 * 7 + 3) % 11) / 11 - 0.4 }
-        let y = (0..<width).map { Double(($0 * 5 + 1) % 13) / 13 - 0.3 }
+        // Rows are padded with zeros to whole blocks.
+        let padding = [Double](repeating: 0, count: (width + 15) / 16 * 16 - width)
+        let x = (0..<width).map { Double(($0 * 7 + 3) % 11) / 11 - 0.4 } + padding
+        let y = (0..<width).map { Double(($0 * 5 + 1) % 13) / 13 - 0.3 } + padding
         func feature(_ v: [Double], _ word: UInt32, _ n: Int) -> Double {
             let last = Int(word >> 24) * FeatureBlocks.size + n
-            guard last < width else { return 0 }
             return (0..<degree - 1).reduce(v[last]) { $0 * v[Int(word >> (8 * $1) & 0xff)] }
         }
         var sum = 0.0
@@ -32,5 +33,16 @@ import Testing
             #expect(blocks.external[Int(place)] == Int32(feature))
         }
         #expect(blocks.external.filter { $0 >= 0 }.count == blocks.internal.filter { $0 >= 0 }.count)
+    }
+
+    /// The kernels of Hopper load four prefixes of degree 2 at once.
+    @Test(arguments: [(16, 1), (18, 1), (30, 8), (64, 8), (128, 16)])
+    func blocksOfDegreeTwoAreFours(_ width: Int, _ tile: Int) {
+        let blocks = FeatureBlocks(SymmetricPower(degree: 2, width: width, tile: tile)).blocks
+        #expect(blocks.count.isMultiple(of: 4))
+        for (n, word) in blocks.enumerated() {
+            let first = blocks[n / 4 * 4]
+            #expect(word == first + UInt32(n % 4) && (first & 0xff).isMultiple(of: 4))
+        }
     }
 }

@@ -55,7 +55,10 @@ package struct AttentionKernels: Sendable, Hashable {
 
     /// The dynamic shared memory of a block of every kernel that multiplies.
     package var sharedBytes: [Int] {
-        [hopperForward?.sharedBytes ?? forwardTiles.sharedBytes, backwardQueriesTiles.sharedBytes, backwardKeysTiles.sharedBytes]
+        [
+            hopperForward?.sharedBytes ?? forwardTiles.sharedBytes, backwardQueriesTiles.sharedBytes,
+            backwardKeysTiles.sharedBytes,
+        ]
             + (stateTiles.map { [$0.sharedBytes] } ?? [])
     }
 

@@ -33,7 +33,8 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         self.hasStates = hasStates
         let rows = groups * 64
         let stage =
-            2 * (numbers(keys, columns) + max(numbers(keys, problem.width), hasStates ? numbers(features, columns) : 0)) + keys * 12
+            2 * (numbers(keys, columns) + max(numbers(keys, problem.width), hasStates ? numbers(features, columns) : 0)) + keys
+            * 12
         let others = 4 * numbers(rows, problem.width) + 16 * rows + 16 + (hasStates ? 4 * words : 0)
         stages = min((limits.sharedBytes - others) / (stage + 16), 8)
         sharedBytes = others + stages * (stage + 16)

@@ -23,7 +23,8 @@ extension AttentionPass {
         if features != nil, hasChunks || hasInitialState || finalGradient != nil {
             let (gradients, end) = try walk(
                 Walk(
-                    vectors: prepared.queries, values: dy, extra: offsets, statistics: output.statistics, reverse: true, start: finalGradient,
+                    vectors: prepared.queries, values: dy, extra: offsets, statistics: output.statistics, reverse: true,
+                    start: finalGradient,
                     initialExponents: inputs.initialState?.exponents, wantsEnd: hasInitialState), prepared)
             stateGradients = gradients
             initialGradient = end.flatMap { end in

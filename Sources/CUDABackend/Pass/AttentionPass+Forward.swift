@@ -54,7 +54,8 @@ extension AttentionPass {
         guard features != nil, hasChunks || hasInitialState || wantsEnd else { return (nil, nil) }
         let (states, end) = try walk(
             Walk(
-                vectors: prepared.keys, values: prepared.values, extra: nil, statistics: nil, reverse: false, start: inputs.initialState,
+                vectors: prepared.keys, values: prepared.values, extra: nil, statistics: nil, reverse: false,
+                start: inputs.initialState,
                 initialExponents: inputs.initialState?.exponents, wantsEnd: wantsEnd), prepared)
         return (states, end)
     }

@@ -48,7 +48,8 @@ extension AttentionPass {
         let converted = isConverted ? queryHeads + (keepsValues ? 1 : 2) * keyHeads : 0
         try context.launch(
             KernelLaunch(
-                kernels.convertInputs, grid: .init(min(preparationTileCount, Self.conversionBlocks), converted), threads: PreparationConfiguration.threads,
+                kernels.convertInputs, grid: .init(min(preparationTileCount, Self.conversionBlocks), converted),
+                threads: PreparationConfiguration.threads,
                 arguments: [
                     .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .memory(queries), .memory(keys),
                     .memory(values), .memory(queryExponents), .memory(keyExponents), .memory(isScaled),
@@ -63,7 +64,8 @@ extension AttentionPass {
                 KernelLaunch(
                     kernels.cumulativeGates, grid: .init(schedule.chunks.count, keyHeads), threads: Self.gateThreads,
                     arguments: [
-                        .pointer(inputs.logG), .memory(chunks), .memory(gates), .memory(decays), .memory(firstVisible), .int(tokens),
+                        .pointer(inputs.logG), .memory(chunks), .memory(gates), .memory(decays), .memory(firstVisible),
+                        .int(tokens),
                         .int(keyHeads), .int(window),
                     ]))
         }
