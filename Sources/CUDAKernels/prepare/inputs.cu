@@ -45,7 +45,7 @@ __device__ __forceinline__ float largest_magnitude(float largest, const float (&
 // The largest magnitude that this lane reads of a row, of `lanes` lanes a row.
 __device__ __forceinline__ float row_magnitude(const input *row, int lane, int lanes, int width) {
     float largest = 0;
-#if INPUT != 0
+#if INPUT == 2
     if (width % 8 == 0) {
         for (int column = lane * 8; column < width; column += lanes * 8) {
             const uint4 eight = *reinterpret_cast<const uint4 *>(row + column);
@@ -75,8 +75,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) magnitudes(
     const bool isQuery = blockIdx.y < queryHeads;
     const int head = isQuery ? blockIdx.y : blockIdx.y - queryHeads, heads = isQuery ? queryHeads : keyHeads;
     const input *source = isQuery ? q : k;
-    // A lane reads 16 bytes at once.
-    const int lanes = INPUT != 0 && width % 8 == 0 ? LANES / 2 : LANES, rows = THREADS / lanes, lane = threadIdx.x % lanes;
+    // A lane reads 16 bytes of bfloat16 at once.
+    const int lanes = INPUT == 2 && width % 8 == 0 ? LANES / 2 : LANES, rows = THREADS / lanes, lane = threadIdx.x % lanes;
     float largest = 0;
     // All lanes of a warp go round together: the maximum of a row is taken over its lanes.
     const int rounds = (tile.y + rows - 1) / rows;
