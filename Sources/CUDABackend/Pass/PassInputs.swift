@@ -48,7 +48,7 @@ final class PreparedInputs: Sendable {
     let queryExponents, keyExponents, finalExponents: DeviceMemory?
     /// Cumulative log-gates `[h, tokens]`, two floats each.
     let gates: DeviceMemory?
-    /// Decays within tiles of 64 tokens, `[2, h, tokens]`; where kernels of Hopper run.
+    /// Decays to the last of 64 tokens, `[h, tokens]`; where kernels of Hopper run.
     let decays: DeviceMemory?
     /// The first key that a query sees, `[h, tokens]`; exponential attention with gates or a window.
     let firstVisible: DeviceMemory?

@@ -350,24 +350,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
             factor = 1 / total;
             statistic = static_cast<float>(maxima[m][half] + log2(total));
 #elif NORMALIZED
-            // A row whose weights are all zero answers 0, and its gradients are 0. The reciprocal of a sum near the end of the range is
-            // formed in two steps, and its place in the gradients stays finite.
-            const bool isTiny = total < 1e-30f;
-            const accumulator lift = isTiny ? 1.8446744e19f : 1;
-            factor = total == 0 ? 0 : 1 / (total * lift);
-            statistic = isTiny ? fminf(static_cast<float>(factor), 1e18f) * 1.8446744e19f : static_cast<float>(factor);
+            const RowScale<accumulator> rowScale(total);
+            factor = rowScale.factor, statistic = rowScale.statistic;
 #else
             factor = scale;
             const int exponent = scaleExponent + DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(chunk) * keyHeads + keyHead]);
-            // The factor of the row's gradients, within the range.
-            statistic = fmaxf(-3e38f, fminf(3e38f, ldexpf(factor, exponent)));
+            statistic = unnormalized_statistic(scale, exponent);
 #endif
             if (t == 0 && blockIdx.z == 0) statistics[place] = statistic;
 #pragma unroll
             for (int n = 0; n < VALUE_TILE / 8; ++n) {
                 const int first = column + n * 8 + 2 * t;
 #if DEGREE > 0 && NORMALIZED
-                sums[m][n][2 * half] *= lift, sums[m][n][2 * half + 1] *= lift;
+                sums[m][n][2 * half] *= rowScale.lift, sums[m][n][2 * half + 1] *= rowScale.lift;
 #endif
                 float left = static_cast<float>(sums[m][n][2 * half] * factor);
                 float right = static_cast<float>(sums[m][n][2 * half + 1] * factor);

@@ -7,8 +7,6 @@
 #pragma once
 #include "common/ptx.cuh"
 
-// Sums over 64 rows: warp w of the group holds rows 16w to 16w + 15, eight columns in every C of a warp's products (fragments.cuh).
-
 // A barrier that `count` arrivals complete, again and again; completions have parities 0, 1, 0, …
 __device__ __forceinline__ void barrier_init(unsigned long long *barrier, int count) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(count) : "memory");
@@ -118,6 +116,8 @@ __device__ __forceinline__ void operands_ready(unsigned (&a)[count][4]) {
     for (int n = 0; n < count; ++n) asm volatile("" : "+r"(a[n][0]), "+r"(a[n][1]), "+r"(a[n][2]), "+r"(a[n][3])::"memory");
 }
 
+// Sums over 64 rows: warp w of the group holds rows 16w to 16w + 15, eight columns in every C of a warp's products (fragments.cuh).
+//
 // C[64, N] = A[64, 16] B[16, N], added to C where `accumulate`. A from registers, each warp's 16 rows as a FragmentA, or from shared
 // memory as [row][k]; B as [k][column] where `rowsAreK`, as [column][k] otherwise.
 

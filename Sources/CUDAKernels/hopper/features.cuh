@@ -15,10 +15,14 @@ struct RowFeatures {
     // Numbers of one column; rows are 8 apart.
     __device__ __forceinline__ const elem *column(int index) const { return own + panel_place(0, index, matrixRows); }
 
-    __device__ __forceinline__ void make(unsigned (&a)[4], unsigned block) const {
-        // Loaded again for every block: a branch here would keep products from overlapping.
-        FragmentA last;
+    // The last factors of a block. Loaded again for every block: a branch would keep products from overlapping.
+    __device__ __forceinline__ void load_last(FragmentA &last, unsigned block) const {
         load_matrices(last.r, loaded + 16 * panel_pitch(matrixRows) * last_index(block));
+    }
+
+    __device__ __forceinline__ void make(unsigned (&a)[4], unsigned block) const {
+        FragmentA last;
+        load_last(last, block);
         if (DEGREE == 1) {
 #pragma unroll
             for (int n = 0; n < 4; ++n) a[n] = last.r[n];
@@ -51,9 +55,8 @@ struct FeatureFactors {
 
     __device__ __forceinline__ void load(const RowFeatures<matrixRows> &features, uint4 blocks) {
 #if DEGREE == 2
-        const unsigned block = blocks.x;
-        load_matrices(last.r, features.loaded + 16 * panel_pitch(matrixRows) * last_index(block));
-        const elem *prefix = features.column(prefix_index(block, 0));
+        features.load_last(last, blocks.x);
+        const elem *prefix = features.column(prefix_index(blocks.x, 0));
         upper = *reinterpret_cast<const uint2 *>(prefix);
         lower = *reinterpret_cast<const uint2 *>(prefix + 64);
 #else

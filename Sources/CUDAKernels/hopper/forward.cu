@@ -22,9 +22,10 @@ constexpr int STAGE = VALUE_TILE + (KEY_TILE > STATE_TILE ? KEY_TILE : STATE_TIL
 constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
 // Multiples of 8 that share out a multiprocessor's 65,536.
 constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 56;
-constexpr int CONSUMER_REGISTERS = GROUPS == 4 ? 112 : GROUPS == 3 ? 152 : 208;
+constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 208 : 152;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
+static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");
 static_assert(KEYS == 64 || KEYS == 128, "the queries of a warpgroup are the keys of one tile");
 static_assert(FEATURES == 64, "four blocks of features a stage");
 
@@ -144,74 +145,73 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         }
         finish_copies();
     } else {
-    raise_registers<CONSUMER_REGISTERS>();
-    const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
-    RingPosition<STAGES> position;
-    RingPosition<2> queryPosition;
-    for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
-        const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
-        const int end = item.firstToken + item.count, groupFirst = item.firstToken + 64 * group;
-        const elem *tile = queries + queryPosition.stage * QUERY_TILE + 8 * 64 * group;
-        ring.wait_full(position);
+        raise_registers<CONSUMER_REGISTERS>();
+        const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
+        RingPosition<STAGES> position;
+        RingPosition<2> queryPosition;
+        for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
+            const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+            const int end = item.firstToken + item.count, groupFirst = item.firstToken + 64 * group;
+            const elem *tile = queries + queryPosition.stage * QUERY_TILE + 8 * 64 * group;
+            ring.wait_full(position);
 #if GATED
-        const float2 *tileGates = queryGates + queryPosition.stage * ROWS + 64 * group;
-        const float2 baseGate = tileGates[0], rowGates[2] = {tileGates[16 * warp + g], tileGates[16 * warp + 8 + g]};
+            const float2 *tileGates = queryGates + queryPosition.stage * ROWS + 64 * group;
+            const float2 baseGate = tileGates[0], rowGates[2] = {tileGates[16 * warp + g], tileGates[16 * warp + 8 + g]};
 #endif
-        float sums[COLUMNS / 2] = {};
+            float sums[COLUMNS / 2] = {};
 
-        // The state before the chunk.
+            // The state before the chunk.
 #if STATES
-        {
-            const int count = item.hasState ? stateStages : 0;
-            const RowFeatures<ROWS> features(tile + 8 * 16 * warp, lane);
-            // The features of one stage are made while the products of the other are under way, from factors that are loaded a stage before.
-            unsigned even[4][4], odd[4][4];
-            FeatureFactors<ROWS> factors;
-            factors.load(features, words[0]);
-            factors.multiply(even, features);
-            factors.load(features, words[1]);
-            uint4 next = words[min(2, stateStages - 1)];
-            auto multiplyState = [&](const unsigned (&a)[4][4]) {
-                ring.wait_full(position);
-                const unsigned long long state =
-                    panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, panel_pitch(FEATURES), true);
-                products_begin();
-#pragma unroll
-                for (int n = 0; n < 4; ++n) multiply_group<true>(sums, a[n], panel_advance(state, 8 * 16 * n), true);
-                products_commit();
-            };
-            for (int n = 0; n < count; n += 2) {
-                const RingPosition<STAGES> first = position;
-                multiplyState(even);
-                position.advance();
-                factors.multiply(odd, features);
-                factors.load(features, next);
-                next = words[min(n + 3, count - 1)];
-                multiplyState(odd);
-                products_wait<1>();
-                ring.release(first, lane);
+            {
+                const int count = item.hasState ? stateStages : 0;
+                const RowFeatures<ROWS> features(tile + 8 * 16 * warp, lane);
+                // The features of one stage are made while the products of the other are under way, from factors that are loaded a stage before.
+                unsigned even[4][4], odd[4][4];
+                FeatureFactors<ROWS> factors;
+                factors.load(features, words[0]);
                 factors.multiply(even, features);
-                factors.load(features, next);
-                next = words[min(n + 4, count - 1)];
-                operands_ready(even);
-                products_wait<0>();
-                ring.release(position, lane);
-                position.advance();
-            }
-            products_use(sums);
-#if GATED
-            const float baseDecay = decay_from_start(baseGate);
+                factors.load(features, words[1]);
+                uint4 next = words[min(2, stateStages - 1)];
+                auto multiplyState = [&](const unsigned (&a)[4][4]) {
+                    ring.wait_full(position);
+                    const unsigned long long state =
+                        panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, panel_pitch(FEATURES), true);
+                    products_begin();
 #pragma unroll
-            for (int n = 0; n < COLUMNS / 2; ++n) sums[n] *= baseDecay;
+                    for (int n = 0; n < 4; ++n) multiply_group<true>(sums, a[n], panel_advance(state, 8 * 16 * n), true);
+                    products_commit();
+                };
+                for (int n = 0; n < count; n += 2) {
+                    const RingPosition<STAGES> first = position;
+                    multiplyState(even);
+                    position.advance();
+                    factors.multiply(odd, features);
+                    factors.load(features, next);
+                    next = words[min(n + 3, count - 1)];
+                    multiplyState(odd);
+                    products_wait<1>();
+                    ring.release(first, lane);
+                    factors.multiply(even, features);
+                    factors.load(features, next);
+                    next = words[min(n + 4, count - 1)];
+                    operands_ready(even);
+                    products_wait<0>();
+                    ring.release(position, lane);
+                    position.advance();
+                }
+                products_use(sums);
+#if GATED
+                const float baseDecay = decay_from_start(baseGate);
+#pragma unroll
+                for (int n = 0; n < COLUMNS / 2; ++n) sums[n] *= baseDecay;
 #endif
-        }
+            }
 #endif
 
-        // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies zeros. There is no branch around
-        // the tiles of the state and of the keys, because the sums of products would no longer stay in place.
-        const int tileCountHere = (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS;
-        const int allTiles = (end - item.chunkStart + KEYS - 1) / KEYS;
-        {
+            // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies zeros. There is no branch around
+            // the tiles of the state and of the keys, because the sums of products would no longer stay in place.
+            const int tileCountHere = (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS;
+            const int allTiles = (end - item.chunkStart + KEYS - 1) / KEYS;
             // Weights of the tile at `position`, as the operand of their product with the values.
             unsigned weights[KEYS / 16][4];
             auto multiplyScores = [&](float (&scores)[KEYS / 2]) {
@@ -221,7 +221,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #pragma unroll
                 for (int depth = 0; depth < WIDTH / 16; ++depth)
                     multiply_group<false>(
-                        scores, panel_advance(rows, 16 * depth * panel_pitch(ROWS)), panel_advance(keys, 16 * depth * panel_pitch(KEYS)), depth > 0);
+                        scores, panel_advance(rows, 16 * depth * panel_pitch(ROWS)),
+                        panel_advance(keys, 16 * depth * panel_pitch(KEYS)), depth > 0);
                 products_commit();
             };
             auto multiplyValues = [&](int stage) {
@@ -266,6 +267,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #pragma unroll
                 for (int depth = 0; depth < KEYS / 16; ++depth) make_operand(weights[depth], scores, 8 * depth);
             };
+            // Multiplies the values of the tile at `position`, and goes on to the next.
+            auto finishTile = [&] {
+                multiplyValues(position.stage);
+                products_wait<0>();
+                products_use(sums);
+                ring.release(position, lane);
+                position.advance();
+            };
             if (tileCountHere > 1) {
                 {
                     float scores[KEYS / 2];
@@ -292,11 +301,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     ring.release(previous, lane);
                     pack(scores);
                 }
-                multiplyValues(position.stage);
-                products_wait<0>();
-                products_use(sums);
-                ring.release(position, lane);
-                position.advance();
+                finishTile();
             }
             // The tile of the warpgroup's own keys.
             float scores[KEYS / 2];
@@ -326,60 +331,53 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 scores[n] = isCausal ? weight : 0;
             }
             pack(scores);
-            multiplyValues(position.stage);
-            products_wait<0>();
-            products_use(sums);
-            ring.release(position, lane);
-            position.advance();
-        }
-        // Tiles that only other warpgroups see.
-        for (int n = tileCountHere; n < allTiles; ++n) {
-            ring.wait_full(position);
-            ring.release(position, lane);
-            position.advance();
-        }
-        arrive_warp(queriesEmpty + queryPosition.stage, lane);
-        queryPosition.advance();
+            finishTile();
+            // Tiles that only other warpgroups see.
+            for (int n = tileCountHere; n < allTiles; ++n) {
+                ring.wait_full(position);
+                ring.release(position, lane);
+                position.advance();
+            }
+            arrive_warp(queriesEmpty + queryPosition.stage, lane);
+            queryPosition.advance();
 
 #pragma unroll
-        for (int half = 0; half < 2; ++half) {
-            const int token = groupFirst + 16 * warp + 8 * half + g;
-            const float total = __shfl_sync(~0u, sums[COLUMNS / 2 - 4 + 2 * half], lane & ~3);
-            if (token >= end) continue;
-            const size_t place = static_cast<size_t>(token) * queryHeads + item.head;
+            for (int half = 0; half < 2; ++half) {
+                const int token = groupFirst + 16 * warp + 8 * half + g;
+                const float total = __shfl_sync(~0u, sums[COLUMNS / 2 - 4 + 2 * half], lane & ~3);
+                if (token >= end) continue;
+                const size_t place = static_cast<size_t>(token) * queryHeads + item.head;
 #if NORMALIZED
-            // As in attention/forward.cu.
-            const bool isTiny = total < 1e-30f;
-            const float lift = isTiny ? 1.8446744e19f : 1;
-            const float factor = total == 0 ? 0 : 1 / (total * lift);
-            const float statistic = isTiny ? fminf(factor, 1e18f) * 1.8446744e19f : factor;
+                const RowScale<float> rowScale(total);
+                const float statistic = rowScale.statistic;
 #else
-            const int exponent = scaleExponent
-                + DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(item.chunk) * keyHeads + item.keyHead]);
-            const float statistic = fmaxf(-3e38f, fminf(3e38f, ldexpf(scale, exponent)));
+                const int exponent = scaleExponent
+                    + DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(item.chunk) * keyHeads + item.keyHead]);
+                const float statistic = unnormalized_statistic(scale, exponent);
 #endif
-            if (t == 0) statistics[place] = statistic;
+                if (t == 0) statistics[place] = statistic;
 #pragma unroll
-            for (int n = 0; n < VALUE_WIDTH / 8; ++n) {
-                const int column = n * 8 + 2 * t;
+                for (int n = 0; n < VALUE_WIDTH / 8; ++n) {
+                    const int column = n * 8 + 2 * t;
 #if NORMALIZED
-                const float left = sums[4 * n + 2 * half] * lift * factor, right = sums[4 * n + 2 * half + 1] * lift * factor;
+                    const float left = sums[4 * n + 2 * half] * rowScale.lift * rowScale.factor;
+                    const float right = sums[4 * n + 2 * half + 1] * rowScale.lift * rowScale.factor;
 #else
-                const float left = ldexpf(sums[4 * n + 2 * half] * scale, exponent);
-                const float right = ldexpf(sums[4 * n + 2 * half + 1] * scale, exponent);
+                    const float left = ldexpf(sums[4 * n + 2 * half] * scale, exponent);
+                    const float right = ldexpf(sums[4 * n + 2 * half + 1] * scale, exponent);
 #endif
-                if (valueWidth == VALUE_WIDTH) {
-                    const size_t pair = place * VALUE_WIDTH + column;
-                    if (y != nullptr) *reinterpret_cast<unsigned *>(y + pair) = pack_bfloat16(left, right);
-                    if (exact != nullptr) *reinterpret_cast<float2 *>(exact + pair) = make_float2(left, right);
-                    continue;
+                    if (valueWidth == VALUE_WIDTH) {
+                        const size_t pair = place * VALUE_WIDTH + column;
+                        if (y != nullptr) *reinterpret_cast<unsigned *>(y + pair) = pack_bfloat16(left, right);
+                        if (exact != nullptr) *reinterpret_cast<float2 *>(exact + pair) = make_float2(left, right);
+                        continue;
+                    }
+                    if (y != nullptr) store_pair(y, place * valueWidth, column, valueWidth, left, right);
+                    if (exact == nullptr || column >= valueWidth) continue;
+                    exact[place * valueWidth + column] = left;
+                    if (column + 1 < valueWidth) exact[place * valueWidth + column + 1] = right;
                 }
-                if (y != nullptr) store_pair(y, place * valueWidth, column, valueWidth, left, right);
-                if (exact == nullptr || column >= valueWidth) continue;
-                exact[place * valueWidth + column] = left;
-                if (column + 1 < valueWidth) exact[place * valueWidth + column + 1] = right;
             }
         }
-    }
     }
 }

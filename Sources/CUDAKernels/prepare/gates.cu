@@ -22,8 +22,8 @@ __device__ __forceinline__ int2 stretch(int count) {
 
 // gates[head, token]: the inclusive sum from the start of the chunk, in base 2, as two floats. A closed gate counts as −1000 for powers,
 // whose decays it takes to zero. Exponentials can outweigh any number: there the gate adds nothing, and `firstVisible` keeps queries from
-// the keys before it, as it does for the window. Where `decays` are wanted, [2, head, token], they are those from a token to the last of
-// the 64 that it is one of, counted from the start of the chunk, and from the first of them to it. Grid: chunks, key heads.
+// the keys before it, as it does for the window. Where `decays` are wanted, [head, token], they are those from a token to the last of the
+// 64 that it is one of, counted from the start of the chunk. Grid: chunks, key heads.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) cumulative_gates(
     const float *__restrict__ logGates, const int4 *__restrict__ chunks, float2 *__restrict__ gates, float *__restrict__ decays,
     int *__restrict__ firstVisible, int tokens, int keyHeads, int window
@@ -73,12 +73,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) cumulative_gates(
     if (decays == nullptr) return;
     __syncthreads();
     const float2 *chunkGates = gates + static_cast<size_t>(head) * tokens + chunk.x;
-    float *toLast = decays + static_cast<size_t>(head) * tokens + chunk.x, *fromFirst = toLast + static_cast<size_t>(keyHeads) * tokens;
-    for (int n = thread; n < chunk.y; n += THREADS) {
-        const float2 gate = chunkGates[n];
-        toLast[n] = decay(chunkGates[min(n / 64 * 64 + 63, chunk.y - 1)], gate);
-        fromFirst[n] = decay(gate, chunkGates[n / 64 * 64]);
-    }
+    float *chunkDecays = decays + static_cast<size_t>(head) * tokens + chunk.x;
+    for (int n = thread; n < chunk.y; n += THREADS)
+        chunkDecays[n] = decay(chunkGates[min(n / 64 * 64 + 63, chunk.y - 1)], chunkGates[n]);
 }
 
 // ∂log_g_t = Σ_{i ≥ t} (what the weights of row i contribute − what those of column i do) + the term of the final state. Rows contribute
