@@ -67,7 +67,9 @@ __device__ __forceinline__ float row_magnitude(const input *row, int lane, int l
 
 // The exponents of queries [tokens, queryHeads]; chunkExponents[chunk, head] becomes that of the largest key of the chunk, from
 // NO_EXPONENT. isScaled[0] becomes 1 where a query has one. The order of the maxima does not show. Grid: tiles, queryHeads + keyHeads.
-extern "C" __global__ void __launch_bounds__(THREADS) magnitudes(
+//
+// Six blocks a multiprocessor leave 40 registers; for eight, which the compiler aims at by itself, it spilled.
+extern "C" __global__ void __launch_bounds__(THREADS, 6) magnitudes(
     const input *__restrict__ q, const input *__restrict__ k, const int4 *__restrict__ tiles, int *__restrict__ queryExponents,
     int *__restrict__ chunkExponents, int *__restrict__ isScaled, int queryHeads, int keyHeads, int width
 ) {
