@@ -50,6 +50,9 @@ static const char hopper_forward[] = {
 static const char hopper_panels[] = {
 #embed "hopper/panels.cuh"
 };
+static const char hopper_state_update[] = {
+#embed "hopper/state_update.cu"
+};
 static const char prepare_gates[] = {
 #embed "prepare/gates.cu"
 };
@@ -85,6 +88,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
+    FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
     FILE_ENTRY("prepare/gates.cu", prepare_gates),
     FILE_ENTRY("prepare/inputs.cu", prepare_inputs),
     FILE_ENTRY("state/exchange.cu", state_exchange),

@@ -56,6 +56,14 @@ struct RingPosition {
     __device__ __forceinline__ void advance() {
         if (++stage == stages) stage = 0, parity ^= 1;
     }
+
+    // The stage before.
+    __device__ __forceinline__ RingPosition before() const {
+        RingPosition other;
+        other.stage = stage == 0 ? stages - 1 : stage - 1;
+        other.parity = stage == 0 ? parity ^ 1 : parity;
+        return other;
+    }
 };
 
 // A warp has done its part.
@@ -64,8 +72,9 @@ __device__ __forceinline__ void arrive_warp(unsigned long long *barrier, int lan
     if (lane == 0) barrier_arrive(barrier);
 }
 
-// `stages` of tiles: barriers that a warpgroup's copies have filled them, and that `groups` warpgroups have read them.
-template <int stages, int groups>
+// `stages` of tiles: barriers that a warpgroup has filled them, each thread with `arrivals` (its copies are one), and that `groups`
+// warpgroups have read them.
+template <int stages, int groups, int arrivals = 1>
 struct Ring {
     unsigned long long *full, *empty;
 
@@ -73,7 +82,7 @@ struct Ring {
 
     __device__ __forceinline__ void initialize() {
         for (int n = 0; n < stages; ++n) {
-            barrier_init(full + n, 128);
+            barrier_init(full + n, 128 * arrivals);
             barrier_init(empty + n, 4 * groups);
         }
     }
