@@ -72,9 +72,8 @@ __device__ __forceinline__ void arrive_warp(unsigned long long *barrier, int lan
     if (lane == 0) barrier_arrive(barrier);
 }
 
-// `stages` of tiles: barriers that a warpgroup has filled them, each thread with `arrivals` (its copies are one), and that `groups`
-// warpgroups have read them.
-template <int stages, int groups, int arrivals = 1>
+// `stages` of tiles: barriers that a warpgroup's copies have filled them, and that `groups` warpgroups have read them.
+template <int stages, int groups>
 struct Ring {
     unsigned long long *full, *empty;
 
@@ -82,7 +81,7 @@ struct Ring {
 
     __device__ __forceinline__ void initialize() {
         for (int n = 0; n < stages; ++n) {
-            barrier_init(full + n, 128 * arrivals);
+            barrier_init(full + n, 128);
             barrier_init(empty + n, 4 * groups);
         }
     }

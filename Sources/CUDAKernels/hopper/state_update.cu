@@ -1,10 +1,11 @@
 // state/update.cu for Hopper: the same states, from products of warpgroups.
 //
-// A warpgroup holds TILES tiles of 64 features; φ of the tokens is made in registers, as the left operand. One more warpgroup brings the
-// vectors and, multiplied by each token's factor (the decay to the end of the chunk; in reverse r_i and the decay from its start), the values.
+// A warpgroup holds TILES tiles of 64 features; φ of the tokens is made in registers, as the left operand. One more warpgroup brings vectors
+// and values to a ring of stages, AHEAD of those whose values it multiplies by their tokens' factors, in place: the decay to the end of the
+// chunk; in reverse r_i and the decay from its start.
 //
 // Grid: features by 64 · TILES · GROUPS, key heads, sequences. Shared memory: STAGES of x [TOKENS, WIDTH] and v [TOKENS, VALUE_WIDTH + 8] in
-// panels; barriers.
+// panels; STAGES of what belongs to a tile's tokens and to its chunk (Numbers); barriers.
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
 #include "common/exponents.cuh"
@@ -15,28 +16,25 @@ constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VECTOR_TILE = panel_numbers(TOKENS, WIDTH);
 constexpr int STAGE = VECTOR_TILE + panel_numbers(TOKENS, COLUMNS);
 constexpr int PANELS = VALUE_WIDTH / 8;
-// Tokens of a tile whose values one thread brings, eight numbers of each.
-constexpr int ROWS = TOKENS * PANELS / 128;
-// Tiles on their way to a thread at once.
-constexpr int DEPTH = VALUE_WIDTH > 64 || GROUPS == 3 ? 1 : 2;
+constexpr int AHEAD = STAGES / 2;
+constexpr bool SCALED = GATED || REVERSE;
 // Multiples of 8 that share out a multiprocessor's 65,536.
-constexpr int PRODUCER_REGISTERS = GROUPS == 3 ? 80 : GROUPS == 2 ? 120 : 240;
-constexpr int CONSUMER_REGISTERS = GROUPS == 3 ? 144 : GROUPS == 2 ? 192 : 240;
+constexpr int PRODUCER_REGISTERS = GROUPS == 3 ? 56 : GROUPS == 2 ? 88 : 152;
+constexpr int CONSUMER_REGISTERS = GROUPS == 3 ? 152 : GROUPS == 2 ? 208 : 240;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
 static_assert(GROUPS >= 1 && GROUPS <= 3, "registers are shared out for one to three");
 static_assert(TOKENS == 64, "two halves of 32");
 static_assert(TILES == 1 || TILES == 2, "blocks that share their last factors come in eights");
 
-// What a thread brings of one tile, on its way while others are multiplied.
-struct Fetched {
-    uint4 values[ROWS];
-#if GATED
-    float2 gates[ROWS];
-#endif
-#if REVERSE
-    float statistics[ROWS], extras[ROWS];
-#endif
+// What comes with a stage.
+struct Numbers {
+    // Of the tokens, and of the last one of the chunk.
+    float2 gates[TOKENS + 1];
+    float statistics[TOKENS], extras[TOKENS];
+    // Of the chunk: its first token and their number, its exponent and that of the chunk before it.
+    int2 span;
+    int exponent, before;
 };
 
 __device__ __forceinline__ unsigned scale_pair(unsigned pair, float factor) {
@@ -53,101 +51,125 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 ) {
     extern __shared__ __align__(128) unsigned char memory[];
     elem *stages = reinterpret_cast<elem *>(memory);
-    // A thread's copies and its stores fill a stage, an arrival each.
-    Ring<STAGES, GROUPS, 2> ring(reinterpret_cast<unsigned long long *>(stages + STAGES * STAGE));
+    Numbers *numbers = reinterpret_cast<Numbers *>(stages + STAGES * STAGE);
+    Ring<STAGES, GROUPS> ring(reinterpret_cast<unsigned long long *>(numbers + STAGES));
 
     const int index = thread_index(), thread = index % 128, consumer = index / 128 - 1;
     const int head = blockIdx.y, sequence = blockIdx.z;
     const int heads = keyHeads * group;
     const int4 span = sequences[sequence];
     if (index == 0) ring.initialize();
+    if (!SCALED) {
+        // The column of ones.
+        for (int n = index; n < STAGES * TOKENS; n += THREADS)
+            *reinterpret_cast<uint4 *>(stages + n / TOKENS * STAGE + VECTOR_TILE + panel_place(n % TOKENS, VALUE_WIDTH, TOKENS)) =
+                make_uint4(0x3f80, 0, 0, 0);
+    }
     fence_products();
     __syncthreads();
 
     auto chunkOf = [&](int step) { return span.x + (REVERSE ? span.y - 1 - step : step); };
-    // Nothing reads what the last chunk of the walk would leave.
-    const int steps = last == nullptr ? span.y - 1 : span.y;
+    // The tiles of a chunk of so many tokens. Nothing reads what the last chunk of the walk would leave: it is a stage without tokens.
+    auto tilesOf = [&](int step, int count) {
+        return step + 1 == span.y && last == nullptr ? 0 : (count + TOKENS - 1) / TOKENS * group;
+    };
 
     if (consumer < 0) {
         lower_registers<PRODUCER_REGISTERS>();
         const elem *x = choose_rows(givenX, scaledX, isScaled, REVERSE ? 0 : 1);
-        const int panel = thread % PANELS, firstRow = thread / PANELS;
-        RingPosition<STAGES> position;
-        for (int step = 0; step < steps; ++step) {
-            const int4 chunk = chunks[chunkOf(step)];
-            const int count = chunk.y, tilesPerHead = (count + TOKENS - 1) / TOKENS, tileCount = tilesPerHead * group;
+        // Where the copies are; the chunk after theirs is known before it is needed.
+        int step = 0, tile = 0;
+        // Stages copied and not yet filled.
+        int open = 0;
+        int4 chunk = chunks[chunkOf(0)], next = chunks[chunkOf(min(1, span.y - 1))];
+        RingPosition<STAGES> copied, filled;
+        auto copy = [&] {
+            if (step < span.y) {
+                const int stage = ring.begin(copied), count = chunk.y;
+                Numbers &own = numbers[stage];
+                const int n = chunkOf(step);
+                if (thread == 96) copy_few<8>(&own.span, chunks + n, true);
+                if (thread == 97) copy_few<4>(&own.exponent, keyExponents + static_cast<size_t>(n) * keyHeads + head, true);
+                if (thread == 98) {
+                    const int *before = n > span.x ? keyExponents + static_cast<size_t>(n - 1) * keyHeads
+                        : initialExponents != nullptr ? initialExponents + static_cast<size_t>(sequence) * keyHeads
+                                                      : keyExponents + static_cast<size_t>(n) * keyHeads;
+                    copy_few<4>(&own.before, before + head, true);
+                }
 #if GATED
-            const float2 *headGates = gates + static_cast<size_t>(head) * tokens + chunk.x;
-#if !REVERSE
-            const float2 endGate = headGates[count - 1];
+                const float2 *headGates = gates + static_cast<size_t>(head) * tokens + chunk.x;
+                if (thread == 99) copy_few<8>(&own.gates[TOKENS], headGates + count - 1, true);
 #endif
-#endif
-            auto fetch = [&](Fetched &fetched, int tile) {
-                if (tile >= tileCount) return;
-                const int offset = tile % tilesPerHead * TOKENS, member = head * group + tile / tilesPerHead;
-#pragma unroll
-                for (int n = 0; n < ROWS; ++n) {
-                    const int token = min(offset + firstRow + n * (128 / PANELS), count - 1);
-                    const size_t row = static_cast<size_t>(chunk.x + token) * heads + member;
-                    fetched.values[n] = *reinterpret_cast<const uint4 *>(v + row * VALUE_WIDTH + 8 * panel);
+                const int tilesPerHead = (count + TOKENS - 1) / TOKENS, tileCount = tilesOf(step, count);
+                if (tileCount > 0) {
+                    const int offset = tile % tilesPerHead * TOKENS, member = head * group + tile / tilesPerHead;
+                    const size_t row = static_cast<size_t>(chunk.x + offset) * heads + member;
+                    elem *vectors = stages + stage * STAGE;
+                    copy_panels<TOKENS, WIDTH / 8>(
+                        vectors, x + row * WIDTH, static_cast<size_t>(heads) * WIDTH, count - offset, thread);
+                    copy_panels<TOKENS, PANELS>(
+                        vectors + VECTOR_TILE, v + row * VALUE_WIDTH, static_cast<size_t>(heads) * VALUE_WIDTH, count - offset, thread);
+                    if (thread < TOKENS) {
 #if GATED
-                    fetched.gates[n] = headGates[token];
+                        copy_few<8>(own.gates + thread, headGates + min(offset + thread, count - 1), true);
 #endif
 #if REVERSE
-                    fetched.statistics[n] = statistics[row];
-                    fetched.extras[n] = extra[row];
+                        const bool isValid = offset + thread < count;
+                        const size_t place = row + (isValid ? static_cast<size_t>(thread) * heads : 0);
+                        copy_few<4>(own.statistics + thread, statistics + place, isValid);
+                        copy_few<4>(own.extras + thread, extra + place, isValid);
 #endif
+                    }
                 }
-            };
-            auto put = [&](const Fetched &fetched, int tile) {
-                const int offset = tile % tilesPerHead * TOKENS, member = head * group + tile / tilesPerHead;
-                elem *vectors = stages + ring.begin(position) * STAGE, *values = vectors + VECTOR_TILE;
-                copy_panels<TOKENS, WIDTH / 8>(
-                    vectors, x + (static_cast<size_t>(chunk.x + offset) * heads + member) * WIDTH, static_cast<size_t>(heads) * WIDTH,
-                    count - offset, thread);
-#pragma unroll
-                for (int n = 0; n < ROWS; ++n) {
-                    const int row = firstRow + n * (128 / PANELS);
-#if REVERSE
-                    float factor = NORMALIZED ? fabsf(fetched.statistics[n]) : fetched.statistics[n];
-                    const float more = fetched.extras[n];
-#if GATED
-                    factor *= decay_from_start(fetched.gates[n]);
-#endif
-#else
-                    const float more = 1;
-#if GATED
-                    float factor = decay(endGate, fetched.gates[n]);
-#else
-                    float factor = 1;
-#endif
-#endif
-                    // x is zero there, but zero times infinity is not.
-                    if (offset + row >= count) factor = 0;
-                    const uint4 given = fetched.values[n];
-                    *reinterpret_cast<uint4 *>(values + panel_place(row, 8 * panel, TOKENS)) = make_uint4(
-                        scale_pair(given.x, factor), scale_pair(given.y, factor), scale_pair(given.z, factor), scale_pair(given.w, factor));
-                    if (panel == 0)
-                        *reinterpret_cast<uint4 *>(values + panel_place(row, VALUE_WIDTH, TOKENS)) =
-                            make_uint4(pack_bfloat16(more * factor, 0), 0, 0, 0);
-                }
-                fence_products();
-                barrier_arrive(ring.full + position.stage);
-                ring.end(position);
-            };
-            Fetched fetched[DEPTH];
-#pragma unroll
-            for (int n = 0; n < DEPTH; ++n) fetch(fetched[n], n);
-            for (int tile = 0; tile < tileCount; tile += DEPTH) {
-#pragma unroll
-                for (int n = 0; n < DEPTH; ++n) {
-                    if (tile + n >= tileCount) continue;
-                    put(fetched[n], tile + n);
-                    fetch(fetched[n], tile + n + DEPTH);
+                copied.advance();
+                ++open;
+                if (++tile >= tileCount) {
+                    tile = 0, ++step;
+                    chunk = next;
+                    next = chunks[chunkOf(min(step + 1, span.y - 1))];
                 }
             }
+            commit_copies();
+        };
+        // A thread multiplies what it has copied itself; the numbers of the tokens come from others.
+        auto fill = [&] {
+            wait_copies<AHEAD>();
+#if GATED || REVERSE
+            named_barrier<128>(1);
+            const Numbers &own = numbers[filled.stage];
+            elem *values = stages + filled.stage * STAGE + VECTOR_TILE;
+            const int panel = thread % PANELS, firstRow = thread / PANELS;
+#pragma unroll
+            for (int first = 0; first < TOKENS; first += 128 / PANELS) {
+                const int row = first + firstRow;
+                float factor = 1, more = 1;
+#if REVERSE
+                factor = NORMALIZED ? fabsf(own.statistics[row]) : own.statistics[row];
+                more = own.extras[row];
+#endif
+#if GATED
+                factor *= REVERSE ? decay_from_start(own.gates[row]) : decay(own.gates[TOKENS], own.gates[row]);
+#endif
+                uint4 *eight = reinterpret_cast<uint4 *>(values + panel_place(row, 8 * panel, TOKENS));
+                const uint4 given = *eight;
+                *eight = make_uint4(
+                    scale_pair(given.x, factor), scale_pair(given.y, factor), scale_pair(given.z, factor), scale_pair(given.w, factor));
+                if (panel == 0)
+                    *reinterpret_cast<uint4 *>(values + panel_place(row, VALUE_WIDTH, TOKENS)) =
+                        make_uint4(pack_bfloat16(more * factor, 0), 0, 0, 0);
+            }
+            fence_products();
+#endif
+            barrier_arrive(ring.full + filled.stage);
+            filled.advance();
+            --open;
+        };
+        for (int n = 0; n < AHEAD; ++n) copy();
+        while (true) {
+            copy();
+            if (open == 0) break;
+            fill();
         }
-        finish_copies();
         return;
     }
 
@@ -175,14 +197,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     }
 
     // 2^(p(E_before − E_n)).
-    auto carry = [&](int step) {
-        const int n = REVERSE ? span.y - 1 - step : step;
-        const int exponent = keyExponents[static_cast<size_t>(span.x + n) * keyHeads + head];
-        const int before = n > 0 ? keyExponents[static_cast<size_t>(span.x + n - 1) * keyHeads + head]
-            : initialExponents != nullptr ? initialExponents[static_cast<size_t>(sequence) * keyHeads + head]
-                                          : exponent;
-        return ldexpf(1, max(-160, min(127, DEGREE * (before - exponent))));
-    };
+    auto carry = [&](const Numbers &own) { return ldexpf(1, max(-160, min(127, DEGREE * (own.before - own.exponent)))); };
     auto scaleState = [&](float factor) {
 #pragma unroll
         for (int m = 0; m < TILES; ++m)
@@ -253,11 +268,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     };
 
     RingPosition<STAGES> position;
+    float reverseCarry = 1;
     for (int step = 0; step < span.y; ++step) {
-        const size_t chunk = chunkOf(step);
-        if (!REVERSE) scaleState(carry(step));
+        ring.wait_full(position);
+        const Numbers &own = numbers[position.stage];
+        const int tileCount = tilesOf(step, own.span.y);
+#if GATED
+        const float chunkDecay = decay_from_start(own.gates[TOKENS]);
+#else
+        const float chunkDecay = 1;
+#endif
+        scaleState(REVERSE ? reverseCarry : carry(own));
+        reverseCarry = carry(own);
         if (step > 0 || initial != nullptr) {
-            elem *prefix = states + (chunk * keyHeads + head) * featureCount * stateStride;
+            elem *prefix = states + (static_cast<size_t>(chunkOf(step)) * keyHeads + head) * featureCount * stateStride;
 #pragma unroll
             for (int m = 0; m < TILES; ++m) {
                 if (firstBlock + m >= blockCount) continue;
@@ -267,12 +291,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                         pack_bfloat16(state[m][n] * coefficient[m][n / 2 % 2], state[m][n + 1] * coefficient[m][n / 2 % 2]);
             }
         }
-        if (step == steps) break;
-        const int firstToken = chunks[chunk].x, count = chunks[chunk].y;
-#if GATED
-        scaleState(decay_from_start(gates[static_cast<size_t>(head) * tokens + firstToken + count - 1]));
-#endif
-        const int tileCount = (count + TOKENS - 1) / TOKENS * group;
+        scaleState(chunkDecay);
         // The features of one half of a tile are made while the products of the other are under way.
         for (int tile = 0; tile < tileCount; ++tile) {
             unsigned even[2 * TILES][4], odd[2 * TILES][4];
@@ -288,11 +307,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             position.advance();
         }
         products_wait<0>();
+        if (tileCount == 0) position.advance();
         ring.release(position.before(), lane);
 #pragma unroll
         for (int m = 0; m < TILES; ++m) products_use(state[m]);
-        if (REVERSE) scaleState(carry(step));
     }
+    if (REVERSE) scaleState(reverseCarry);
 
     if (last == nullptr) return;
 #pragma unroll
