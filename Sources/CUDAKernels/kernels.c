@@ -59,6 +59,9 @@ static const char prepare_gates[] = {
 static const char prepare_inputs[] = {
 #embed "prepare/inputs.cu"
 };
+static const char prepare_values[] = {
+#embed "prepare/values.cu"
+};
 static const char state_exchange[] = {
 #embed "state/exchange.cu"
 };
@@ -91,6 +94,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
     FILE_ENTRY("prepare/gates.cu", prepare_gates),
     FILE_ENTRY("prepare/inputs.cu", prepare_inputs),
+    FILE_ENTRY("prepare/values.cu", prepare_values),
     FILE_ENTRY("state/exchange.cu", state_exchange),
     FILE_ENTRY("state/step.cu", state_step),
     FILE_ENTRY("state/update.cu", state_update),

@@ -100,11 +100,25 @@ package struct AttentionKernels: Sendable, Hashable {
     var exportState: KernelSource { exchange("export_state") }
     var stateProducts: KernelSource { exchange("state_products") }
 
-    func stateUpdate(_ tiles: StateUpdateConfiguration, reverse: Bool) -> KernelSource {
+    func stateUpdate(reverse: Bool) -> KernelSource {
         KernelSource(
             hopperState == nil ? "state/update.cu" : "hopper/state_update.cu", "state_update",
             macros: problem.productMacros + [problem.normalizationMacro, ("REVERSE", reverse ? 1 : 0)]
-                + (hopperState?.macros(problem) ?? tiles.macros))
+                + (hopperState?.macros(problem) ?? stateTiles?.macros ?? []))
+    }
+
+    /// The values that Hopper's kernel of the states sums.
+    func scaleValues(reverse: Bool) -> KernelSource {
+        KernelSource(
+            "prepare/values.cu", "scale_values",
+            macros: problem.macros + [
+                problem.normalizationMacro, ("GATED", problem.isGated ? 1 : 0), ("VALUE_WIDTH", problem.valueWidth),
+                ("REVERSE", reverse ? 1 : 0),
+            ])
+    }
+
+    private func stateSources(reverse: Bool) -> [KernelSource] {
+        [stateUpdate(reverse: reverse)] + (hopperState == nil ? [] : [scaleValues(reverse: reverse)])
     }
 
     /// Queries of a tile of the forward kernel.
@@ -144,11 +158,11 @@ package struct AttentionKernels: Sendable, Hashable {
         var sources = [convertInputs, forward]
         if problem.degree > 0 { sources += [magnitudes, keyExponents] }
         if problem.isGated { sources += [cumulativeGates] }
-        if movesState, let stateTiles { sources += [stateUpdate(stateTiles, reverse: false)] }
+        if movesState, stateTiles != nil { sources += stateSources(reverse: false) }
         guard backward else { return sources }
         sources += (queriesBringOffsets ? [] : [outputGradients]) + [backwardQueries, backwardKeys]
         if problem.isGated { sources += [gateGradients] }
-        if movesState, let stateTiles { sources += [stateUpdate(stateTiles, reverse: true)] }
+        if movesState, stateTiles != nil { sources += stateSources(reverse: true) }
         return sources
     }
 }

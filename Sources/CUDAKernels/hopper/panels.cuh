@@ -48,6 +48,38 @@ __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, si
     }
 }
 
+// The same copy for many tiles of one matrix: where a thread's numbers come from and go to is found once.
+template <int rows, int panels>
+struct PanelCopy {
+    static constexpr int each = (rows * panels + 127) / 128;
+    int stride, thread, source[each], destination[each];
+
+    __device__ __forceinline__ PanelCopy(int stride, int thread) : stride(stride), thread(thread) {
+#pragma unroll
+        for (int n = 0; n < each; ++n) {
+            const int row = (128 * n + thread) / panels, panel = (128 * n + thread) % panels;
+            source[n] = row * stride + 8 * panel;
+            destination[n] = panel_place(row, 8 * panel, rows);
+        }
+    }
+
+    // Rows from `valid` on become zero.
+    __device__ __forceinline__ void copy(elem *shared, const elem *global, int valid) const {
+        if (valid >= rows) {
+#pragma unroll
+            for (int n = 0; n < each; ++n)
+                if (128 * (n + 1) <= rows * panels || 128 * n + thread < rows * panels)
+                    copy_16(shared + destination[n], global + source[n], true);
+        } else {
+#pragma unroll 1
+            for (int n = thread; n < rows * panels; n += 128) {
+                const int row = n / panels, panel = n % panels;
+                copy_16(shared + panel_place(row, 8 * panel, rows), global + (row < valid ? row * stride : 0) + 8 * panel, row < valid);
+            }
+        }
+    }
+};
+
 // Where a warpgroup is in the ring: positions count on over all tiles of a block.
 template <int stages>
 struct RingPosition {
