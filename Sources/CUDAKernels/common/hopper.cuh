@@ -1,9 +1,10 @@
 // The instructions of Hopper (sm_90a) that plain C++ cannot say, one function an instruction, as in common/ptx.cuh: barriers in shared
 // memory, the division of registers between warpgroups, and products of a warpgroup of 128 threads.
 //
-// Matrices in shared memory are panels of 8 columns: number (r, c) stands at 8 · (c / 8 · pitch + r) + c % 8, the pitch the number of rows
-// or more. Eight rows of a panel are the 128 bytes that the hardware reads at once, so that no swizzle is needed, a row's 16 bytes are one asynchronous
-// copy, and the same matrix serves as [column][k] and as [k][column].
+// Matrices in shared memory are panels of 64 columns, rows of 128 bytes, in which the hardware mixes the row into the place of a piece of
+// 16 bytes (its swizzle of 128 bytes): number (r, c) stands at 64 · (c / 64 · rows + r) + 8 · (c / 8 mod 8 ⊕ r mod 8) + c mod 8, and the matrix
+// at a multiple of 1,024 bytes. Neighbours of a row and of a column are in different banks, a row is written at once, and the same matrix
+// serves as [column][k] and as [k][column].
 #pragma once
 #include "common/ptx.cuh"
 
@@ -62,12 +63,11 @@ __device__ __forceinline__ unsigned multiply_bfloat16(unsigned a, unsigned b) {
     return product;
 }
 
-// Matrix of panels of this pitch for the hardware, 16 of k and any number of the other index, from number (r, c) on: r a multiple of 8.
-// As [column][k] the rows of the memory are columns of B (rows of A), as [k][column] they are k.
-__device__ __forceinline__ unsigned long long panel_descriptor(const void *first, int pitch, bool rowsAreK) {
-    const unsigned long long panel = static_cast<unsigned long long>(pitch), eightRows = 8;
-    const unsigned long long leading = rowsAreK ? eightRows : panel, stride = rowsAreK ? panel : eightRows;
-    return (shared_address(first) & 0x3ffffu) >> 4 | leading << 16 | stride << 32;
+// A matrix of panels of so many rows for the hardware, 16 of k and any number of the other index, from number (r, c) on: r a multiple of 8,
+// c of 16. As [column][k] the rows of the memory are columns of B (rows of A), as [k][column] they are k.
+__device__ __forceinline__ unsigned long long panel_descriptor(const void *first, int rows, bool rowsAreK) {
+    const unsigned long long panel = static_cast<unsigned long long>(rows) * 8, eightRows = 64, swizzle = 1;
+    return (shared_address(first) & 0x3ffffu) >> 4 | (rowsAreK ? panel : 1) << 16 | eightRows << 32 | swizzle << 62;
 }
 
 // The same matrix from `numbers` further on, a multiple of 8: one addition of 32 bits, where a new descriptor takes registers that products

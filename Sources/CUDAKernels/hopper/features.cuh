@@ -6,18 +6,22 @@
 // The rows of one warp: `rows` points to the first of 16, in a matrix of `matrixRows`.
 template <int matrixRows>
 struct RowFeatures {
-    // Where the lane begins: the first of its two rows, and its row of the matrices that are loaded at once.
+    // Where the lane's row of the matrices that are loaded at once begins, and the first of its own two rows.
     const elem *own, *loaded;
+    int lane;
 
     __device__ __forceinline__ RowFeatures(const elem *rows, int lane)
-        : own(rows + 8 * (lane / 4)), loaded(rows + panel_place(lane % 16, lane / 16 * 8, matrixRows)) {}
+        : own(rows + 64 * (lane / 4)), loaded(rows + 64 * (lane % 16)), lane(lane) {}
 
-    // Numbers of one column; rows are 8 apart.
-    __device__ __forceinline__ const elem *column(int index) const { return own + panel_place(0, index, matrixRows); }
+    // Numbers of one column; rows are 64 apart.
+    __device__ __forceinline__ const elem *column(int index) const {
+        return own + index / 64 * 64 * matrixRows + (index / 8 ^ lane / 4) % 8 * 8 + index % 8;
+    }
 
     // The last factors of a block. Loaded again for every block: a branch would keep products from overlapping.
     __device__ __forceinline__ void load_last(FragmentA &last, unsigned block) const {
-        load_matrices(last.r, loaded + 16 * panel_pitch(matrixRows) * last_index(block));
+        const int piece = 2 * last_index(block) + lane / 16;
+        load_matrices(last.r, loaded + piece / 8 * 64 * matrixRows + (piece ^ lane) % 8 * 8);
     }
 
     __device__ __forceinline__ void make(unsigned (&a)[4], unsigned block) const {
@@ -32,7 +36,7 @@ struct RowFeatures {
             for (int n = 0; n < DEGREE - 1; ++n) {
                 const elem *prefix = column(prefix_index(block, n));
                 upper *= bfloat16_to_float(prefix[0]);
-                lower *= bfloat16_to_float(prefix[64]);
+                lower *= bfloat16_to_float(prefix[8 * 64]);
             }
             FragmentA phi;
             expand_rows(phi, last, upper, lower);
@@ -58,7 +62,7 @@ struct FeatureFactors {
         features.load_last(last, blocks.x);
         const elem *prefix = features.column(prefix_index(blocks.x, 0));
         upper = *reinterpret_cast<const uint2 *>(prefix);
-        lower = *reinterpret_cast<const uint2 *>(prefix + 64);
+        lower = *reinterpret_cast<const uint2 *>(prefix + 8 * 64);
 #else
         words = blocks;
 #endif

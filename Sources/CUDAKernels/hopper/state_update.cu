@@ -15,11 +15,11 @@ constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VECTOR_TILE = panel_numbers(TOKENS, WIDTH);
 constexpr int STAGE = VECTOR_TILE + panel_numbers(TOKENS, COLUMNS);
 // Multiples of 8 that share out a multiprocessor's 65,536.
-constexpr int PRODUCER_REGISTERS = GROUPS == 3 ? 80 : GROUPS == 2 ? 88 : 152;
-constexpr int CONSUMER_REGISTERS = GROUPS == 3 ? 144 : GROUPS == 2 ? 208 : 240;
+constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 152;
+constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 208 : 240;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
-static_assert(GROUPS >= 1 && GROUPS <= 3, "registers are shared out for one to three");
+static_assert(GROUPS == 1 || GROUPS == 2, "registers are shared out for one or two");
 static_assert(TOKENS == 64, "two halves of 32");
 static_assert(TILES == 1 || TILES == 2, "blocks that share their last factors come in eights");
 
@@ -38,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     const int4 *__restrict__ chunks, const float *__restrict__ initial, elem *__restrict__ states, float *__restrict__ last, int tokens,
     int keyHeads, int group, int blockCount
 ) {
-    extern __shared__ __align__(128) unsigned char memory[];
+    extern __shared__ __align__(1024) unsigned char memory[];
     elem *stages = reinterpret_cast<elem *>(memory);
     Chunk *stageChunks = reinterpret_cast<Chunk *>(stages + STAGES * STAGE);
     Ring<STAGES, GROUPS> ring(reinterpret_cast<unsigned long long *>(stageChunks + STAGES));
@@ -133,28 +133,28 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 
     // φ of 32 tokens, two operands of 16 for every tile.
     auto expand = [&](unsigned (&phi)[2 * TILES][4], const elem *vectors) {
-        const elem *loaded = vectors + panel_place(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8, TOKENS);
+        // The lane's row of the matrices that are loaded at once, and the pieces of a block's last factors in it.
+        auto loaded = [&](int k, unsigned word) {
+            const int piece = 2 * last_index(word) + lane / 8 % 2;
+            return vectors + 64 * (piece / 8 * TOKENS + 16 * k + lane % 8 + lane / 16 * 8) + (piece ^ lane) % 8 * 8;
+        };
 #pragma unroll
         for (int k = 0; k < 2; ++k) {
-#if DEGREE > 1
-            const elem *own = vectors + 8 * (16 * k + 2 * t);
-#endif
             FragmentA factors;
-            if (DEGREE <= 2) load_matrices_transposed(factors.r, loaded + 8 * 16 * k + 16 * panel_pitch(TOKENS) * last_index(block[0]));
+            if (DEGREE <= 2) load_matrices_transposed(factors.r, loaded(k, block[0]));
 #if DEGREE == 1
 #pragma unroll
             for (int m = 0; m < TILES; ++m) {
-                if (m > 0) load_matrices_transposed(factors.r, loaded + 8 * 16 * k + 16 * panel_pitch(TOKENS) * last_index(block[m]));
+                if (m > 0) load_matrices_transposed(factors.r, loaded(k, block[m]));
 #pragma unroll
                 for (int n = 0; n < 4; ++n) phi[k * TILES + m][n] = factors.r[n];
             }
 #elif DEGREE == 2
             // The blocks share their last factors, and their prefixes are neighbours.
-            const elem *prefix = own + panel_place(0, prefix_index(block[0], 0), TOKENS);
             unsigned prefixes[4];
 #pragma unroll
             for (int n = 0; n < 4; ++n) {
-                const elem *one = prefix + 8 * (n / 2 * 8 + n % 2);
+                const elem *one = vectors + panel_place(16 * k + 2 * t + n / 2 * 8 + n % 2, prefix_index(block[0], 0), TOKENS);
                 prefixes[n] = TILES == 2 ? *reinterpret_cast<const unsigned *>(one) : *one;
             }
 #pragma unroll
@@ -166,13 +166,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 #else
 #pragma unroll
             for (int m = 0; m < TILES; ++m) {
-                load_matrices_transposed(factors.r, loaded + 8 * 16 * k + 16 * panel_pitch(TOKENS) * last_index(block[m]));
+                load_matrices_transposed(factors.r, loaded(k, block[m]));
                 float prefix[4] = {1, 1, 1, 1};
 #pragma unroll
                 for (int i = 0; i < DEGREE - 1; ++i) {
-                    const elem *column = own + panel_place(0, prefix_index(block[m], i), TOKENS);
+                    const int column = prefix_index(block[m], i);
 #pragma unroll
-                    for (int n = 0; n < 4; ++n) prefix[n] *= bfloat16_to_float(column[8 * (n / 2 * 8 + n % 2)]);
+                    for (int n = 0; n < 4; ++n)
+                        prefix[n] *= bfloat16_to_float(vectors[panel_place(16 * k + 2 * t + n / 2 * 8 + n % 2, column, TOKENS)]);
                 }
                 FragmentA product;
                 expand_columns(product, factors, prefix);
@@ -183,13 +184,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         }
     };
     auto multiply = [&](const unsigned (&phi)[2 * TILES][4], const elem *values) {
-        const unsigned long long matrix = panel_descriptor(values, panel_pitch(TOKENS), true);
+        const unsigned long long matrix = panel_descriptor(values, TOKENS, true);
         products_begin();
 #pragma unroll
         for (int k = 0; k < 2; ++k)
 #pragma unroll
             for (int m = 0; m < TILES; ++m)
-                multiply_group<true>(state[m], phi[k * TILES + m], panel_advance(matrix, 8 * 16 * k), true);
+                multiply_group<true>(state[m], phi[k * TILES + m], panel_advance(matrix, panel_offset(16 * k, 0, TOKENS)), true);
         products_commit();
     };
 
@@ -227,8 +228,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             multiply(even, vectors + VECTOR_TILE);
             products_wait<1>();
             if (tile > 0) ring.release(position.before(), lane);
-            expand(odd, vectors + 8 * 32);
-            multiply(odd, vectors + VECTOR_TILE + 8 * 32);
+            expand(odd, vectors + 64 * 32);
+            multiply(odd, vectors + VECTOR_TILE + 64 * 32);
             products_wait<1>();
             position.advance();
         }
