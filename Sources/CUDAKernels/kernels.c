@@ -47,8 +47,14 @@ static const char hopper_features[] = {
 static const char hopper_forward[] = {
 #embed "hopper/forward.cu"
 };
+static const char hopper_item[] = {
+#embed "hopper/item.cuh"
+};
 static const char hopper_panels[] = {
 #embed "hopper/panels.cuh"
+};
+static const char hopper_state_gradient[] = {
+#embed "hopper/state_gradient.cuh"
 };
 static const char prepare_gates[] = {
 #embed "prepare/gates.cu"
@@ -84,7 +90,9 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("common/state_gradient.cuh", common_state_gradient),
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
+    FILE_ENTRY("hopper/item.cuh", hopper_item),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
+    FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("prepare/gates.cu", prepare_gates),
     FILE_ENTRY("prepare/inputs.cu", prepare_inputs),
     FILE_ENTRY("state/exchange.cu", state_exchange),
