@@ -43,7 +43,9 @@ import Testing
                 states: .init(queries: true, keys: true), fewTokens: false, fewStates: true,
                 limits: CardLimits(architecture: architecture))
             let sources = kernels.sources(backward: true, movesState: true)
-            #expect(sources.contains { $0.path == "hopper/forward.cu" } == (isHopper && type == .bfloat16))
+            for path in ["hopper/forward.cu", "hopper/backward_queries.cu"] {
+                #expect(sources.contains { $0.path == path } == (isHopper && type == .bfloat16), "\(path)")
+            }
         }
     }
 
