@@ -41,14 +41,23 @@ static const char common_ptx[] = {
 static const char common_state_gradient[] = {
 #embed "common/state_gradient.cuh"
 };
+static const char hopper_backward_queries[] = {
+#embed "hopper/backward_queries.cu"
+};
 static const char hopper_features[] = {
 #embed "hopper/features.cuh"
 };
 static const char hopper_forward[] = {
 #embed "hopper/forward.cu"
 };
+static const char hopper_item[] = {
+#embed "hopper/item.cuh"
+};
 static const char hopper_panels[] = {
 #embed "hopper/panels.cuh"
+};
+static const char hopper_state_gradient[] = {
+#embed "hopper/state_gradient.cuh"
 };
 static const char hopper_state_update[] = {
 #embed "hopper/state_update.cu"
@@ -88,9 +97,12 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("common/output.cuh", common_output),
     FILE_ENTRY("common/ptx.cuh", common_ptx),
     FILE_ENTRY("common/state_gradient.cuh", common_state_gradient),
+    FILE_ENTRY("hopper/backward_queries.cu", hopper_backward_queries),
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
+    FILE_ENTRY("hopper/item.cuh", hopper_item),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
+    FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
     FILE_ENTRY("prepare/gates.cu", prepare_gates),
     FILE_ENTRY("prepare/inputs.cu", prepare_inputs),

@@ -10,6 +10,8 @@ package struct AttentionKernels: Sendable, Hashable {
     /// Takes the place of `forwardTiles` where the card and the problem allow it.
     let hopperForward: HopperForwardConfiguration?
     let backwardQueriesTiles: BackwardQueriesConfiguration
+    /// Takes the place of `backwardQueriesTiles` where the card and the problem allow it.
+    let hopperBackwardQueries: HopperBackwardQueriesConfiguration?
     let backwardKeysTiles: BackwardKeysConfiguration
     let stateTiles: StateUpdateConfiguration?
     /// Takes the place of `stateTiles` where the card and the problem allow it.
@@ -53,6 +55,7 @@ package struct AttentionKernels: Sendable, Hashable {
         forwardTiles = forward
         hopperForward = HopperForwardConfiguration(problem, hasStates: states.queries, limits: limits)
         backwardQueriesTiles = backwardQueries
+        hopperBackwardQueries = HopperBackwardQueriesConfiguration(problem, hasStates: states.queries, limits: limits)
         backwardKeysTiles = backwardKeys
         self.stateTiles = stateTiles
         hopperState = HopperStateUpdateConfiguration(problem, work: work, limits: limits)
@@ -61,11 +64,14 @@ package struct AttentionKernels: Sendable, Hashable {
     /// The dynamic shared memory of a block of every kernel that multiplies.
     package var sharedBytes: [Int] {
         [
-            hopperForward?.sharedBytes ?? forwardTiles.sharedBytes, backwardQueriesTiles.sharedBytes,
-            backwardKeysTiles.sharedBytes,
+            hopperForward?.sharedBytes ?? forwardTiles.sharedBytes,
+            hopperBackwardQueries?.sharedBytes ?? backwardQueriesTiles.sharedBytes, backwardKeysTiles.sharedBytes,
         ]
             + ((hopperState?.sharedBytes ?? stateTiles?.sharedBytes).map { [$0] } ?? [])
     }
+
+    /// Whether a kernel reads the decays of keys to the last of 64 tokens.
+    var usesDecays: Bool { hopperForward != nil || hopperBackwardQueries != nil }
 
     // MARK: Sources
 
@@ -138,12 +144,17 @@ package struct AttentionKernels: Sendable, Hashable {
     /// Whether the queries' kernel computes what the backward pass needs of y: rows in bfloat16, whose ∂y it reads as it is.
     var queriesBringOffsets: Bool { problem.precision == .bfloat16 && problem.isNormalized && problem.keepsValueWidth }
 
+    /// Queries of a tile of their backward kernel, and the parts in which it leaves its sums of rows.
+    var backwardQueriesRows: Int { hopperBackwardQueries?.rows ?? backwardQueriesTiles.rows }
+    var backwardQueriesParts: Int { hopperBackwardQueries == nil ? problem.width / backwardQueriesTiles.widthTile : 1 }
+
     var backwardQueries: KernelSource {
         KernelSource(
-            "attention/backward_queries.cu", "attention_backward_queries",
+            hopperBackwardQueries == nil ? "attention/backward_queries.cu" : "hopper/backward_queries.cu",
+            "attention_backward_queries",
             macros: problem.productMacros
                 + [problem.normalizationMacro, ("VALUE_WIDTH", problem.valueWidth), ("OFFSETS", queriesBringOffsets ? 1 : 0)]
-                + backwardQueriesTiles.macros)
+                + (hopperBackwardQueries?.macros ?? backwardQueriesTiles.macros))
     }
 
     var backwardKeys: KernelSource {

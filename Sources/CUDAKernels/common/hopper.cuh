@@ -126,18 +126,25 @@ __device__ __forceinline__ void operands_ready(unsigned (&a)[count][4]) {
 #define SUMS_12 SUMS_8, SUMS_4(8)
 #define SUMS_16 SUMS_12, SUMS_4(12)
 #define SUMS_20 SUMS_16, SUMS_4(16)
-#define SUMS_32 SUMS_20, SUMS_4(20), SUMS_4(24), SUMS_4(28)
+#define SUMS_24 SUMS_20, SUMS_4(20)
+#define SUMS_32 SUMS_24, SUMS_4(24), SUMS_4(28)
 #define SUMS_36 SUMS_32, SUMS_4(32)
-#define SUMS_64 SUMS_36, SUMS_4(36), SUMS_4(40), SUMS_4(44), SUMS_4(48), SUMS_4(52), SUMS_4(56), SUMS_4(60)
+#define SUMS_40 SUMS_36, SUMS_4(36)
+#define SUMS_48 SUMS_40, SUMS_4(40), SUMS_4(44)
+#define SUMS_56 SUMS_48, SUMS_4(48), SUMS_4(52)
+#define SUMS_64 SUMS_56, SUMS_4(56), SUMS_4(60)
 #define SUMS_68 SUMS_64, SUMS_4(64)
 #define NAMES_8 "%0, %1, %2, %3, %4, %5, %6, %7"
 #define NAMES_12 NAMES_8 ", %8, %9, %10, %11"
 #define NAMES_16 NAMES_12 ", %12, %13, %14, %15"
 #define NAMES_20 NAMES_16 ", %16, %17, %18, %19"
-#define NAMES_32 NAMES_20 ", %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define NAMES_24 NAMES_20 ", %20, %21, %22, %23"
+#define NAMES_32 NAMES_24 ", %24, %25, %26, %27, %28, %29, %30, %31"
 #define NAMES_36 NAMES_32 ", %32, %33, %34, %35"
-#define NAMES_64 NAMES_36 ", %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51" \
-    ", %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define NAMES_40 NAMES_36 ", %36, %37, %38, %39"
+#define NAMES_48 NAMES_40 ", %40, %41, %42, %43, %44, %45, %46, %47"
+#define NAMES_56 NAMES_48 ", %48, %49, %50, %51, %52, %53, %54, %55"
+#define NAMES_64 NAMES_56 ", %56, %57, %58, %59, %60, %61, %62, %63"
 #define NAMES_68 NAMES_64 ", %64, %65, %66, %67"
 
 #define DEFINE_PRODUCTS(columns, sums, p0, p1, p2, p3, p4, p5, p6)                                                               \
@@ -168,8 +175,12 @@ DEFINE_PRODUCTS(16, 8, 8, 9, 10, 11, 12, 13, 14)
 DEFINE_PRODUCTS(24, 12, 12, 13, 14, 15, 16, 17, 18)
 DEFINE_PRODUCTS(32, 16, 16, 17, 18, 19, 20, 21, 22)
 DEFINE_PRODUCTS(40, 20, 20, 21, 22, 23, 24, 25, 26)
+DEFINE_PRODUCTS(48, 24, 24, 25, 26, 27, 28, 29, 30)
 DEFINE_PRODUCTS(64, 32, 32, 33, 34, 35, 36, 37, 38)
 DEFINE_PRODUCTS(72, 36, 36, 37, 38, 39, 40, 41, 42)
+DEFINE_PRODUCTS(80, 40, 40, 41, 42, 43, 44, 45, 46)
+DEFINE_PRODUCTS(96, 48, 48, 49, 50, 51, 52, 53, 54)
+DEFINE_PRODUCTS(112, 56, 56, 57, 58, 59, 60, 61, 62)
 DEFINE_PRODUCTS(128, 64, 64, 65, 66, 67, 68, 69, 70)
 DEFINE_PRODUCTS(136, 68, 68, 69, 70, 71, 72, 73, 74)
 

@@ -6,22 +6,24 @@
 // The rows of one warp: `rows` points to the first of 16, in a matrix of `matrixRows`.
 template <int matrixRows>
 struct RowFeatures {
-    // Where the lane's row of the matrices that are loaded at once begins, and the first of its own two rows.
+    // The first of the lane's two rows, and its row of the matrices that are loaded at once.
     const elem *own, *loaded;
-    int lane;
+    // What the places of columns are mixed with there.
+    int ownMix, loadedMix;
 
     __device__ __forceinline__ RowFeatures(const elem *rows, int lane)
-        : own(rows + 64 * (lane / 4)), loaded(rows + 64 * (lane % 16)), lane(lane) {}
+        : own(rows + 64 * (lane / 4)), loaded(rows + 64 * (lane % 16)), ownMix(lane / 4 * 8), loadedMix((lane % 8 ^ lane / 16) * 8) {}
 
-    // Numbers of one column; rows are 64 apart.
-    __device__ __forceinline__ const elem *column(int index) const {
-        return own + index / 64 * 64 * matrixRows + (index / 8 ^ lane / 4) % 8 * 8 + index % 8;
-    }
+    // Numbers of one column; the rows are 8 apart.
+    __device__ __forceinline__ const elem *column(int index) const { return own + mixed(index, ownMix); }
 
     // The last factors of a block. Loaded again for every block: a branch would keep products from overlapping.
     __device__ __forceinline__ void load_last(FragmentA &last, unsigned block) const {
-        const int piece = 2 * last_index(block) + lane / 16;
-        load_matrices(last.r, loaded + piece / 8 * 64 * matrixRows + (piece ^ lane) % 8 * 8);
+        load_matrices(last.r, loaded + mixed(16 * last_index(block), loadedMix));
+    }
+
+    __device__ __forceinline__ static int mixed(int column, int mix) {
+        return (column ^ mix) + (WIDTH > 64 ? column / 64 * 64 * (matrixRows - 1) : 0);
     }
 
     __device__ __forceinline__ void make(unsigned (&a)[4], unsigned block) const {

@@ -11,6 +11,7 @@
 #include "common/exponents.cuh"
 #include "common/output.cuh"
 #include "hopper/features.cuh"
+#include "hopper/item.cuh"
 
 constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
@@ -29,21 +30,6 @@ static_assert(DEGREE > 0, "powers only");
 static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");
 static_assert(KEYS == 64 || KEYS == 128, "the queries of a warpgroup are the keys of one tile");
 static_assert(FEATURES == 64, "four blocks of features a stage");
-
-struct Item {
-    int firstToken, count, chunk, chunkStart, head, keyHead;
-    bool hasState;
-
-    __device__ __forceinline__ Item(
-        int index, const int4 *tiles, const int4 *chunks, int tileCount, int queryHeads, int keyHeads, int hasInitialState
-    ) {
-        // The last tiles of a chunk see the most keys: they start first.
-        const int4 tile = tiles[tileCount - 1 - index / queryHeads];
-        firstToken = tile.x, count = tile.y, chunk = tile.z, chunkStart = tile.w;
-        head = index % queryHeads, keyHead = head / (queryHeads / keyHeads);
-        hasState = STATES && (hasInitialState || !(chunks[chunk].w & 1));
-    }
-};
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
@@ -97,7 +83,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         RingPosition<2> queryPosition;
         for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
             const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
-            const int end = item.firstToken + item.count;
+            const int end = item.end();
 #if GATED
             const float2 *headGates = gates + static_cast<size_t>(item.keyHead) * tokens;
             const float *headDecays = decays + static_cast<size_t>(item.keyHead) * tokens;
@@ -152,7 +138,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         RingPosition<2> queryPosition;
         for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
             const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
-            const int end = item.firstToken + item.count, groupFirst = item.firstToken + 64 * group;
+            const int end = item.end(), groupFirst = item.firstToken + 64 * group;
             const elem *tile = queries + queryPosition.stage * QUERY_TILE + 64 * 64 * group;
             ring.wait_full(position);
 #if GATED

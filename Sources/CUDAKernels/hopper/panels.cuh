@@ -47,6 +47,19 @@ __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, si
     }
 }
 
+// A tile of a state, [rows, valueWidth + 8]. The normalizer's eight columns, of which the first is not zero, come twice: 16 columns are
+// a step of k of products whose columns are features, and one factor may be split in two parts.
+template <int rows, int valueWidth>
+__device__ __forceinline__ void copy_state(elem *shared, const elem *state, int valid, int thread) {
+    constexpr int stride = valueWidth + 8;
+    copy_panels<rows, valueWidth / 8>(shared, state, stride, valid, thread);
+#pragma unroll
+    for (int n = thread; n < 2 * rows; n += 128) {
+        const int row = n / 2;
+        copy_16(shared + panel_place(row, valueWidth + 8 * (n % 2), rows), state + (row < valid ? row * stride : 0) + valueWidth, row < valid);
+    }
+}
+
 // The same copy for many tiles of one matrix: where a thread's numbers come from and go to is found once.
 template <int rows, int pieces>
 struct PanelCopy {

@@ -353,7 +353,7 @@ constexpr bool isProduct =
 EMULATION_NOINLINE unsigned long long panel_descriptor(const void *first, int rows, bool rowsAreK) {
     using namespace emulation;
     requireAligned(first, "a descriptor of an address that is no multiple of 16");
-    if (rows < 1 || rows > 0x3fff) fail("a descriptor of no or of too many rows");
+    if (rows < 0 || rows > 0x3fff) fail("a descriptor of too many rows");
     return reinterpret_cast<u64>(first) >> 4 | static_cast<u64>(rows) << 44 | u64(rowsAreK) << 58 | descriptorMark << 59;
 }
 
