@@ -20,7 +20,6 @@ __device__ __forceinline__ int panel_place(int row, int column, int rows) {
 // neighbouring numbers.
 template <int rows, int panels>
 __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, size_t stride, int valid, int thread) {
-    constexpr int copies = rows * panels;
     if constexpr (128 % panels == 0) {
         // A thread stays in its panel.
         const int row = thread / panels, panel = thread % panels;
@@ -38,13 +37,10 @@ __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, si
             }
         }
     } else {
-#pragma unroll
-        for (int first = 0; first < copies; first += 128) {
-            const int n = first + thread, row = n / panels, panel = n % panels;
-            const bool isValid = row < valid;
-            if (first + 128 <= copies || n < copies)
-                copy_16(shared + panel_place(row, panel * 8, rows), global + (isValid ? row * stride : 0) + panel * 8, isValid);
-        }
+        // The panels of the largest power of two, then the others.
+        constexpr int most = panels > 16 ? 16 : panels > 8 ? 8 : panels > 4 ? 4 : 2;
+        copy_panels<rows, most>(shared, global, stride, valid, thread);
+        copy_panels<rows, panels - most>(shared + panel_numbers(rows, 8 * most), global + 8 * most, stride, valid, thread);
     }
 }
 
