@@ -43,7 +43,7 @@ import Testing
                 states: .init(queries: true, keys: true), fewTokens: false, fewStates: true,
                 limits: CardLimits(architecture: architecture))
             let sources = kernels.sources(backward: true, movesState: true)
-            for path in ["hopper/forward.cu", "hopper/backward_queries.cu"] {
+            for path in ["hopper/forward.cu", "hopper/backward_queries.cu", "hopper/backward_keys.cu"] {
                 #expect(sources.contains { $0.path == path } == (isHopper && type == .bfloat16), "\(path)")
             }
         }
