@@ -264,10 +264,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 constexpr int ownPlaces = 64 / QUERIES;
                 const int places = item.places - ownPlaces * at.group;
                 const int laterCount = max(places - ownPlaces, 0) * members;
-                // Weights and gradients of scores, as operands of their products with ∂y and queries: those of products under way, and those
-                // of the tile at `position`.
+                // Weights and gradients of scores of the tile at `position`, as operands of their products with ∂y and queries.
                 unsigned weights[QUERIES / 16][4], scoreGradients[QUERIES / 16][4];
-                unsigned nextWeights[QUERIES / 16][4], nextScoreGradients[QUERIES / 16][4];
                 auto multiplyKeys = [&](float (&scores)[QUERIES / 2]) {
                     const unsigned long long rows = panel_descriptor(keys, ROWS, false);
                     const unsigned long long columns = panel_descriptor(stages + position.stage * STAGE, QUERIES, false);
@@ -346,23 +344,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 auto pack = [&](const float (&scores)[QUERIES / 2], const float (&products)[QUERIES / 2]) {
 #pragma unroll
                     for (int depth = 0; depth < QUERIES / 16; ++depth) {
-                        make_operand(nextWeights[depth], scores, 8 * depth);
-                        make_operand(nextScoreGradients[depth], products, 8 * depth);
+                        make_operand(weights[depth], scores, 8 * depth);
+                        make_operand(scoreGradients[depth], products, 8 * depth);
                     }
-                };
-                // The products before have been waited for: their operands are free for those of the tile at `position`.
-                auto takeOperands = [&] {
-                    operands_ready(weights);
-                    operands_ready(scoreGradients);
-#pragma unroll
-                    for (int depth = 0; depth < QUERIES / 16; ++depth)
-#pragma unroll
-                        for (int n = 0; n < 4; ++n)
-                            weights[depth][n] = nextWeights[depth][n], scoreGradients[depth][n] = nextScoreGradients[depth][n];
                 };
                 // Multiplies the rows of the tile at `position`, and goes on to the next.
                 auto finishTile = [&] {
-                    takeOperands();
                     multiplyRows(position.stage);
                     products_wait<0>();
                     products_use(valueSums);
@@ -383,9 +370,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         weigh(scores, products);
                         pack(scores, products);
                     }
-                    // The scores of a tile come before the wait for the rows of the tile before the last, so that the compiler weighs before
-                    // it waits.
-                    RingPosition<STAGES> before = position;
                     for (int n = 1; n < laterCount; ++n) {
                         float scores[QUERIES / 2], products[QUERIES / 2];
                         const RingPosition<STAGES> previous = position;
@@ -393,21 +377,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         ring.wait_full(position);
                         loadColumns(false);
                         multiplyKeys(scores);
-                        products_wait<1>();
-                        // Nothing to release at first: no lane is lane 0.
-                        ring.release(before, n > 1 ? at.lane : 1);
-                        takeOperands();
                         multiplyValues(products);
                         multiplyRows(previous.stage);
                         products_wait<1>();
                         products_use(scores);
                         products_use(products);
                         weigh(scores, products);
+                        // The compiler keeps operands in place until here only: those of the next turn would overwrite them.
+                        products_wait<0>();
+                        ring.release(previous, at.lane);
                         pack(scores, products);
-                        before = previous;
                     }
-                    products_wait<0>();
-                    ring.release(before, laterCount > 1 ? at.lane : 1);
                     finishTile();
                 }
 #if GATED
