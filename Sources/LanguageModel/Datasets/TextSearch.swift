@@ -1,22 +1,6 @@
 import Foundation
 public import Tensors
 
-/// A document that is yet to be tokenized: one text file or several.
-public struct TextDocument: Sendable, Hashable {
-    /// The path of the file, or of the folder whose files are joined, from where the search began.
-    public var name: String
-    /// The paths of the files, in the order in which their texts follow one another.
-    public var files: [String]
-    /// The size of all files.
-    public var byteCount: Int
-
-    public init(name: String, files: [String], byteCount: Int) {
-        self.name = name
-        self.files = files
-        self.byteCount = byteCount
-    }
-}
-
 /// Finds the text files of a token file.
 public struct TextSearch: Sendable, Hashable {
     /// Which files of a folder become one document.
@@ -28,11 +12,21 @@ public struct TextSearch: Sendable, Hashable {
         /// The files of a folder so many levels below the place where the search began are a document with all that is below
         /// it: at 0 everything that is found there, at 1 each folder in it.
         case level(Int)
+        /// Subtrees of a size in bytes: a folder is a document with all that is below it where that is at most the upper bound; a
+        /// larger one is taken apart into its folders. What is smaller than the lower bound is joined to its neighbours: the files
+        /// that are left of a folder follow one another in documents that end before they pass the upper bound. Every document has
+        /// at least the lower bound, but for one that holds what is left of the whole; none has more than both bounds together,
+        /// unless it is a single file: files are not cut.
+        case subtrees(ClosedRange<Int>)
     }
 
     /// The endings of file names that are taken, without their dot; all where it is empty.
     public var extensions: Set<String> = []
     public var joining = Joining.nothing
+    /// Files and folders that are passed over, as paths from where the search begins.
+    public var omitted: [String] = []
+    /// Folders and files, as paths from where the search begins, whose text is not joined with any from outside of them.
+    public var separate: [String] = []
 
     public init() {}
 
@@ -58,13 +52,13 @@ public struct TextSearch: Sendable, Hashable {
     }
 
     private func documents(inFolder root: String, excluding excluded: String?) throws(PowerAttentionError) -> [TextDocument] {
-        var result: [TextDocument] = []
-        var places: [String: Int] = [:]
+        let omitted = Set(omitted.map(Self.trimmed))
         var unread = [""]
-        var found: [(relative: String, size: Int)] = []
+        var found: [FoundFile] = []
         while let folder = unread.popLast() {
             for name in try Self.names(in: folder.isEmpty ? root : "\(root)/\(folder)") where !name.hasPrefix(".") {
                 let relative = folder.isEmpty ? name : "\(folder)/\(name)"
+                if omitted.contains(relative) { continue }
                 let path = "\(root)/\(relative)"
                 if try Self.isFolder(path) {
                     if (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) == nil { unread.append(relative) }
@@ -72,32 +66,65 @@ public struct TextSearch: Sendable, Hashable {
                     excluded == nil || URL(fileURLWithPath: path).resolvingSymlinksInPath().path != excluded
                 {
                     let size = try OpenFile(reading: path).byteCount
-                    if size > 0 { found.append((relative, size)) }
+                    if size > 0 { found.append(FoundFile(path: relative, byteCount: size)) }
                 }
             }
         }
-        found.sort { $0.relative.utf8.lexicographicallyPrecedes($1.relative.utf8) }
-        for (relative, size) in found {
-            let name = group(of: relative)
-            if let place = places[name] {
-                result[place].files.append("\(root)/\(relative)")
-                result[place].byteCount += size
-            } else {
-                places[name] = result.count
-                result.append(TextDocument(name: name, files: ["\(root)/\(relative)"], byteCount: size))
-            }
+        found.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+        return join(found).map { document in
+            var document = document
+            document.files = document.files.map { "\(root)/\($0)" }
+            return document
         }
-        return result
     }
 
-    /// The name of the document that a file belongs to.
-    private func group(of relative: String) -> String {
-        let folders = relative.split(separator: "/").dropLast()
-        switch joining {
-        case .nothing: return relative
-        case .folders: return folders.joined(separator: "/") + "/"
-        case .level(let level): return folders.prefix(level).joined(separator: "/") + "/"
+    /// The documents that files, which are sorted by their paths, are joined to: in the order of their first files.
+    private func join(_ found: [FoundFile]) -> [TextDocument] {
+        let separate = separate.map(Self.trimmed).sorted { $0.utf8.count > $1.utf8.count }
+        var parts: [String: [FoundFile]] = [:]
+        for file in found {
+            parts[separate.first { Self.contains($0, file.path) } ?? "", default: []].append(file)
         }
+        var result: [TextDocument] = []
+        for (folder, files) in parts {
+            if case .subtrees(let bounds) = joining {
+                result += Subtrees(of: files, in: folder, bounds: bounds).documents
+            } else {
+                let depth = folder.split(separator: "/").count
+                var places: [String: Int] = [:]
+                for file in files {
+                    let name = file.path == folder ? folder : group(of: file.path, depth: depth)
+                    if let place = places[name] {
+                        result[place].files.append(file.path)
+                        result[place].byteCount += file.byteCount
+                    } else {
+                        places[name] = result.count
+                        result.append(TextDocument(name: name, files: [file.path], byteCount: file.byteCount))
+                    }
+                }
+            }
+        }
+        return result.sorted { $0.files[0].utf8.lexicographicallyPrecedes($1.files[0].utf8) }
+    }
+
+    /// The name of the document that a file belongs to, which is at least so many levels deep.
+    private func group(of path: String, depth: Int) -> String {
+        let folders = path.split(separator: "/").dropLast()
+        switch joining {
+        case .nothing, .subtrees: return path
+        case .folders: return folders.joined(separator: "/") + "/"
+        case .level(let level): return folders.prefix(max(level, depth)).joined(separator: "/") + "/"
+        }
+    }
+
+    /// Whether a path is that of a folder, file or document, or of something in it.
+    static func contains(_ place: String, _ path: String) -> Bool {
+        !place.isEmpty && (path == place || path.utf8.starts(with: (place + "/").utf8))
+    }
+
+    /// A path without empty and single-dot components.
+    static func trimmed(_ path: String) -> String {
+        path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
     }
 
     private static func isFolder(_ path: String) throws(PowerAttentionError) -> Bool {
