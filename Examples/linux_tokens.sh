@@ -18,7 +18,6 @@ least=150000000
 if [ -z "$tree" ]; then
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    chmod 755 "$work" # apt downloads as a user of its own
     (cd "$work" && apt-get download "$package")
     # The package is an archive of an archive; neither is kept.
     dpkg-deb --fsys-tarfile "$work"/*.deb | tar -x -O "./usr/src/$package.tar.xz" | tar -x -J -C "$work"
