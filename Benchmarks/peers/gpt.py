@@ -58,12 +58,7 @@ def mixing(settings: Settings):
     if settings.attention == "retention":
         from retention import power_retention
 
-        # Its kernels are chosen by running them; a compiler that looked inside would find nothing to fuse.
-        @torch.compiler.disable
-        def retained(q, k, v, log_g):
-            return power_retention(q, k, v, log_G=log_g, deg=2, chunk_size=settings.chunk)
-
-        return retained
+        return lambda q, k, v, log_g: power_retention(q, k, v, log_G=log_g, deg=2, chunk_size=settings.chunk)
 
     def softmax(q, k, v, log_g):
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))
@@ -120,6 +115,12 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(settings, mix) for _ in range(settings.shape.layers))
         self.norm = nn.LayerNorm(settings.shape.width)
         self.angles = None
+
+    def hide_mixer(self) -> None:
+        """Lets the compiler call the mixer as it is, without looking inside."""
+        mix = torch.compiler.disable(mixing(self.settings))
+        for block in self.blocks:
+            block.mix = mix
 
     def positions(self, length: int, device):
         if self.angles is None or self.angles[0].shape[0] != length:

@@ -11,6 +11,7 @@ import tempfile
 import unittest
 import zlib
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -79,7 +80,7 @@ class DriverTests(unittest.TestCase):
         for options in [["--steps", "0"], ["--sizes", "65536"], ["--sizes", "0x1"], ["--sizes", "1x-1"], ["--only", "gla"]]:
             with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit):
                 compare_training.arguments(options)
-        for options in [["flash", "--context", "0"], ["flash", "--heads", "7"], ["flash", "--warm-up", "-1"], ["unknown"]]:
+        for options in [["flash", "--context", "0"], ["flash", "--heads", "7"], ["flash", "--warm-up", "0"], ["unknown"]]:
             process = subprocess.run([sys.executable, train_peer.__file__, *options], capture_output=True, text=True)
             self.assertEqual(process.returncode, 2, process.stderr)
 
@@ -155,6 +156,30 @@ class ModelTests(unittest.TestCase):
             gradients.append([parameter.grad for parameter in model.parameters()])
         for first, second in zip(*gradients):
             torch.testing.assert_close(first, second)
+
+    def test_a_mixer_that_does_not_compile(self):
+        """The first step is done again with the mixer hidden from the compiler; what fails without one is an error."""
+        import torch
+
+        import gpt
+
+        def compiler(graph, _):
+            if "cumsum" in graph.code:
+                raise RuntimeError("no cumulative sums")
+            return graph.forward
+
+        compiled = torch.compile
+        arguments = train_peer.parser().parse_args(
+            ["definition", *self.tiny, "--context", "16", "--sequences", "1", "--steps", "1", "--warm-up", "1", "--compile", "block"])
+        with contextlib.ExitStack() as patches:
+            patches.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            patches.enter_context(
+                mock.patch.object(torch, "compile", lambda function, **more: compiled(function, backend=compiler, **more)))
+            patches.enter_context(mock.patch.object(gpt.ChunkedCrossEntropy, "step"))
+            self.assertTrue(train_peer.train(arguments)["opaque_mixer"])
+            patches.enter_context(mock.patch.object(gpt, "mixing", lambda settings: None))
+            with self.assertRaises(Exception):
+                train_peer.train(arguments)
 
     def test_windows_of_a_token_file(self):
         tokens, ends = list(range(100)), [30, 60, 100]

@@ -39,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--learning-rate", type=float, default=6e-4)
     result.add_argument("--compile", choices=["block", "whole", "none"], default="block",
                         help="blocks one by one, which starts much faster, or the whole model (default: block)")
+    result.add_argument("--opaque-mixer", action="store_true",
+                        help="hide the mixer from the compiler; done by itself where the first step fails otherwise")
     result.add_argument("--recompute", action="store_true", help="compute blocks again in the backward pass, to save memory")
     result.add_argument("--loss-rows", type=int, default=8_192, help="rows of logits that exist at a time")
     result.add_argument("--residual", choices=sorted(KINDS), default="bfloat16", help="type of the residual stream")
@@ -49,11 +51,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def checked(options, error) -> None:
-    for name in ["context", "sequences", "steps", "layers", "width", "heads", "vocabulary", "loss_rows", "chunk"]:
+    for name in ["context", "sequences", "steps", "layers", "width", "heads", "vocabulary", "loss_rows", "chunk", "warm_up"]:
         if getattr(options, name) < 1:
             error(f"--{name.replace('_', '-')}: {getattr(options, name)} given, expected at least 1")
-    if options.warm_up < 0:
-        error(f"--warm-up: {options.warm_up} given, expected at least 0")
     if options.width % (2 * options.heads):
         error(f"--heads: {options.heads} given, expected heads of an even width in {options.width}")
 
@@ -144,8 +144,10 @@ def train(options) -> dict:
     if options.compile == "block":
         for block in model.blocks:
             block.compile(dynamic=False)
-    hidden = torch.compile(model.hidden, dynamic=False) if options.compile == "whole" else model.hidden
-    model.hidden = hidden
+    elif options.compile == "whole":
+        model.hidden = torch.compile(model.hidden, dynamic=False)
+    if options.opaque_mixer:
+        model.hide_mixer()
 
     data = batches(options, torch)
     clock, losses = Clock(torch, options.device), []
@@ -160,13 +162,23 @@ def train(options) -> dict:
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss.detach())
 
-    start = time.monotonic()
-    for number in range(options.warm_up):
+    start, opaque = time.monotonic(), options.opaque_mixer
+    try:
+        step(0)
+    except Exception:
+        if opaque or options.compile == "none":
+            raise
+        traceback.print_exc()
+        torch.compiler.reset()
+        optimizer.zero_grad(set_to_none=True)
+        model.hide_mixer()
+        opaque = True
+        step(0)
+    if on_card:
+        torch.cuda.synchronize()
+    first_seconds = time.monotonic() - start
+    for number in range(1, options.warm_up):
         step(number)
-        if number == 0 and on_card:
-            torch.cuda.synchronize()
-        if number == 0:
-            first_seconds = time.monotonic() - start
     clock.mark()
     for number in range(options.warm_up, options.warm_up + options.steps):
         step(number)
@@ -185,7 +197,8 @@ def train(options) -> dict:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "first_loss": values[0],
         "last_loss": values[-1],
-        "first_step_seconds": first_seconds if options.warm_up else None,
+        "first_step_seconds": first_seconds,
+        "opaque_mixer": opaque,
         "peak_memory_bytes": torch.cuda.max_memory_allocated() if on_card else None,
         "environment": {
             "card": torch.cuda.get_device_name() if on_card else "CPU",
