@@ -53,7 +53,7 @@ public struct HeldOutSplit: Sendable, Hashable {
             guard !chosen.isEmpty else {
                 throw PowerAttentionError(
                     argument: "held-out path", given: "\"\(path)\", which has no document",
-                    expected: "a file or a folder, from the input on")
+                    expected: "a file or a folder, from an input on")
             }
             for index in chosen { result[index] = true }
         }

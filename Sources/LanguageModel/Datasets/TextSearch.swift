@@ -36,29 +36,42 @@ public struct TextSearch: Sendable, Hashable {
     /// files are passed over. A file that is named itself is always taken.
     ///
     /// - Parameter excluded: a file that is passed over: the one that is about to be written.
-    /// - Throws: ``PowerAttentionError`` with code `inputOutput` where a path cannot be read.
+    /// - Throws: ``PowerAttentionError`` with code `inputOutput` where a path cannot be read, `invalidArgument` where what is to be
+    ///   omitted is not there.
     public func documents(in paths: [String], excluding excluded: String? = nil) throws(PowerAttentionError) -> [TextDocument] {
         let excluded = excluded.map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path }
         var result: [TextDocument] = []
+        var unmet = Set(omitted.map(Self.trimmed))
         for path in paths {
             if try Self.isFolder(path) {
-                result += try documents(inFolder: path, excluding: excluded)
+                result += try documents(inFolder: path, excluding: excluded, unmet: &unmet)
             } else {
                 let size = try OpenFile(reading: path).byteCount
                 if size > 0 { result.append(TextDocument(name: path, files: [path], byteCount: size)) }
             }
         }
+        if let stranger = unmet.min() {
+            throw PowerAttentionError(
+                argument: "omit", given: "\"\(stranger)\", which is not there", expected: "a file or a folder, from an input on"
+            )
+        }
         return result
     }
 
-    private func documents(inFolder root: String, excluding excluded: String?) throws(PowerAttentionError) -> [TextDocument] {
+    /// - Parameter unmet: what is to be omitted and has not been found yet.
+    private func documents(
+        inFolder root: String, excluding excluded: String?, unmet: inout Set<String>
+    ) throws(PowerAttentionError) -> [TextDocument] {
         let omitted = Set(omitted.map(Self.trimmed))
         var unread = [""]
         var found: [FoundFile] = []
         while let folder = unread.popLast() {
             for name in try Self.names(in: folder.isEmpty ? root : "\(root)/\(folder)") where !name.hasPrefix(".") {
                 let relative = folder.isEmpty ? name : "\(folder)/\(name)"
-                if omitted.contains(relative) { continue }
+                if omitted.contains(relative) {
+                    unmet.remove(relative)
+                    continue
+                }
                 let path = "\(root)/\(relative)"
                 if try Self.isFolder(path) {
                     if (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) == nil { unread.append(relative) }

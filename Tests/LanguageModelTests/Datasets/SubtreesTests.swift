@@ -58,6 +58,9 @@ import Testing
         #expect(try levels.documents(in: [folder.file("tree")]).map(\.name) == ["fs/a", "/", "fs/ext4/"])
         levels.omitted = ["./fs/ext4", "fs/ext4.c"]
         #expect(try levels.documents(in: [folder.file("tree")]).map(\.files.count) == [1, 1])
+        levels.omitted.append("fs/ext5")
+        let error = #expect(throws: PowerAttentionError.self) { try levels.documents(in: [folder.file("tree")]) }
+        #expect(error?.code == .invalidArgument && "\(String(describing: error))".contains("fs/ext5"))
     }
 
     /// Random trees: every file once, in order, the sizes as promised, and names that differ.
