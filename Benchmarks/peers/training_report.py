@@ -27,8 +27,8 @@ def parse_ours(text: str) -> list[dict]:
 def utilization(result: dict, peak_tflops: float) -> float:
     """The work that the definition asks for over what the card could do in that time."""
     mixer = "power" if result["name"] in [OURS, "retention"] else "exponential"
-    work = result["tokens_per_second"] * flops.per_token(flops.Shape(), result["context"], mixer)
-    return work / peak_tflops / 1e12
+    work = result.get("flops_per_token") or flops.per_token(flops.Shape(), result["context"], mixer)
+    return result["tokens_per_second"] * work / peak_tflops / 1e12
 
 
 def row(result: dict, ours: dict | None, peak_tflops: float) -> list[str]:
