@@ -5,7 +5,7 @@
 #
 # A document is a directory subtree of 256 KiB to 2 MiB, so that nearly every one has more than 65,536 tokens of GPT-2's encoding. Four
 # subtrees are held out: a file system, a network protocol, the scheduler and a manual. Needs apt and dpkg-deb, and 2 GB in $TMPDIR.
-# With a second argument, an unpacked tree, nothing is obtained.
+# With a second argument, an unpacked tree or a part of one, nothing is obtained.
 set -euo pipefail
 
 output=${1:?usage: linux_tokens.sh OUTPUT [TREE]}
@@ -24,9 +24,13 @@ if [ -z "$tree" ]; then
     tree=$work/$package
 fi
 
-# The tables of registers of AMD's cards are a third of the source, and generated.
+# The registers of AMD's cards are a third of the source, and generated tables.
+tables=drivers/gpu/drm/amd/include/asic_reg
+omitted=()
+if [ -e "$tree/$tables" ]; then omitted=(--omit "$tables"); fi
+
 "$power" data build "$tree" -o "$output" --tokenizer gpt2 --extension c,h,S,rst,txt --join-bytes 256K:2M \
-    --omit drivers/gpu/drm/amd/include/asic_reg \
+    "${omitted[@]}" \
     --held-out-path fs/ext4 --held-out-path net/ipv4 --held-out-path kernel/sched --held-out-path Documentation/admin-guide
 
 "$power" data info "$output" --verify --at-least $context >"$output.txt"
