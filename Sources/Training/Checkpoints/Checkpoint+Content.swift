@@ -22,7 +22,7 @@ extension Checkpoint {
         let path = "\(path)/\(Self.modelName)"
         let file = try SafetensorsFile.read(path)
         for parameter in model.parameters {
-            parameter.value = try file.tensor(parameter.name, like: parameter.value, path: path)
+            try parameter.load(file.tensor(parameter.name, like: parameter.value, path: path))
         }
         try file.checkCount(model.parameters.count, path: path)
     }
@@ -41,12 +41,5 @@ extension SafetensorsFile {
         guard tensors.count == count else {
             throw .damaged(path, "\(tensors.count) tensors", "the \(count) of this model")
         }
-    }
-}
-
-extension LanguageModel {
-    /// The weights by name.
-    package var file: SafetensorsFile {
-        SafetensorsFile(tensors: Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.value) }))
     }
 }

@@ -1,5 +1,5 @@
 public import LanguageModel
-import PowerAttention
+package import PowerAttention
 public import Tensors
 
 /// All that decides a training run. In files:
@@ -80,8 +80,10 @@ public struct RunConfiguration: Sendable, Hashable {
 
 extension RunConfiguration {
     /// The model before the first step.
-    package func makeModel() throws(PowerAttentionError) -> LanguageModel {
-        try LanguageModel(model, seed: UInt64(training.seed))
+    package func makeModel(device: Device = .cpu) throws(PowerAttentionError) -> LanguageModel {
+        let model = try LanguageModel(model, seed: UInt64(training.seed), device: device)
+        model.recomputesBlocks = training.recomputation
+        return model
     }
 
     /// Floating-point operations of one training step: those of the products with weights, the head's among them, and those of
