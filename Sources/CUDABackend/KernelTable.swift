@@ -21,6 +21,9 @@ package enum KernelTable {
                 entries.append(try entry(mechanism, width, type, limits))
             }
         }
+        for type in [DataType.bfloat16, .float32] {
+            entries.append(Entry(name: "layers, \(type)", sources: try LayerSources.all(type)))
+        }
         return entries
     }
 
@@ -34,7 +37,7 @@ package enum KernelTable {
         let kernels = KernelProblem(problem, dataType: type, isGated: true)
         let isPower = problem.degree != nil
         let attention = try AttentionKernels(
-            kernels, states: .init(queries: isPower, keys: isPower), fewTokens: false, fewStates: true, limits: limits
+            kernels, states: .init(queries: isPower, keys: isPower), fewTokens: false, work: StateWork(problem), limits: limits
         )
         var sources = attention.sources(backward: true, movesState: isPower)
         if isPower { sources.append(kernels.step(StepConfiguration(kernels, valueWidth: width))) }

@@ -50,6 +50,8 @@ static const char hopper_forward[] = {
 static const char hopper_panels[] = {
 #embed "hopper/panels.cuh"
 };
+static const char hopper_state_update[] = {
+#embed "hopper/state_update.cu"
 static const char layers_activations[] = {
 #embed "layers/activations.cuh"
 };
@@ -109,6 +111,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
+    FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
     FILE_ENTRY("layers/activations.cuh", layers_activations),
     FILE_ENTRY("layers/embedding.cu", layers_embedding),
     FILE_ENTRY("layers/loss.cu", layers_loss),

@@ -23,7 +23,7 @@ import Testing
                     for states in [true, false] where states == false || mechanism != .exponential(window: nil) {
                         let kernels = try AttentionKernels(
                             KernelProblem(Self.problem(mechanism, d, e), dataType: type, isGated: true),
-                            states: .init(queries: states, keys: states), fewTokens: false, fewStates: true, limits: limits)
+                            states: .init(queries: states, keys: states), fewTokens: false, work: StateWork(features: 2560, walks: 8), limits: limits)
                         #expect(!kernels.sources(backward: true, movesState: states).isEmpty)
                         check(kernels, limits.sharedBytes)
                     }
@@ -40,10 +40,12 @@ import Testing
         for type in [DataType.bfloat16, .float32] {
             let kernels = try AttentionKernels(
                 KernelProblem(Self.problem(.power(degree: 2), width, width), dataType: type, isGated: true),
-                states: .init(queries: true, keys: true), fewTokens: false, fewStates: true,
+                states: .init(queries: true, keys: true), fewTokens: false, work: StateWork(features: 2560, walks: 8),
                 limits: CardLimits(architecture: architecture))
             let sources = kernels.sources(backward: true, movesState: true)
-            #expect(sources.contains { $0.path == "hopper/forward.cu" } == (isHopper && type == .bfloat16))
+            for path in ["hopper/forward.cu", "hopper/state_update.cu"] {
+                #expect(sources.contains { $0.path == path } == (isHopper && type == .bfloat16))
+            }
         }
     }
 

@@ -35,14 +35,14 @@ import Testing
         #expect(blocks.external.filter { $0 >= 0 }.count == blocks.internal.filter { $0 >= 0 }.count)
     }
 
-    /// The kernels of Hopper load four prefixes of degree 2 at once.
+    /// The kernels of Hopper load several prefixes of degree 2 at once, and the last factors of eight blocks.
     @Test(arguments: [(16, 1), (18, 1), (30, 8), (64, 8), (128, 16)])
-    func blocksOfDegreeTwoAreFours(_ width: Int, _ tile: Int) {
+    func blocksOfDegreeTwoAreEights(_ width: Int, _ tile: Int) {
         let blocks = FeatureBlocks(SymmetricPower(degree: 2, width: width, tile: tile)).blocks
-        #expect(blocks.count.isMultiple(of: 4))
+        #expect(blocks.count.isMultiple(of: 8))
         for (n, word) in blocks.enumerated() {
-            let first = blocks[n / 4 * 4]
-            #expect(word == first + UInt32(n % 4) && (first & 0xff).isMultiple(of: 4))
+            let first = blocks[n / 8 * 8]
+            #expect(word == first + UInt32(n % 8) && (first & 0xff).isMultiple(of: 8))
         }
     }
 }

@@ -12,6 +12,8 @@ package struct AttentionKernels: Sendable, Hashable {
     let backwardQueriesTiles: BackwardQueriesConfiguration
     let backwardKeysTiles: BackwardKeysConfiguration
     let stateTiles: StateUpdateConfiguration?
+    /// Takes the place of `stateTiles` where the card and the problem allow it.
+    let hopperState: HopperStateUpdateConfiguration?
 
     /// Which kernels read a state: queries the one before their chunk, keys the gradient of the one after it.
     package struct States: Sendable, Hashable {
@@ -25,14 +27,16 @@ package struct AttentionKernels: Sendable, Hashable {
 
     /// - Parameters:
     ///   - fewTokens: whether blocks of many queries would leave multiprocessors idle.
-    ///   - fewStates: whether blocks of many features would.
+    ///   - work: what there is to do when the chunks are walked.
     /// - Throws: `PowerAttentionError` where the smallest tiles do not fit in shared memory.
-    package init(_ problem: KernelProblem, states: States, fewTokens: Bool, fewStates: Bool, limits: CardLimits)
+    package init(_ problem: KernelProblem, states: States, fewTokens: Bool, work: StateWork, limits: CardLimits)
         throws(PowerAttentionError)
     {
         let sharedLimit = limits.sharedBytes
         self.problem = problem
         preparation = PreparationConfiguration(problem)
+        // Whether blocks of twice the features would leave multiprocessors idle.
+        let fewStates = work.features / 128 * work.walks < 4 * limits.multiprocessors
         let stateTiles =
             problem.degree > 0 ? StateUpdateConfiguration(problem, fewBlocks: fewStates, sharedLimit: sharedLimit) : nil
         guard
@@ -51,6 +55,7 @@ package struct AttentionKernels: Sendable, Hashable {
         backwardQueriesTiles = backwardQueries
         backwardKeysTiles = backwardKeys
         self.stateTiles = stateTiles
+        hopperState = HopperStateUpdateConfiguration(problem, work: work, limits: limits)
     }
 
     /// The dynamic shared memory of a block of every kernel that multiplies.
@@ -59,7 +64,7 @@ package struct AttentionKernels: Sendable, Hashable {
             hopperForward?.sharedBytes ?? forwardTiles.sharedBytes, backwardQueriesTiles.sharedBytes,
             backwardKeysTiles.sharedBytes,
         ]
-            + (stateTiles.map { [$0.sharedBytes] } ?? [])
+            + ((hopperState?.sharedBytes ?? stateTiles?.sharedBytes).map { [$0] } ?? [])
     }
 
     // MARK: Sources
@@ -97,8 +102,9 @@ package struct AttentionKernels: Sendable, Hashable {
 
     func stateUpdate(_ tiles: StateUpdateConfiguration, reverse: Bool) -> KernelSource {
         KernelSource(
-            "state/update.cu", "state_update",
-            macros: problem.productMacros + [problem.normalizationMacro] + tiles.macros + [("REVERSE", reverse ? 1 : 0)])
+            hopperState == nil ? "state/update.cu" : "hopper/state_update.cu", "state_update",
+            macros: problem.productMacros + [problem.normalizationMacro, ("REVERSE", reverse ? 1 : 0)]
+                + (hopperState?.macros(problem) ?? tiles.macros))
     }
 
     /// Queries of a tile of the forward kernel.

@@ -27,7 +27,6 @@ package struct AttentionPlan: Sendable {
         let schedule = Schedule(problem.sequences, chunkSize: problem.chunkSize)
         let hasChunks = schedule.sequences.contains { $0.y > 1 }
         let queryBlocks = problem.tokenCount / 128 * problem.queryHeads
-        let stateBlocks = (problem.expansion?.dimension ?? 0) / 128 * problem.keyHeads * problem.sequences.count
         self.problem = problem
         self.dataType = dataType
         self.schedule = schedule
@@ -36,7 +35,7 @@ package struct AttentionPlan: Sendable {
         kernels = try AttentionKernels(
             KernelProblem(problem, dataType: dataType, isGated: isGated),
             states: .init(queries: hasChunks || hasInitialState, keys: hasChunks || hasFinalGradient),
-            fewTokens: queryBlocks < 2 * card.multiprocessorCount, fewStates: stateBlocks < 4 * card.multiprocessorCount,
+            fewTokens: queryBlocks < 2 * card.multiprocessorCount, work: StateWork(problem),
             limits: CardLimits(card))
     }
 

@@ -6,13 +6,16 @@ package struct CardLimits: Sendable, Hashable {
     package let sharedBytes: Int
     /// Whether warpgroups multiply (compute capability 9.0).
     package let isHopper: Bool
+    package let multiprocessors: Int
 
     package init(_ card: DeviceProperties) {
         sharedBytes = card.sharedMemoryPerBlock
         isHopper = (card.major, card.minor) == (9, 0)
+        multiprocessors = card.multiprocessorCount
     }
 
-    /// The limits of cards of an architecture, `sm_80` (CUDA programming guide, technical specifications).
+    /// The limits of cards of an architecture, `sm_80` (CUDA programming guide, technical specifications), those of data centres where there
+    /// are several.
     package init(architecture: String) {
         let digits = architecture.drop { !$0.isNumber }.prefix { $0.isNumber }
         switch Int(digits) ?? 80 {
@@ -21,5 +24,6 @@ package struct CardLimits: Sendable, Hashable {
         default: sharedBytes = 232_448
         }
         isHopper = architecture == "sm_90a"
+        multiprocessors = isHopper ? 132 : 108
     }
 }

@@ -43,11 +43,11 @@ package struct FeatureBlocks: Sendable {
                 entries.append(entry)
             }
         }
-        // At degree 2 the prefixes that share their last factors count up from zero: they become whole fours, so that a kernel loads four
-        // prefixes at once. What that adds counts for nothing.
+        // At degree 2 the prefixes that share their last factors count up from zero: they become whole eights, so that a warpgroup
+        // loads the last factors of 128 features, and a lane several prefixes, at once. What that adds counts for nothing.
         if power.degree == 2 {
             for (last, group) in Dictionary(grouping: entries, by: { $0.word >> 24 }) {
-                for prefix in group.count..<(group.count + 3) / 4 * 4 {
+                for prefix in group.count..<(group.count + 7) / 8 * 8 {
                     entries.append(
                         Entry(
                             word: UInt32(prefix) | last << 24, coefficients: .init(repeating: 0, count: Self.size),

@@ -74,8 +74,7 @@ extension CUDALayers {
                 .int(x.rowWidth),
             ])
         gradient = rounded
-        // Few columns: their parts are the rows themselves.
-        try addSums(of: exact, to: own(&biasGradient), nil, width: x.rowWidth)
+        try addColumns(of: exact, to: own(&biasGradient))
     }
 
     package func addBias(_ x: inout Tensor, bias: Tensor) throws(PowerAttentionError) {
@@ -85,16 +84,20 @@ extension CUDALayers {
     }
 
     package func addBiasBackward(gradient: Tensor, biasGradient: inout Tensor) throws(PowerAttentionError) {
-        let (rows, width) = (gradient.rowCount, gradient.rowWidth)
-        let vector = vector(width)
+        try addColumns(of: gradient, to: own(&biasGradient))
+    }
+
+    /// Adds the sums over all rows to a vector, in two steps.
+    private func addColumns(of x: Tensor, to sums: DevicePointer) throws(PowerAttentionError) {
+        let (rows, width) = (x.rowCount, x.rowWidth)
         let rowsOfPart = max(16, (rows + 1023) / 1024)
         let parts = (rows + rowsOfPart - 1) / rowsOfPart
         let partials = try context.tensor([parts, width], .float32)
         try launch(
-            source("sums", "sum_columns", vector: vector),
-            grid: .init(parts, (width + Self.threads * vector - 1) / (Self.threads * vector)), threads: Self.threads,
-            [.tensor(gradient), .tensor(partials), .int(rows), .int(width), .int(rowsOfPart)])
-        try addSums(of: partials, to: own(&biasGradient), nil, width: width)
+            LayerSources.source("sums", "sum_columns", x.dataType, vector: 1),
+            grid: .init(parts, (width + Self.threads - 1) / Self.threads), threads: Self.threads,
+            [.tensor(x), .tensor(partials), .int(rows), .int(width), .int(rowsOfPart)])
+        try addSums(of: partials, to: sums, nil, width: width)
     }
 
     package func add(_ x: inout Tensor, _ y: Tensor) throws(PowerAttentionError) {

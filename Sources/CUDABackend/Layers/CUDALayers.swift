@@ -76,8 +76,7 @@ extension CUDALayers {
     }
 
     func source(_ file: String, _ function: String, vector: Int, _ macros: [(String, Int)] = []) -> KernelSource {
-        KernelSource(
-            "layers/\(file).cu", function, macros: [("ACTIVATION", activations.kernelInput), ("VECTOR", vector)] + macros)
+        LayerSources.source(file, function, activations, vector: vector, macros)
     }
 
     func launch(

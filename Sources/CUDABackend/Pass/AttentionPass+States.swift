@@ -76,13 +76,15 @@ extension AttentionPass {
         let states = try context.allocate(
             hasChunks || walk.start != nil ? schedule.chunks.count * problem.keyHeads * numbers : 1, elementBytes)
         let end = walk.wantsEnd ? try context.allocate(pairs * numbers, 4) : nil
+        let hopper = kernels.hopperState
+        let blockFeatures = hopper?.features ?? tiles.features
         try context.launch(
             KernelLaunch(
                 kernels.stateUpdate(tiles, reverse: walk.reverse),
                 grid: .init(
-                    (features.count + tiles.features - 1) / tiles.features,
-                    problem.keyHeads * (paddedValueWidth / tiles.valueTile), problem.sequences.count),
-                threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
+                    (features.count + blockFeatures - 1) / blockFeatures,
+                    problem.keyHeads * (hopper == nil ? paddedValueWidth / tiles.valueTile : 1), problem.sequences.count),
+                threads: hopper?.threads ?? tiles.warps * 32, sharedBytes: hopper?.sharedBytes ?? tiles.sharedBytes,
                 arguments: [
                     .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
                     .pointer(walk.values), .memory(walk.extra), .memory(walk.statistics), .memory(prepared.gates),

@@ -56,6 +56,14 @@ struct RingPosition {
     __device__ __forceinline__ void advance() {
         if (++stage == stages) stage = 0, parity ^= 1;
     }
+
+    // The stage before.
+    __device__ __forceinline__ RingPosition before() const {
+        RingPosition other;
+        other.stage = stage == 0 ? stages - 1 : stage - 1;
+        other.parity = stage == 0 ? parity ^ 1 : parity;
+        return other;
+    }
 };
 
 // A warp has done its part.

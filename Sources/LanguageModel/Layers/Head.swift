@@ -11,10 +11,11 @@ package struct Head {
     /// The number of logits that exist at a time, at most, unless a single row has more.
     let chunkElements: Int
 
-    package init(weight: Parameter, _ kernels: any LayerKernels, chunkElements: Int = 1 << 24) {
+    package init(weight: Parameter, _ kernels: any LayerKernels, chunkElements: Int? = nil) {
         self.weight = weight
         self.kernels = kernels
-        self.chunkElements = chunkElements
+        // On a device every chunk reads and writes the weight's gradient once more: few chunks, of half a gigabyte.
+        self.chunkElements = chunkElements ?? (kernels.activationType == nil ? 1 << 24 : 1 << 28)
     }
 
     /// `[rows, vocabulary]`, or longer rows where the kernels ask for them.

@@ -128,7 +128,10 @@ EMULATION_NOINLINE void completeCopies(CopyQueue &queue, u32 pending) {
         --queue.groupCount;
         __builtin_memmove(queue.groupEnds, queue.groupEnds + 1, queue.groupCount * sizeof(u32));
     }
-    if (queue.first == queue.count) queue.first = queue.count = 0;
+    if (queue.first < queue.count) return;
+    // Groups that are left have no copies.
+    queue.first = queue.count = 0;
+    __builtin_memset(queue.groupEnds, 0, queue.groupCount * sizeof(u32));
 }
 
 }  // namespace emulation

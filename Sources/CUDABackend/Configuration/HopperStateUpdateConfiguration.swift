@@ -1,0 +1,44 @@
+/// The tiles of `hopper/state_update.cu`.
+struct HopperStateUpdateConfiguration: Sendable, Hashable {
+    /// Warpgroups that multiply, and the tiles of 64 features of each.
+    let groups, tiles: Int
+    let tokens = 64
+    let stages: Int
+    let sharedBytes: Int
+
+    /// Features of a block.
+    var features: Int { 64 * groups * tiles }
+    var threads: Int { (groups + 1) * 128 }
+
+    func macros(_ problem: KernelProblem) -> [(String, Int)] {
+        [
+            ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("TILES", tiles), ("TOKENS", tokens), ("STAGES", stages),
+        ]
+    }
+
+    /// `nil` where other kernels serve the problem.
+    init?(_ problem: KernelProblem, work: StateWork, limits: CardLimits) {
+        guard limits.isHopper, problem.precision == .bfloat16, problem.degree > 0, problem.width <= 128,
+            [16, 32, 64, 128].contains(problem.valueWidth)
+        else { return nil }
+        // Two tiles of a warpgroup read the same factors of their features; sums of wide values take the second one's registers.
+        tiles = problem.valueWidth > 64 ? 1 : 2
+        groups = Self.groups(tiles: tiles, work: work, multiprocessors: limits.multiprocessors)
+        // Vectors and values in panels, which leave one row out, what belongs to the tokens and the chunk, and two barriers.
+        let stage = 2 * (tokens + 1) * (problem.width + problem.valueWidth + 8) + 16 * tokens + 24 + 16
+        stages = min(limits.sharedBytes / stage, 8)
+        sharedBytes = stages * stage
+        if stages < 3 { return nil }
+    }
+
+    /// The number of warpgroups with which the chip is done first: a block has a multiprocessor to itself, and takes as long as its products,
+    /// but no less than a warpgroup takes that waits for its own.
+    private static func groups(tiles: Int, work: StateWork, multiprocessors: Int) -> Int {
+        func time(_ groups: Int) -> Double {
+            let blocks = work.walks * ((work.features + 64 * groups * tiles - 1) / (64 * groups * tiles))
+            let waves = (blocks + multiprocessors - 1) / multiprocessors
+            return Double(waves) * max(Double(groups), 1.2)
+        }
+        return [3, 2, 1].min { time($0) < time($1) } ?? 1
+    }
+}
