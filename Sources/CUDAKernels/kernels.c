@@ -52,6 +52,7 @@ static const char hopper_panels[] = {
 };
 static const char hopper_state_update[] = {
 #embed "hopper/state_update.cu"
+};
 static const char layers_activations[] = {
 #embed "layers/activations.cuh"
 };

@@ -54,7 +54,7 @@ extension CUDALayers {
         let sum = addend == nil ? nil : try context.tensor(x.shape, x.dataType)
         let flag = flags.withLock { $0[weight.devicePointer.address] }
         try launch(
-            kernel("norm", configuration, isCentered: bias != nil),
+            kernel("normalize", configuration, isCentered: bias != nil),
             grid: .init((rows + configuration.rows - 1) / configuration.rows),
             threads: configuration.threads * configuration.rows,
             [

@@ -31,7 +31,7 @@ enum LayerSources {
             for width in [32, 64, 96, 128, 1024] {
                 let configuration = try NormConfiguration(width: width * vector, vector: vector)
                 for isCentered in [0, 1] {
-                    add("norm", ["norm", "norm_backward"], configuration.macros + [("CENTERED", isCentered)])
+                    add("norm", ["normalize", "norm_backward"], configuration.macros + [("CENTERED", isCentered)])
                 }
             }
         }

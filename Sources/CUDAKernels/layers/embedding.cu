@@ -24,7 +24,7 @@ extern "C" __global__ void __launch_bounds__(256) embed(
 
 // order[n] is the place of the n-th token in ascending order, equal ones in the order of their places: digits from the lowest up, each
 // pass by counting, every thread a stretch of neighbours. `spare` has `count` numbers as well. One block.
-extern "C" __global__ void __launch_bounds__(THREADS) sort_tokens(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) sort_tokens(
     const int *__restrict__ tokens, int *__restrict__ order, int *__restrict__ spare, int count, int passes
 ) {
     extern __shared__ int counts[];  // [DIGITS][THREADS], then THREADS / 32 sums of warps

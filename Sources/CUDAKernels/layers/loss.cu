@@ -3,7 +3,7 @@
 #include "layers/reduction.cuh"
 
 // The logarithm of zero.
-constexpr float NOTHING = -__builtin_huge_valf();
+__device__ __forceinline__ float nothing() { return __int_as_float(0xff800000); }
 
 // losses[row] = −log softmax(logits)[target] over the first `columns` numbers of a row of `stride`, 0 where the target is negative. Under
 // `writesGradient` the logits become the derivative of `scale` times the loss. Grid: rows.
@@ -23,7 +23,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) cross_entropy(
         return;
     }
     // The sum of the exponentials of what this thread has seen, relative to the largest of it.
-    float largest = NOTHING, sum = 0;
+    float largest = nothing(), sum = 0;
     for (int column = threadIdx.x * VECTOR; column < columns; column += THREADS * VECTOR) {
         float values[VECTOR];
         load(values, row + column);
@@ -32,14 +32,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) cross_entropy(
         for (int i = 0; i < VECTOR; ++i)
             if (column + i < columns) highest = fmaxf(highest, values[i]);
         // Without a finite number so far there is nothing to scale.
-        sum *= highest == NOTHING ? 0 : __expf(largest - highest);
+        sum *= highest == nothing() ? 0 : __expf(largest - highest);
 #pragma unroll
         for (int i = 0; i < VECTOR; ++i)
             if (column + i < columns) sum += __expf(values[i] - highest);
         largest = highest;
     }
     const float maximum = maximum_over<THREADS>(largest);
-    const float total = sum_over<THREADS>(largest == NOTHING ? 0 : sum * __expf(largest - maximum));
+    const float total = sum_over<THREADS>(largest == nothing() ? 0 : sum * __expf(largest - maximum));
     if (threadIdx.x == 0) losses[blockIdx.x] = logf(total) + (maximum - to_float(row[target]));
     if (!writesGradient) return;
     // The target's logit has been read.

@@ -12,7 +12,7 @@ __device__ __forceinline__ int column_of(int n) { return (n * THREADS + static_c
 
 // The statistics of a row are its mean and rstd, or its rstd alone. Where there is a branch, `sum` gets x + branch, which is what is
 // normalized. Where a row has a number that is not finite, `flag` says so. Grid: rows.
-extern "C" __global__ void __launch_bounds__(THREADS * ROWS) norm(
+extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) normalize(
     const activation *x, const activation *branch, activation *sum, const float *__restrict__ weight, const float *__restrict__ bias,
     activation *__restrict__ y, float *__restrict__ statistics, int *flag, int rows, int width
 ) {
@@ -70,7 +70,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS) norm(
 
 // The gradient of the input, written or added, and for every block and row of it the sums of what its rows give to the gradients of the
 // weight and, behind it, of the bias: partials[part, PARTS, width]. A block takes every gridDim-th set of rows.
-extern "C" __global__ void __launch_bounds__(THREADS * ROWS) norm_backward(
+extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) norm_backward(
     const activation *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ statistics,
     const activation *__restrict__ gradient, activation *__restrict__ inputGradient, float *__restrict__ partials, int rows, int width,
     int accumulate

@@ -43,7 +43,7 @@ struct Decision {
 };
 
 // Σ g² of every piece, in float64. Grid: pieces.
-extern "C" __global__ void __launch_bounds__(THREADS) square_sums(
+extern "C" __global__ void __launch_bounds__(THREADS, 4) square_sums(
     const Parameter *__restrict__ parameters, const int2 *__restrict__ pieces, double *__restrict__ sums
 ) {
     const int2 piece = pieces[blockIdx.x];
@@ -64,7 +64,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) square_sums(
 
 // The norm, and what follows from it. The loss, which the parts of the step have added up, and the flags of the norms are zero again
 // afterwards. One block.
-extern "C" __global__ void __launch_bounds__(1024) decide_update(
+extern "C" __global__ void __launch_bounds__(1024, 1) decide_update(
     const double *__restrict__ sums, const int2 *__restrict__ pieces, const Numbers *__restrict__ numbers, double *__restrict__ loss,
     int *__restrict__ flags, History *__restrict__ history, Decision *__restrict__ decision, Record *__restrict__ record, int pieceCount,
     int flagCount
@@ -102,7 +102,7 @@ extern "C" __global__ void __launch_bounds__(1024) decide_update(
 }
 
 // The update, and zeros in the place of the gradients. Grid: pieces.
-extern "C" __global__ void __launch_bounds__(THREADS) adamw(
+extern "C" __global__ void __launch_bounds__(THREADS, 4) adamw(
     const Parameter *__restrict__ parameters, const int2 *__restrict__ pieces, const Numbers *__restrict__ numbers,
     const Decision *__restrict__ decision
 ) {

@@ -6,7 +6,7 @@ constexpr int THREADS = 1024, COLUMNS = 32, SLICES = THREADS / COLUMNS;
 
 // Adds the sums over `parts` rows of `columns` numbers to a vector of `width`, and what stands behind those to a second one. Every slice
 // of threads takes every SLICES-th row. Grid: columns / COLUMNS.
-extern "C" __global__ void __launch_bounds__(THREADS) add_partial_sums(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) add_partial_sums(
     const float *__restrict__ partials, float *__restrict__ first, float *__restrict__ second, int parts, int columns, int width
 ) {
     __shared__ float sums[SLICES][COLUMNS + 1];
@@ -43,7 +43,7 @@ extern "C" __global__ void __launch_bounds__(256) sum_columns(
 }
 
 // Adds `factor` times the sum of `count` numbers to a number in float64. One block.
-extern "C" __global__ void __launch_bounds__(THREADS) add_sum(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) add_sum(
     const float *__restrict__ numbers, double *__restrict__ total, int count, float factor
 ) {
     double sum = 0;
