@@ -1,4 +1,5 @@
 import ArgumentParser
+import CUDARuntime
 import Foundation
 import LanguageModel
 import PowerAttention
@@ -82,7 +83,10 @@ struct TrainCommand: ParsableCommand {
             interruption.signal != nil
         }
         progress.finish()
-        if !quiet { terminal.line("step \(trainer.step) is in \(store.checkpoints.path(of: trainer.step))") }
+        if !quiet {
+            if let peak = trainer.peakMemory { terminal.line("at most \(MemoryReport.text(peak)) of the card's memory") }
+            terminal.line("step \(trainer.step) is in \(store.checkpoints.path(of: trainer.step))")
+        }
         if outcome == .stopped { try interruption.exitIfRequested() }
     }
 
@@ -104,5 +108,11 @@ extension Trainer {
         let beginning = step == 0 ? "" : " from step \(step)"
         return "\(store.path): \(TrainingProgress.grouped(Double(model.parameterCount))) parameters, "
             + "\(training.steps) steps of \(TrainingProgress.grouped(Double(training.tokensPerStep))) tokens\(beginning)"
+            + memory
+    }
+
+    private var memory: String {
+        guard let (run, card) = expectedMemory else { return "" }
+        return ", about \(MemoryReport.text(run)) of the card's \(MemoryReport.text(card))"
     }
 }

@@ -1,4 +1,5 @@
 public import LanguageModel
+public import PowerAttention
 public import Tensors
 
 extension Checkpoint {
@@ -11,9 +12,9 @@ extension Checkpoint {
 
     /// The model with the weights of the checkpoint.
     ///
-    /// - Throws: `damagedFile` where the weights are not those of the configuration.
-    public func loadModel() throws(PowerAttentionError) -> LanguageModel {
-        let model = try configuration().makeModel()
+    /// - Throws: `damagedFile` where the weights are not those of the configuration; `unsupported` where there is no such device.
+    public func loadModel(device: Device = .cpu) throws(PowerAttentionError) -> LanguageModel {
+        let model = try configuration().makeModel(device: device)
         try loadWeights(into: model)
         return model
     }

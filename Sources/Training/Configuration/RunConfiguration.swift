@@ -87,13 +87,15 @@ extension RunConfiguration {
     }
 
     /// Floating-point operations of one training step: those of the products with weights, the head's among them, and those of
-    /// the sequence mixers.
-    package func flopsPerStep() throws(PowerAttentionError) -> Double {
+    /// the sequence mixers. What is computed again to save memory does not count.
+    package func cost(on device: Device = .cpu) throws(PowerAttentionError) -> StepCost {
         let shape = AttentionShape(
             length: training.context, heads: model.heads, keyHeads: model.keyHeads, width: model.keyWidth)
         let cost = try ModelCost(
-            weights: model.productWeights, layers: model.layers, attention: model.attention, context: shape)
-        return Double(training.tokensPerStep) * (cost.weightFLOPs + cost.stateFLOPs)
+            weights: model.productWeights, layers: model.layers, attention: model.attention, context: shape,
+            device: device)
+        let tokens = Double(training.tokensPerStep)
+        return StepCost(weightFLOPs: tokens * cost.weightFLOPs, stateFLOPs: tokens * cost.stateFLOPs)
     }
 
     /// Checks that a run with this configuration can go on where one with `earlier` stopped: nothing that decides what is

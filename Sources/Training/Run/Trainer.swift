@@ -1,4 +1,5 @@
 import CUDABackend
+import CUDARuntime
 public import LanguageModel
 public import Logging
 public import PowerAttention
@@ -28,11 +29,15 @@ public final class Trainer {
     /// The step that the run stands at; 0 before the first.
     public private(set) var step = 0
 
+    /// Bytes of the card's memory that the run is expected to take, and that the card has; `nil` on the CPU.
+    public let expectedMemory: (run: Int, card: Int)?
     private let runner: any StepRunner
     private let heldOut: Evaluator?
     private let metrics: MetricsLog
     private let lock: RunLock
-    private let flopsPerStep: Double
+    private let cost: StepCost
+    /// Operations of matrix products a second that the device is capable of, where that is known.
+    private let peakFLOPS: Double?
     /// Steps that were begun and are not finished yet.
     private var underWay = 0
     /// Steps that changed nothing, in all and in a row.
@@ -60,7 +65,7 @@ public final class Trainer {
         let training = configuration.training
         let batches = try BatchSequence(data.ring, training)
         heldOut = try data.heldOutEvaluator(training)
-        flopsPerStep = try configuration.flopsPerStep()
+        cost = try configuration.cost(on: device)
 
         let resumes = mode == .resume && store.exists
         if !resumes { try store.create(overwrite: mode == .overwrite) }
@@ -74,6 +79,8 @@ public final class Trainer {
                 try configuration.checkContinues(try store.readConfiguration(), source: store.configurationPath)
             }
         }
+        // A weight and two moments in float32.
+        try Folder.checkRoom(in: store.path, for: 12 * configuration.model.parameterCount, "a checkpoint")
         model = try configuration.makeModel(device: device)
         var optimizer = Optimizer(model.parameters)
         var norms = NormHistory()
@@ -90,8 +97,12 @@ public final class Trainer {
         }
         if let layers = model.kernels as? CUDALayers {
             runner = try DeviceStepRunner(model, layers, optimizer, norms, batches, training)
+            peakFLOPS = layers.context.properties.bfloat16FLOPS
+            expectedMemory = (try DeviceMemoryEstimate(configuration).total, layers.context.properties.totalMemory)
         } else {
             runner = HostStepRunner(model, optimizer, norms, batches, training)
+            peakFLOPS = nil
+            expectedMemory = nil
         }
         try store.writeJSON(try configuration.value(), to: store.configurationPath)
         metrics = try MetricsLog(store.metricsPath, continuingAfter: step)
@@ -155,7 +166,7 @@ public final class Trainer {
         underWay -= 1
         step += 1
         tokens += training.tokensPerStep
-        flops += flopsPerStep
+        flops += cost.flops
         let end = clock.seconds
         let duration = max(end - mark, 1e-9)
         mark = end
@@ -174,6 +185,10 @@ public final class Trainer {
             tokensPerSecond: Double(training.tokensPerStep) / duration, flops: flops)
         if skipped > 0 { record.skipped = skipped }
         record.memory = runner.peakMemory
+        if let peakFLOPS {
+            record.weightUtilization = cost.weightFLOPs / duration / peakFLOPS
+            record.stateUtilization = cost.stateFLOPs / duration / peakFLOPS
+        }
         if measuresHeldOut(step), let heldOut {
             record.heldOutLoss = try heldOut.meanLoss(model)
             record.seconds = clock.seconds
@@ -186,6 +201,9 @@ public final class Trainer {
             .nonFinite, argument: "step \(step)", given: given,
             expected: "finite numbers: a lower learning rate may help; the last checkpoint is kept")
     }
+
+    /// Bytes of the card's memory that were in use at most; `nil` on the CPU.
+    public var peakMemory: Int? { runner.peakMemory }
 
     /// The moments of the optimizer as they are on disk.
     package func optimizerFile() throws(PowerAttentionError) -> SafetensorsFile { try runner.optimizerFile() }
