@@ -41,14 +41,23 @@ static const char common_ptx[] = {
 static const char common_state_gradient[] = {
 #embed "common/state_gradient.cuh"
 };
+static const char hopper_backward_queries[] = {
+#embed "hopper/backward_queries.cu"
+};
 static const char hopper_features[] = {
 #embed "hopper/features.cuh"
 };
 static const char hopper_forward[] = {
 #embed "hopper/forward.cu"
 };
+static const char hopper_item[] = {
+#embed "hopper/item.cuh"
+};
 static const char hopper_panels[] = {
 #embed "hopper/panels.cuh"
+};
+static const char hopper_state_gradient[] = {
+#embed "hopper/state_gradient.cuh"
 };
 static const char hopper_state_update[] = {
 #embed "hopper/state_update.cu"
@@ -83,6 +92,9 @@ static const char prepare_gates[] = {
 static const char prepare_inputs[] = {
 #embed "prepare/inputs.cu"
 };
+static const char prepare_values[] = {
+#embed "prepare/values.cu"
+};
 static const char state_exchange[] = {
 #embed "state/exchange.cu"
 };
@@ -109,9 +121,12 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("common/output.cuh", common_output),
     FILE_ENTRY("common/ptx.cuh", common_ptx),
     FILE_ENTRY("common/state_gradient.cuh", common_state_gradient),
+    FILE_ENTRY("hopper/backward_queries.cu", hopper_backward_queries),
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
+    FILE_ENTRY("hopper/item.cuh", hopper_item),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
+    FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
     FILE_ENTRY("layers/activations.cuh", layers_activations),
     FILE_ENTRY("layers/embedding.cu", layers_embedding),
@@ -123,6 +138,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("layers/sums.cu", layers_sums),
     FILE_ENTRY("prepare/gates.cu", prepare_gates),
     FILE_ENTRY("prepare/inputs.cu", prepare_inputs),
+    FILE_ENTRY("prepare/values.cu", prepare_values),
     FILE_ENTRY("state/exchange.cu", state_exchange),
     FILE_ENTRY("state/step.cu", state_step),
     FILE_ENTRY("state/update.cu", state_update),

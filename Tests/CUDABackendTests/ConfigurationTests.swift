@@ -44,8 +44,8 @@ import Testing
                 states: .init(queries: true, keys: true), fewTokens: false, work: StateWork(features: 2560, walks: 8),
                 limits: CardLimits(architecture: architecture))
             let sources = kernels.sources(backward: true, movesState: true)
-            for path in ["hopper/forward.cu", "hopper/state_update.cu"] {
-                #expect(sources.contains { $0.path == path } == (isHopper && type == .bfloat16))
+            for path in ["hopper/forward.cu", "hopper/backward_queries.cu", "hopper/state_update.cu"] {
+                #expect(sources.contains { $0.path == path } == (isHopper && type == .bfloat16), "\(path)")
             }
         }
     }

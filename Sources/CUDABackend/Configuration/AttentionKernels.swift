@@ -10,6 +10,8 @@ package struct AttentionKernels: Sendable, Hashable {
     /// Takes the place of `forwardTiles` where the card and the problem allow it.
     let hopperForward: HopperForwardConfiguration?
     let backwardQueriesTiles: BackwardQueriesConfiguration
+    /// Takes the place of `backwardQueriesTiles` where the card and the problem allow it.
+    let hopperBackwardQueries: HopperBackwardQueriesConfiguration?
     let backwardKeysTiles: BackwardKeysConfiguration
     let stateTiles: StateUpdateConfiguration?
     /// Takes the place of `stateTiles` where the card and the problem allow it.
@@ -53,6 +55,7 @@ package struct AttentionKernels: Sendable, Hashable {
         forwardTiles = forward
         hopperForward = HopperForwardConfiguration(problem, hasStates: states.queries, limits: limits)
         backwardQueriesTiles = backwardQueries
+        hopperBackwardQueries = HopperBackwardQueriesConfiguration(problem, hasStates: states.queries, limits: limits)
         backwardKeysTiles = backwardKeys
         self.stateTiles = stateTiles
         hopperState = HopperStateUpdateConfiguration(problem, work: work, limits: limits)
@@ -61,11 +64,14 @@ package struct AttentionKernels: Sendable, Hashable {
     /// The dynamic shared memory of a block of every kernel that multiplies.
     package var sharedBytes: [Int] {
         [
-            hopperForward?.sharedBytes ?? forwardTiles.sharedBytes, backwardQueriesTiles.sharedBytes,
-            backwardKeysTiles.sharedBytes,
+            hopperForward?.sharedBytes ?? forwardTiles.sharedBytes,
+            hopperBackwardQueries?.sharedBytes ?? backwardQueriesTiles.sharedBytes, backwardKeysTiles.sharedBytes,
         ]
             + ((hopperState?.sharedBytes ?? stateTiles?.sharedBytes).map { [$0] } ?? [])
     }
+
+    /// Whether a kernel reads the decays of keys to the last of 64 tokens.
+    var usesDecays: Bool { hopperForward != nil || hopperBackwardQueries != nil }
 
     // MARK: Sources
 
@@ -100,11 +106,25 @@ package struct AttentionKernels: Sendable, Hashable {
     var exportState: KernelSource { exchange("export_state") }
     var stateProducts: KernelSource { exchange("state_products") }
 
-    func stateUpdate(_ tiles: StateUpdateConfiguration, reverse: Bool) -> KernelSource {
+    func stateUpdate(reverse: Bool) -> KernelSource {
         KernelSource(
             hopperState == nil ? "state/update.cu" : "hopper/state_update.cu", "state_update",
             macros: problem.productMacros + [problem.normalizationMacro, ("REVERSE", reverse ? 1 : 0)]
-                + (hopperState?.macros(problem) ?? tiles.macros))
+                + (hopperState?.macros(problem) ?? stateTiles?.macros ?? []))
+    }
+
+    /// The values that Hopper's kernel of the states sums.
+    func scaleValues(reverse: Bool) -> KernelSource {
+        KernelSource(
+            "prepare/values.cu", "scale_values",
+            macros: problem.macros + [
+                problem.normalizationMacro, ("GATED", problem.isGated ? 1 : 0), ("VALUE_WIDTH", problem.valueWidth),
+                ("REVERSE", reverse ? 1 : 0),
+            ])
+    }
+
+    private func stateSources(reverse: Bool) -> [KernelSource] {
+        [stateUpdate(reverse: reverse)] + (hopperState == nil ? [] : [scaleValues(reverse: reverse)])
     }
 
     /// Queries of a tile of the forward kernel.
@@ -124,12 +144,17 @@ package struct AttentionKernels: Sendable, Hashable {
     /// Whether the queries' kernel computes what the backward pass needs of y: rows in bfloat16, whose ∂y it reads as it is.
     var queriesBringOffsets: Bool { problem.precision == .bfloat16 && problem.isNormalized && problem.keepsValueWidth }
 
+    /// Queries of a tile of their backward kernel, and the parts in which it leaves its sums of rows.
+    var backwardQueriesRows: Int { hopperBackwardQueries?.rows ?? backwardQueriesTiles.rows }
+    var backwardQueriesParts: Int { hopperBackwardQueries == nil ? problem.width / backwardQueriesTiles.widthTile : 1 }
+
     var backwardQueries: KernelSource {
         KernelSource(
-            "attention/backward_queries.cu", "attention_backward_queries",
+            hopperBackwardQueries == nil ? "attention/backward_queries.cu" : "hopper/backward_queries.cu",
+            "attention_backward_queries",
             macros: problem.productMacros
                 + [problem.normalizationMacro, ("VALUE_WIDTH", problem.valueWidth), ("OFFSETS", queriesBringOffsets ? 1 : 0)]
-                + backwardQueriesTiles.macros)
+                + (hopperBackwardQueries?.macros ?? backwardQueriesTiles.macros))
     }
 
     var backwardKeys: KernelSource {
@@ -144,11 +169,11 @@ package struct AttentionKernels: Sendable, Hashable {
         var sources = [convertInputs, forward]
         if problem.degree > 0 { sources += [magnitudes, keyExponents] }
         if problem.isGated { sources += [cumulativeGates] }
-        if movesState, let stateTiles { sources += [stateUpdate(stateTiles, reverse: false)] }
+        if movesState, stateTiles != nil { sources += stateSources(reverse: false) }
         guard backward else { return sources }
         sources += (queriesBringOffsets ? [] : [outputGradients]) + [backwardQueries, backwardKeys]
         if problem.isGated { sources += [gateGradients] }
-        if movesState, let stateTiles { sources += [stateUpdate(stateTiles, reverse: true)] }
+        if movesState, stateTiles != nil { sources += stateSources(reverse: true) }
         return sources
     }
 }

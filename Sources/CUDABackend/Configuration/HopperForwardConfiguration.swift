@@ -24,18 +24,14 @@ struct HopperForwardConfiguration: Sendable, Hashable {
             [16, 32, 64, 128].contains(problem.valueWidth)
         else { return nil }
         let columns = problem.valueWidth + 8
-        // Panels leave one row out.
-        func numbers(_ rows: Int, _ columns: Int) -> Int { (rows + 1) * columns }
         // Sums of wide values take the registers of a third warpgroup.
         groups = problem.width > 64 || problem.valueWidth > 64 ? 2 : 3
         keys = 64
         features = 64
         self.hasStates = hasStates
         let rows = groups * 64
-        let stage =
-            2 * (numbers(keys, columns) + max(numbers(keys, problem.width), hasStates ? numbers(features, columns) : 0)) + keys
-            * 12
-        let others = 4 * numbers(rows, problem.width) + 16 * rows + 16 + (hasStates ? 4 * words : 0)
+        let stage = 2 * (Panels.numbers(keys, columns) + Panels.numbers(keys, problem.width)) + keys * 12
+        let others = 4 * Panels.numbers(rows, problem.width) + 16 * rows + 16 + (hasStates ? 4 * words : 0)
         stages = min((limits.sharedBytes - others) / (stage + 16), 8)
         sharedBytes = others + stages * (stage + 16)
         if stages < 3 { return nil }

@@ -24,8 +24,8 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
         // Two tiles of a warpgroup read the same factors of their features; sums of wide values take the second one's registers.
         tiles = problem.valueWidth > 64 ? 1 : 2
         groups = Self.groups(tiles: tiles, work: work, multiprocessors: limits.multiprocessors)
-        // Vectors and values in panels, which leave one row out, what belongs to the tokens and the chunk, and two barriers.
-        let stage = 2 * (tokens + 1) * (problem.width + problem.valueWidth + 8) + 16 * tokens + 24 + 16
+        // Vectors and values, what belongs to a chunk, and two barriers.
+        let stage = 2 * (Panels.numbers(tokens, problem.width) + Panels.numbers(tokens, problem.valueWidth + 8)) + 24 + 16
         stages = min(limits.sharedBytes / stage, 8)
         sharedBytes = stages * stage
         if stages < 3 { return nil }
@@ -39,6 +39,6 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
             let waves = (blocks + multiprocessors - 1) / multiprocessors
             return Double(waves) * max(Double(groups), 1.2)
         }
-        return [3, 2, 1].min { time($0) < time($1) } ?? 1
+        return [2, 1].min { time($0) < time($1) } ?? 1
     }
 }

@@ -72,23 +72,34 @@ extension AttentionPass {
     private func queryGradients(
         _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory
     ) throws(PowerAttentionError) -> (dq: DeviceMemory, rowSums: DeviceMemory?) {
-        let (tiles, prepared) = (kernels.backwardQueriesTiles, output.prepared)
-        let parts = paddedWidth / tiles.widthTile
+        let prepared = output.prepared
+        let parts = kernels.backwardQueriesParts
         let dq = try context.allocate(rows * problem.keyWidth, dataType.byteCount)
         let rowSums = needsRowSums ? try context.allocate(parts * rows, 4) : nil
-        try context.launch(
-            KernelLaunch(
-                kernels.backwardQueries, grid: .init(queryTileCount, problem.queryHeads, parts), threads: tiles.warps * 32,
-                sharedBytes: tiles.sharedBytes,
-                arguments: .rows(prepared) + [
-                    .pointer(prepared.values), .pointer(dy),
-                    .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
-                    .memory(output.states), .memory(features?.blocks), .memory(prepared.queryExponents), .memory(queryTiles),
-                    .memory(chunks), .memory(dq), .memory(rowSums), .int(problem.tokenCount), .int(problem.queryHeads),
-                    .int(problem.keyHeads), .int(problem.keyWidth), .int(features?.blockCount ?? 0),
-                    .flag(hasInitialState), .int(window), .float(exponentScale), .float(Float(problem.scale)),
-                    .memory(output.exact),
-                ]))
+        let arguments: [KernelArgument] =
+            .rows(prepared) + [
+                .pointer(prepared.values), .pointer(dy),
+                .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
+                .memory(output.states), .memory(features?.blocks), .memory(prepared.queryExponents), .memory(queryTiles),
+                .memory(chunks), .memory(dq), .memory(rowSums), .int(problem.tokenCount), .int(problem.queryHeads),
+                .int(problem.keyHeads), .int(problem.keyWidth), .int(features?.blockCount ?? 0),
+                .flag(hasInitialState), .int(window), .float(exponentScale), .float(Float(problem.scale)),
+                .memory(output.exact),
+            ]
+        if let tiles = kernels.hopperBackwardQueries {
+            let items = queryTileCount * problem.queryHeads
+            try context.launch(
+                KernelLaunch(
+                    kernels.backwardQueries, grid: .init(min(items, context.properties.multiprocessorCount)),
+                    threads: tiles.threads, sharedBytes: tiles.sharedBytes,
+                    arguments: arguments + [.memory(prepared.decays), .int(queryTileCount)]))
+        } else {
+            let tiles = kernels.backwardQueriesTiles
+            try context.launch(
+                KernelLaunch(
+                    kernels.backwardQueries, grid: .init(queryTileCount, problem.queryHeads, parts), threads: tiles.warps * 32,
+                    sharedBytes: tiles.sharedBytes, arguments: arguments))
+        }
         return (dq, rowSums)
     }
 
@@ -130,7 +141,7 @@ extension AttentionPass {
                 arguments: [
                     .pointer(inputs.logG), .memory(rowSums), .memory(columnSums), .memory(finalProducts), .memory(sequences),
                     .memory(gradients), .int(problem.tokenCount), .int(problem.queryHeads), .int(problem.keyHeads),
-                    .int(rowSums == nil ? 0 : paddedWidth / kernels.backwardQueriesTiles.widthTile), .int(columnParts),
+                    .int(rowSums == nil ? 0 : kernels.backwardQueriesParts), .int(columnParts),
                     .int(finalProducts == nil ? 0 : Self.productParts), .flag(!hasInitialState),
                 ]))
         return gradients

@@ -57,7 +57,7 @@ extension AttentionPass {
                     .int(problem.keyWidth), .int(problem.valueWidth),
                 ]))
         let gates = isGated ? try context.allocate(keyHeads * tokens, 8) : nil
-        let decays = isGated && isPower && kernels.hopperForward != nil ? try context.allocate(keyHeads * tokens, 4) : nil
+        let decays = isGated && isPower && kernels.usesDecays ? try context.allocate(keyHeads * tokens, 4) : nil
         let firstVisible = !isPower && (isGated || window > 0) ? try context.allocate(keyHeads * tokens, 4) : nil
         if gates != nil || firstVisible != nil {
             try context.launch(

@@ -76,24 +76,58 @@ extension AttentionPass {
         let states = try context.allocate(
             hasChunks || walk.start != nil ? schedule.chunks.count * problem.keyHeads * numbers : 1, elementBytes)
         let end = walk.wantsEnd ? try context.allocate(pairs * numbers, 4) : nil
-        let hopper = kernels.hopperState
-        let blockFeatures = hopper?.features ?? tiles.features
+        let group = walk.reverse ? problem.group : 1
+        if let tiles = kernels.hopperState {
+            let values = try scaleValues(walk, prepared)
+            try context.launch(
+                KernelLaunch(
+                    kernels.stateUpdate(reverse: walk.reverse),
+                    grid: .init(
+                        (features.count + tiles.features - 1) / tiles.features, problem.keyHeads, problem.sequences.count),
+                    threads: tiles.threads, sharedBytes: tiles.sharedBytes,
+                    arguments: [
+                        .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
+                        .memory(values), .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients),
+                        .memory(prepared.keyExponents), .memory(walk.initialExponents), .memory(sequences), .memory(chunks),
+                        .memory(walk.start?.numbers), .memory(states), .memory(end), .int(problem.tokenCount),
+                        .int(problem.keyHeads), .int(group), .int(features.blockCount),
+                    ]))
+            return (states, end)
+        }
         try context.launch(
             KernelLaunch(
-                kernels.stateUpdate(tiles, reverse: walk.reverse),
+                kernels.stateUpdate(reverse: walk.reverse),
                 grid: .init(
-                    (features.count + blockFeatures - 1) / blockFeatures,
-                    problem.keyHeads * (hopper == nil ? paddedValueWidth / tiles.valueTile : 1), problem.sequences.count),
-                threads: hopper?.threads ?? tiles.warps * 32, sharedBytes: hopper?.sharedBytes ?? tiles.sharedBytes,
+                    (features.count + tiles.features - 1) / tiles.features,
+                    problem.keyHeads * (paddedValueWidth / tiles.valueTile), problem.sequences.count),
+                threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
                 arguments: [
                     .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
                     .pointer(walk.values), .memory(walk.extra), .memory(walk.statistics), .memory(prepared.gates),
                     .memory(features.blocks), .memory(features.coefficients), .memory(prepared.keyExponents),
                     .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers),
                     .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads),
-                    .int(walk.reverse ? problem.group : 1), .int(paddedValueWidth), .int(features.blockCount),
+                    .int(group), .int(paddedValueWidth), .int(features.blockCount),
                 ]))
         return (states, end)
+    }
+
+    /// What Hopper's kernel sums over the tokens of a walk.
+    private func scaleValues(_ walk: Walk, _ prepared: PreparedInputs) throws(PowerAttentionError) -> DeviceMemory {
+        let heads = walk.reverse ? problem.queryHeads : problem.keyHeads
+        let values = try context.allocate(problem.tokenCount * heads * stateStride, elementBytes)
+        // Pieces of eight numbers, four a thread.
+        let pieces = min(problem.chunkSize, problem.tokenCount) * heads * stateStride / 8
+        try context.launch(
+            KernelLaunch(
+                kernels.scaleValues(reverse: walk.reverse),
+                grid: .init(schedule.chunks.count, min((pieces + 1023) / 1024, 65_535)), threads: 256,
+                arguments: [
+                    .pointer(walk.values), .memory(walk.extra), .memory(walk.statistics), .memory(prepared.gates),
+                    .memory(chunks), .memory(values), .int(problem.tokenCount), .int(heads),
+                    .int(walk.reverse ? problem.group : 1),
+                ]))
+        return values
     }
 
     /// Parts of `⟨dS, S⟩ + ⟨dz, z⟩` for every sequence and key head, in float64.

@@ -34,7 +34,7 @@ package final class AttentionPass: Sendable {
         }
         (preparationTiles, preparationTileCount) = try tiles(PreparationConfiguration.tokens)
         (forwardTiles, forwardTileCount) = try tiles(plan.kernels.forwardRows)
-        (queryTiles, queryTileCount) = try tiles(plan.kernels.backwardQueriesTiles.rows)
+        (queryTiles, queryTileCount) = try tiles(plan.kernels.backwardQueriesRows)
         (keyTiles, keyTileCount) = try tiles(plan.kernels.backwardKeysTiles.rows)
     }
 

@@ -45,17 +45,13 @@ __device__ __forceinline__ void expand_columns(FragmentA &a, const FragmentA &la
 #endif
 }
 
-// x^p and p·x^(p − 1).
-__device__ __forceinline__ accumulator power(accumulator x) {
-    accumulator result = x;
+// x^(p − 1), p·x^(p − 1) and x^p.
+__device__ __forceinline__ accumulator lower_power(accumulator x) {
+    accumulator result = 1;
 #pragma unroll
     for (int n = 1; n < DEGREE; ++n) result *= x;
     return result;
 }
 
-__device__ __forceinline__ accumulator power_derivative(accumulator x) {
-    accumulator result = DEGREE;
-#pragma unroll
-    for (int n = 1; n < DEGREE; ++n) result *= x;
-    return result;
-}
+__device__ __forceinline__ accumulator power_derivative(accumulator x) { return DEGREE * lower_power(x); }
+__device__ __forceinline__ accumulator power(accumulator x) { return x * lower_power(x); }

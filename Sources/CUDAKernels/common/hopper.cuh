@@ -1,9 +1,10 @@
 // The instructions of Hopper (sm_90a) that plain C++ cannot say, one function an instruction, as in common/ptx.cuh: barriers in shared
 // memory, the division of registers between warpgroups, and products of a warpgroup of 128 threads.
 //
-// Matrices in shared memory are panels of 8 columns: number (r, c) stands at 8 · (c / 8 · pitch + r) + c % 8, the pitch the number of rows
-// or more. Eight rows of a panel are the 128 bytes that the hardware reads at once, so that no swizzle is needed, a row's 16 bytes are one asynchronous
-// copy, and the same matrix serves as [column][k] and as [k][column].
+// Matrices in shared memory are panels of 64 columns, rows of 128 bytes, in which the hardware mixes the row into the place of a piece of
+// 16 bytes (its swizzle of 128 bytes): number (r, c) stands at 64 · (c / 64 · rows + r) + 8 · (c / 8 mod 8 ⊕ r mod 8) + c mod 8, and the matrix
+// at a multiple of 1,024 bytes. Neighbours of a row and of a column are in different banks, a row is written at once, and the same matrix
+// serves as [column][k] and as [k][column].
 #pragma once
 #include "common/ptx.cuh"
 
@@ -62,12 +63,11 @@ __device__ __forceinline__ unsigned multiply_bfloat16(unsigned a, unsigned b) {
     return product;
 }
 
-// Matrix of panels of this pitch for the hardware, 16 of k and any number of the other index, from number (r, c) on: r a multiple of 8.
-// As [column][k] the rows of the memory are columns of B (rows of A), as [k][column] they are k.
-__device__ __forceinline__ unsigned long long panel_descriptor(const void *first, int pitch, bool rowsAreK) {
-    const unsigned long long panel = static_cast<unsigned long long>(pitch), eightRows = 8;
-    const unsigned long long leading = rowsAreK ? eightRows : panel, stride = rowsAreK ? panel : eightRows;
-    return (shared_address(first) & 0x3ffffu) >> 4 | leading << 16 | stride << 32;
+// A matrix of panels of so many rows for the hardware, 16 of k and any number of the other index, from number (r, c) on: r a multiple of 8,
+// c of 16. As [column][k] the rows of the memory are columns of B (rows of A), as [k][column] they are k.
+__device__ __forceinline__ unsigned long long panel_descriptor(const void *first, int rows, bool rowsAreK) {
+    const unsigned long long panel = static_cast<unsigned long long>(rows) * 8, eightRows = 64, swizzle = 1;
+    return (shared_address(first) & 0x3ffffu) >> 4 | (rowsAreK ? panel : 1) << 16 | eightRows << 32 | swizzle << 62;
 }
 
 // The same matrix from `numbers` further on, a multiple of 8: one addition of 32 bits, where a new descriptor takes registers that products
@@ -126,18 +126,25 @@ __device__ __forceinline__ void operands_ready(unsigned (&a)[count][4]) {
 #define SUMS_12 SUMS_8, SUMS_4(8)
 #define SUMS_16 SUMS_12, SUMS_4(12)
 #define SUMS_20 SUMS_16, SUMS_4(16)
-#define SUMS_32 SUMS_20, SUMS_4(20), SUMS_4(24), SUMS_4(28)
+#define SUMS_24 SUMS_20, SUMS_4(20)
+#define SUMS_32 SUMS_24, SUMS_4(24), SUMS_4(28)
 #define SUMS_36 SUMS_32, SUMS_4(32)
-#define SUMS_64 SUMS_36, SUMS_4(36), SUMS_4(40), SUMS_4(44), SUMS_4(48), SUMS_4(52), SUMS_4(56), SUMS_4(60)
+#define SUMS_40 SUMS_36, SUMS_4(36)
+#define SUMS_48 SUMS_40, SUMS_4(40), SUMS_4(44)
+#define SUMS_56 SUMS_48, SUMS_4(48), SUMS_4(52)
+#define SUMS_64 SUMS_56, SUMS_4(56), SUMS_4(60)
 #define SUMS_68 SUMS_64, SUMS_4(64)
 #define NAMES_8 "%0, %1, %2, %3, %4, %5, %6, %7"
 #define NAMES_12 NAMES_8 ", %8, %9, %10, %11"
 #define NAMES_16 NAMES_12 ", %12, %13, %14, %15"
 #define NAMES_20 NAMES_16 ", %16, %17, %18, %19"
-#define NAMES_32 NAMES_20 ", %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define NAMES_24 NAMES_20 ", %20, %21, %22, %23"
+#define NAMES_32 NAMES_24 ", %24, %25, %26, %27, %28, %29, %30, %31"
 #define NAMES_36 NAMES_32 ", %32, %33, %34, %35"
-#define NAMES_64 NAMES_36 ", %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51" \
-    ", %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define NAMES_40 NAMES_36 ", %36, %37, %38, %39"
+#define NAMES_48 NAMES_40 ", %40, %41, %42, %43, %44, %45, %46, %47"
+#define NAMES_56 NAMES_48 ", %48, %49, %50, %51, %52, %53, %54, %55"
+#define NAMES_64 NAMES_56 ", %56, %57, %58, %59, %60, %61, %62, %63"
 #define NAMES_68 NAMES_64 ", %64, %65, %66, %67"
 
 #define DEFINE_PRODUCTS(columns, sums, p0, p1, p2, p3, p4, p5, p6)                                                               \
@@ -168,8 +175,12 @@ DEFINE_PRODUCTS(16, 8, 8, 9, 10, 11, 12, 13, 14)
 DEFINE_PRODUCTS(24, 12, 12, 13, 14, 15, 16, 17, 18)
 DEFINE_PRODUCTS(32, 16, 16, 17, 18, 19, 20, 21, 22)
 DEFINE_PRODUCTS(40, 20, 20, 21, 22, 23, 24, 25, 26)
+DEFINE_PRODUCTS(48, 24, 24, 25, 26, 27, 28, 29, 30)
 DEFINE_PRODUCTS(64, 32, 32, 33, 34, 35, 36, 37, 38)
 DEFINE_PRODUCTS(72, 36, 36, 37, 38, 39, 40, 41, 42)
+DEFINE_PRODUCTS(80, 40, 40, 41, 42, 43, 44, 45, 46)
+DEFINE_PRODUCTS(96, 48, 48, 49, 50, 51, 52, 53, 54)
+DEFINE_PRODUCTS(112, 56, 56, 57, 58, 59, 60, 61, 62)
 DEFINE_PRODUCTS(128, 64, 64, 65, 66, 67, 68, 69, 70)
 DEFINE_PRODUCTS(136, 68, 68, 69, 70, 71, 72, 73, 74)
 

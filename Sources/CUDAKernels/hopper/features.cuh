@@ -6,18 +6,24 @@
 // The rows of one warp: `rows` points to the first of 16, in a matrix of `matrixRows`.
 template <int matrixRows>
 struct RowFeatures {
-    // Where the lane begins: the first of its two rows, and its row of the matrices that are loaded at once.
+    // The first of the lane's two rows, and its row of the matrices that are loaded at once.
     const elem *own, *loaded;
+    // What the places of columns are mixed with there.
+    int ownMix, loadedMix;
 
     __device__ __forceinline__ RowFeatures(const elem *rows, int lane)
-        : own(rows + 8 * (lane / 4)), loaded(rows + panel_place(lane % 16, lane / 16 * 8, matrixRows)) {}
+        : own(rows + 64 * (lane / 4)), loaded(rows + 64 * (lane % 16)), ownMix(lane / 4 * 8), loadedMix((lane % 8 ^ lane / 16) * 8) {}
 
-    // Numbers of one column; rows are 8 apart.
-    __device__ __forceinline__ const elem *column(int index) const { return own + panel_place(0, index, matrixRows); }
+    // Numbers of one column; the rows are 8 apart.
+    __device__ __forceinline__ const elem *column(int index) const { return own + mixed(index, ownMix); }
 
     // The last factors of a block. Loaded again for every block: a branch would keep products from overlapping.
     __device__ __forceinline__ void load_last(FragmentA &last, unsigned block) const {
-        load_matrices(last.r, loaded + 16 * panel_pitch(matrixRows) * last_index(block));
+        load_matrices(last.r, loaded + mixed(16 * last_index(block), loadedMix));
+    }
+
+    __device__ __forceinline__ static int mixed(int column, int mix) {
+        return (column ^ mix) + (WIDTH > 64 ? column / 64 * 64 * (matrixRows - 1) : 0);
     }
 
     __device__ __forceinline__ void make(unsigned (&a)[4], unsigned block) const {
@@ -32,7 +38,7 @@ struct RowFeatures {
             for (int n = 0; n < DEGREE - 1; ++n) {
                 const elem *prefix = column(prefix_index(block, n));
                 upper *= bfloat16_to_float(prefix[0]);
-                lower *= bfloat16_to_float(prefix[64]);
+                lower *= bfloat16_to_float(prefix[8 * 64]);
             }
             FragmentA phi;
             expand_rows(phi, last, upper, lower);
@@ -58,7 +64,7 @@ struct FeatureFactors {
         features.load_last(last, blocks.x);
         const elem *prefix = features.column(prefix_index(blocks.x, 0));
         upper = *reinterpret_cast<const uint2 *>(prefix);
-        lower = *reinterpret_cast<const uint2 *>(prefix + 64);
+        lower = *reinterpret_cast<const uint2 *>(prefix + 8 * 64);
 #else
         words = blocks;
 #endif

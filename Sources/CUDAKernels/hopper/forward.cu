@@ -11,14 +11,16 @@
 #include "common/exponents.cuh"
 #include "common/output.cuh"
 #include "hopper/features.cuh"
+#include "hopper/item.cuh"
 
 constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VALUE_TILE = panel_numbers(KEYS, COLUMNS);
 constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
-constexpr int STATE_TILE = STATES ? panel_numbers(FEATURES, COLUMNS) : 0;
-constexpr int STAGE = VALUE_TILE + (KEY_TILE > STATE_TILE ? KEY_TILE : STATE_TILE);
+// A tile of the state takes the place of keys and values, but not of the column of ones after them.
+constexpr int STAGE = KEY_TILE + VALUE_TILE;
+static_assert(!STATES || panel_numbers(FEATURES, COLUMNS) <= KEY_TILE + KEYS * (VALUE_WIDTH / 64 * 64), "room for a state");
 constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
 // Multiples of 8 that share out a multiprocessor's 65,536.
 constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 56;
@@ -29,21 +31,6 @@ static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or t
 static_assert(KEYS == 64 || KEYS == 128, "the queries of a warpgroup are the keys of one tile");
 static_assert(FEATURES == 64, "four blocks of features a stage");
 
-struct Item {
-    int firstToken, count, chunk, chunkStart, head, keyHead;
-    bool hasState;
-
-    __device__ __forceinline__ Item(
-        int index, const int4 *tiles, const int4 *chunks, int tileCount, int queryHeads, int keyHeads, int hasInitialState
-    ) {
-        // The last tiles of a chunk see the most keys: they start first.
-        const int4 tile = tiles[tileCount - 1 - index / queryHeads];
-        firstToken = tile.x, count = tile.y, chunk = tile.z, chunkStart = tile.w;
-        head = index % queryHeads, keyHead = head / (queryHeads / keyHeads);
-        hasState = STATES && (hasInitialState || !(chunks[chunk].w & 1));
-    }
-};
-
 extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
     const elem *__restrict__ v, const float2 *__restrict__ gates, const int *__restrict__ firstVisible, const elem *__restrict__ states,
@@ -52,7 +39,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     float *__restrict__ statistics, int tokens, int queryHeads, int keyHeads, int valueWidth, int paddedValueWidth, int blockCount,
     int hasInitialState, int window, float scale, int scaleExponent, const float *__restrict__ decays, int tileCount
 ) {
-    extern __shared__ __align__(128) unsigned char memory[];
+    extern __shared__ __align__(1024) unsigned char memory[];
     elem *queries = reinterpret_cast<elem *>(memory);
     elem *stages = queries + 2 * QUERY_TILE;
     float2 *queryGates = reinterpret_cast<float2 *>(stages + STAGES * STAGE);
@@ -77,7 +64,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     }
     // The column of ones.
     for (int n = index; n < STAGES * KEYS; n += THREADS) {
-        elem *row = stages + n / KEYS * STAGE + panel_place(n % KEYS, VALUE_WIDTH, KEYS);
+        elem *row = stages + n / KEYS * STAGE + KEY_TILE + panel_place(n % KEYS, VALUE_WIDTH, KEYS);
         *reinterpret_cast<uint4 *>(row) = make_uint4(0x3f80, 0, 0, 0);
     }
 #if STATES
@@ -96,7 +83,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         RingPosition<2> queryPosition;
         for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
             const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
-            const int end = item.firstToken + item.count;
+            const int end = item.end();
 #if GATED
             const float2 *headGates = gates + static_cast<size_t>(item.keyHead) * tokens;
             const float *headDecays = decays + static_cast<size_t>(item.keyHead) * tokens;
@@ -117,7 +104,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
                     const int stage = ring.begin(position);
                     copy_panels<FEATURES, COLUMNS / 8>(
-                        stages + stage * STAGE + VALUE_TILE, state + static_cast<size_t>(first) * stateStride, stateStride,
+                        stages + stage * STAGE, state + static_cast<size_t>(first) * stateStride, stateStride,
                         featureCount - first, thread);
                     ring.end(position);
                 }
@@ -125,12 +112,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #endif
             for (int first = item.chunkStart; first < end; first += KEYS) {
                 const int stage = ring.begin(position);
-                elem *values = stages + stage * STAGE;
+                elem *keys = stages + stage * STAGE;
                 const size_t row = static_cast<size_t>(first) * keyHeads + item.keyHead;
                 copy_panels<KEYS, WIDTH / 8>(
-                    values + VALUE_TILE, k + row * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, end - first, thread);
+                    keys, k + row * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, end - first, thread);
                 copy_panels<KEYS, VALUE_WIDTH / 8>(
-                    values, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first, thread);
+                    keys + KEY_TILE, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first, thread);
 #if GATED
                 if (thread < KEYS) {
                     const int token = min(first + thread, end - 1);
@@ -151,8 +138,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         RingPosition<2> queryPosition;
         for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
             const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
-            const int end = item.firstToken + item.count, groupFirst = item.firstToken + 64 * group;
-            const elem *tile = queries + queryPosition.stage * QUERY_TILE + 8 * 64 * group;
+            const int end = item.end(), groupFirst = item.firstToken + 64 * group;
+            const elem *tile = queries + queryPosition.stage * QUERY_TILE + 64 * 64 * group;
             ring.wait_full(position);
 #if GATED
             const float2 *tileGates = queryGates + queryPosition.stage * ROWS + 64 * group;
@@ -164,7 +151,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #if STATES
             {
                 const int count = item.hasState ? stateStages : 0;
-                const RowFeatures<ROWS> features(tile + 8 * 16 * warp, lane);
+                const RowFeatures<ROWS> features(tile + 64 * 16 * warp, lane);
                 // The features of one stage are made while the products of the other are under way, from factors that are loaded a stage before.
                 unsigned even[4][4], odd[4][4];
                 FeatureFactors<ROWS> factors;
@@ -175,10 +162,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 auto multiplyState = [&](const unsigned (&a)[4][4]) {
                     ring.wait_full(position);
                     const unsigned long long state =
-                        panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, panel_pitch(FEATURES), true);
+                        panel_descriptor(stages + position.stage * STAGE, FEATURES, true);
                     products_begin();
 #pragma unroll
-                    for (int n = 0; n < 4; ++n) multiply_group<true>(sums, a[n], panel_advance(state, 8 * 16 * n), true);
+                    for (int n = 0; n < 4; ++n) multiply_group<true>(sums, a[n], panel_advance(state, panel_offset(16 * n, 0, FEATURES)), true);
                     products_commit();
                 };
                 for (int n = 0; n < count; n += 2) {
@@ -215,22 +202,22 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Weights of the tile at `position`, as the operand of their product with the values.
             unsigned weights[KEYS / 16][4];
             auto multiplyScores = [&](float (&scores)[KEYS / 2]) {
-                const unsigned long long rows = panel_descriptor(tile, panel_pitch(ROWS), false);
-                const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE + VALUE_TILE, panel_pitch(KEYS), false);
+                const unsigned long long rows = panel_descriptor(tile, ROWS, false);
+                const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE, KEYS, false);
                 products_begin();
 #pragma unroll
                 for (int depth = 0; depth < WIDTH / 16; ++depth)
                     multiply_group<false>(
-                        scores, panel_advance(rows, 16 * depth * panel_pitch(ROWS)),
-                        panel_advance(keys, 16 * depth * panel_pitch(KEYS)), depth > 0);
+                        scores, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)),
+                        panel_advance(keys, panel_offset(0, 16 * depth, KEYS)), depth > 0);
                 products_commit();
             };
             auto multiplyValues = [&](int stage) {
-                const unsigned long long values = panel_descriptor(stages + stage * STAGE, panel_pitch(KEYS), true);
+                const unsigned long long values = panel_descriptor(stages + stage * STAGE + KEY_TILE, KEYS, true);
                 products_begin();
 #pragma unroll
                 for (int depth = 0; depth < KEYS / 16; ++depth)
-                    multiply_group<true>(sums, weights[depth], panel_advance(values, 8 * 16 * depth), true);
+                    multiply_group<true>(sums, weights[depth], panel_advance(values, panel_offset(16 * depth, 0, KEYS)), true);
                 products_commit();
             };
             // The decays of a lane's columns of the tile at `position` to the first query of the warpgroup: loaded before products start.

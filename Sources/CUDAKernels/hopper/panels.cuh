@@ -1,52 +1,96 @@
-// Tiles in shared memory as panels of 8 columns (common/hopper.cuh), and the ring of stages by which a warpgroup brings them while others
+// Tiles in shared memory as panels of 64 columns (common/hopper.cuh), and the ring of stages by which a warpgroup brings them while others
 // multiply.
 #pragma once
 #include "common/elements.cuh"
 #include "common/hopper.cuh"
 
-// The rows from one panel to the next of a matrix of `rows` rows: one is left out, so that the eight neighbours of a row, in eight panels,
-// are in different banks.
-constexpr int panel_pitch(int rows) { return rows + 1; }
-
 // The numbers that a matrix takes.
-constexpr int panel_numbers(int rows, int columns) { return panel_pitch(rows) * columns; }
+constexpr int panel_numbers(int rows, int columns) { return rows * ((columns + 63) / 64 * 64); }
 
 // Where number (row, column) of a matrix of `rows` rows stands.
 __device__ __forceinline__ int panel_place(int row, int column, int rows) {
-    return 8 * (column / 8 * panel_pitch(rows) + row) + column % 8;
+    return 64 * (column / 64 * rows + row) + (column / 8 ^ row) % 8 * 8 + column % 8;
 }
 
-// `rows` rows of `panels` times 8 numbers, `stride` apart, by a warpgroup. Rows from `valid` on become zero. Neighbouring threads read
+// How far a descriptor goes from (0, 0) to (row, column), multiples of 8 and of 16.
+constexpr int panel_offset(int row, int column, int rows) { return 64 * (column / 64 * rows + row) + column % 64; }
+
+// `rows` rows of `pieces` times 8 numbers, `stride` apart, by a warpgroup. Rows from `valid` on become zero. Neighbouring threads read
 // neighbouring numbers.
-template <int rows, int panels>
+template <int rows, int pieces>
 __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, size_t stride, int valid, int thread) {
-    constexpr int copies = rows * panels;
-    if constexpr (128 % panels == 0) {
-        // A thread stays in its panel.
-        const int row = thread / panels, panel = thread % panels;
-        const elem *source = global + row * stride + panel * 8;
-        elem *destination = shared + panel_place(row, panel * 8, rows);
+    constexpr int copies = rows * pieces;
+    if constexpr (128 % pieces == 0) {
+        // A thread stays in its columns; rows that are a multiple of 8 apart have their pieces in the same places.
+        const int row = thread / pieces, piece = thread % pieces;
+        const elem *source = global + row * stride + piece * 8;
+        elem *destination = shared + panel_place(row, piece * 8, rows);
         if (valid >= rows) {
 #pragma unroll
-            for (int n = 0; n < rows; n += 128 / panels)
-                if (n + 128 / panels <= rows || row + n < rows) copy_16(destination + 8 * n, source + n * stride, true);
+            for (int n = 0; n < rows; n += 128 / pieces)
+                if (n + 128 / pieces <= rows || row + n < rows) copy_16(destination + 64 * n, source + n * stride, true);
         } else {
 #pragma unroll 1
-            for (int n = 0; n < rows; n += 128 / panels) {
+            for (int n = 0; n < rows; n += 128 / pieces) {
                 const bool isValid = row + n < valid;
-                if (row + n < rows) copy_16(destination + 8 * n, isValid ? source + n * stride : global, isValid);
+                if (row + n < rows) copy_16(destination + 64 * n, isValid ? source + n * stride : global, isValid);
             }
         }
     } else {
 #pragma unroll
         for (int first = 0; first < copies; first += 128) {
-            const int n = first + thread, row = n / panels, panel = n % panels;
+            const int n = first + thread, row = n / pieces, piece = n % pieces;
             const bool isValid = row < valid;
             if (first + 128 <= copies || n < copies)
-                copy_16(shared + panel_place(row, panel * 8, rows), global + (isValid ? row * stride : 0) + panel * 8, isValid);
+                copy_16(shared + panel_place(row, piece * 8, rows), global + (isValid ? row * stride : 0) + piece * 8, isValid);
         }
     }
 }
+
+// A tile of a state, [rows, valueWidth + 8]. The normalizer's eight columns, of which the first is not zero, come twice: 16 columns are
+// a step of k of products whose columns are features, and one factor may be split in two parts.
+template <int rows, int valueWidth>
+__device__ __forceinline__ void copy_state(elem *shared, const elem *state, int valid, int thread) {
+    constexpr int stride = valueWidth + 8;
+    copy_panels<rows, valueWidth / 8>(shared, state, stride, valid, thread);
+#pragma unroll
+    for (int n = thread; n < 2 * rows; n += 128) {
+        const int row = n / 2;
+        copy_16(shared + panel_place(row, valueWidth + 8 * (n % 2), rows), state + (row < valid ? row * stride : 0) + valueWidth, row < valid);
+    }
+}
+
+// The same copy for many tiles of one matrix: where a thread's numbers come from and go to is found once.
+template <int rows, int pieces>
+struct PanelCopy {
+    static constexpr int each = (rows * pieces + 127) / 128;
+    int stride, thread, source[each], destination[each];
+
+    __device__ __forceinline__ PanelCopy(int stride, int thread) : stride(stride), thread(thread) {
+#pragma unroll
+        for (int n = 0; n < each; ++n) {
+            const int row = (128 * n + thread) / pieces, piece = (128 * n + thread) % pieces;
+            source[n] = row * stride + 8 * piece;
+            destination[n] = panel_place(row, 8 * piece, rows);
+        }
+    }
+
+    // Rows from `valid` on become zero.
+    __device__ __forceinline__ void copy(elem *shared, const elem *global, int valid) const {
+        if (valid >= rows) {
+#pragma unroll
+            for (int n = 0; n < each; ++n)
+                if (128 * (n + 1) <= rows * pieces || 128 * n + thread < rows * pieces)
+                    copy_16(shared + destination[n], global + source[n], true);
+        } else {
+#pragma unroll 1
+            for (int n = thread; n < rows * pieces; n += 128) {
+                const int row = n / pieces, piece = n % pieces;
+                copy_16(shared + panel_place(row, 8 * piece, rows), global + (row < valid ? row * stride : 0) + 8 * piece, row < valid);
+            }
+        }
+    }
+};
 
 // Where a warpgroup is in the ring: positions count on over all tiles of a block.
 template <int stages>

@@ -10,19 +10,23 @@ const char *const productsText = R"(
 
 constexpr int DEPTH = 32;
 
+__device__ int panel_place(int row, int column, int rows) {
+    return 64 * (column / 64 * rows + row) + (column / 8 ^ row) % 8 * 8 + column % 8;
+}
+
 template <int columns>
 __device__ void multiply_all(const unsigned short *a, const unsigned short *b, float *sums) {
     extern __shared__ __align__(128) unsigned char memory[];
     constexpr int rowsOfA = 64 + 24, rowsOfB = (B_ROWS_ARE_K ? DEPTH : columns) + 16;
-    unsigned short *const first = reinterpret_cast<unsigned short *>(memory) + 8 * 8;
-    unsigned short *const second = first + rowsOfA * DEPTH + 16 * 8;
+    unsigned short *const first = reinterpret_cast<unsigned short *>(memory) + 64 * 8;
+    unsigned short *const second = first + 64 * rowsOfA;
     for (int n = threadIdx.x; n < 64 * DEPTH; n += 128) {
         const int row = n / DEPTH, k = n % DEPTH;
-        first[8 * (k / 8 * rowsOfA + row) + k % 8] = a[n];
+        first[panel_place(row, k, rowsOfA)] = a[n];
     }
     for (int n = threadIdx.x; n < columns * DEPTH; n += 128) {
         const int k = n / columns, column = n % columns, row = B_ROWS_ARE_K ? k : column, other = B_ROWS_ARE_K ? column : k;
-        second[8 * (other / 8 * rowsOfB + row) + other % 8] = b[n];
+        second[panel_place(row, other, rowsOfB)] = b[n];
     }
     fence_products();
     __syncthreads();
@@ -32,10 +36,10 @@ __device__ void multiply_all(const unsigned short *a, const unsigned short *b, f
     products_begin();
 #pragma unroll
     for (int k = 0; k < DEPTH; k += 16) {
-        const unsigned short *const place = second + 8 * (B_ROWS_ARE_K ? k : k / 8 * rowsOfB);
+        const unsigned short *const place = second + (B_ROWS_ARE_K ? 64 * k : k);
         const unsigned long long b = panel_descriptor(place, rowsOfB, B_ROWS_ARE_K);
         if (A_IS_SHARED) {
-            multiply_group<B_ROWS_ARE_K>(c, panel_descriptor(first + k * rowsOfA, rowsOfA, false), b, ACCUMULATE || k > 0);
+            multiply_group<B_ROWS_ARE_K>(c, panel_descriptor(first + k, rowsOfA, false), b, ACCUMULATE || k > 0);
         } else {
             unsigned fragment[4];
             for (int n = 0; n < 4; ++n)
@@ -85,7 +89,7 @@ extern "C" __global__ void __launch_bounds__(384) ring(const unsigned *a, const 
         for (int step = 0; step < steps; ++step) {
             const int stage = step % STAGES;
             barrier_wait(empty + stage, step / STAGES % 2 ^ 1);
-            copy_16(stages + stage * 16 * COLUMNS + 8 * (column / 8 * 16 + k), b + (step * 16 + k) * COLUMNS + column, true);
+            copy_16(stages + stage * 16 * COLUMNS + 64 * k + (column / 8 ^ k) % 8 * 8, b + (step * 16 + k) * COLUMNS + column, true);
             commit_copies();
 #ifdef UNREADY
             barrier_arrive(full + stage);
@@ -169,7 +173,7 @@ double checkProducts(Card &card, bool rowsAreK, bool isShared, bool accumulate) 
     for (int columns : {16, 24, 32, 40, 64, 72, 128, 136}) {
         const Elements a(64 * 32, 0, 1), b(32 * columns, 0, 2), before(64 * columns, 1, 3);
         const uint64_t sums = card.upload(before.numbers);
-        const int result = card.launch(products, {1, 1, 1}, 128, 32 << 10, a.upload(card, 0), b.upload(card, 0), sums, columns);
+        const int result = card.launch(products, {1, 1, 1}, 128, 72 << 10, a.upload(card, 0), b.upload(card, 0), sums, columns);
         if (result != 0) return -2;
         addProduct(
             error, card.download<float>(sums, 64 * columns), accumulate ? before.numbers : std::vector<float>(), a, b, 64, columns, 32);

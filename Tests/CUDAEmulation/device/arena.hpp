@@ -99,8 +99,10 @@ struct Sums {
 // A matrix in shared memory that a product has read, as it was then: the memory must stay so until the product has been waited for.
 struct Operand {
     const unsigned char *first;
-    u64 stride;
-    u32 spans, spanBytes, group;
+    u64 panelBytes;
+    // Pieces of 16 bytes: of 16 rows k, panel after panel, or of columns, the first half of k before the second.
+    u32 pieces, group;
+    bool rowsAreK;
     unsigned char bytes[maximumColumns * 32];
 };
 

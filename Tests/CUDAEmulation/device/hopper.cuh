@@ -126,7 +126,7 @@ static inline unsigned multiply_bfloat16(unsigned a, unsigned b) {
 namespace emulation {
 
 // A descriptor, from bit 0 on: 44 bits of the address in units of 16 bytes, so that the address may be moved as on a card, 14 of the rows
-// of a panel, one that says whether these are k, and 5 that tell a descriptor from other numbers.
+// of a panel of 64 columns, one that says whether these are k, and 5 that tell a descriptor from other numbers.
 constexpr u64 descriptorMark = 0x15;
 
 struct Panels {
@@ -136,7 +136,7 @@ struct Panels {
     static Panels of(u64 descriptor, bool rowsAreK) {
         if (descriptor >> 59 != descriptorMark) fail("a product of what is no descriptor");
         if ((descriptor >> 58 & 1) != rowsAreK) fail("a descriptor and a product of it disagree about which index is k");
-        return {reinterpret_cast<const unsigned char *>((descriptor & ((1ull << 44) - 1)) << 4), (descriptor >> 44 & 0x3fff) * 16};
+        return {reinterpret_cast<const unsigned char *>((descriptor & ((1ull << 44) - 1)) << 4), (descriptor >> 44 & 0x3fff) * 128};
     }
 };
 
@@ -156,16 +156,25 @@ EMULATION_INLINE void widen8(float *numbers, const void *words) {
     __builtin_memcpy(numbers, &wide, sizeof wide);
 }
 
+// Where piece `n` of an operand stands: the hardware mixes bits 7 to 9 of an address into bits 4 to 6.
+EMULATION_INLINE const unsigned char *pieceOf(const Operand &operand, const unsigned char *shared, u32 n) {
+    const u32 rows = operand.rowsAreK ? 16 : operand.pieces / 2;
+    const u64 place = static_cast<u64>(operand.first - shared) + n % rows * 128
+        + (operand.rowsAreK ? n / 16 / 8 * operand.panelBytes + n / 16 % 8 * 16 : n / rows * 16);
+    return shared + (place ^ (place >> 3 & 0x70));
+}
+
 // Takes what a product reads of shared memory.
-EMULATION_NOINLINE const unsigned char *takeOperand(WarpGroup &group, const Panels &panels, u32 spans, u32 spanBytes, u32 number) {
+EMULATION_NOINLINE const unsigned char *takeOperand(WarpGroup &group, const Panels &panels, bool rowsAreK, u32 pieces, u32 number) {
     if (group.operandCount == group.operandCapacity) {
         group.operandCapacity = group.operandCapacity == 0 ? 16 : 2 * group.operandCapacity;
         group.operands = static_cast<Operand *>(__builtin_realloc(group.operands, group.operandCapacity * sizeof(Operand)));
     }
     Operand &operand = group.operands[group.operandCount++];
-    operand.first = panels.first, operand.stride = panels.panelBytes;
-    operand.spans = spans, operand.spanBytes = spanBytes, operand.group = number;
-    for (u32 n = 0; n < spans; ++n) __builtin_memcpy(operand.bytes + n * spanBytes, panels.first + n * panels.panelBytes, spanBytes);
+    operand.first = panels.first, operand.panelBytes = panels.panelBytes;
+    operand.pieces = pieces, operand.rowsAreK = rowsAreK, operand.group = number;
+    const unsigned char *const shared = self().arena.block.shared;
+    for (u32 n = 0; n < pieces; ++n) __builtin_memcpy(operand.bytes + n * 16, pieceOf(operand, shared, n), 16);
     return operand.bytes;
 }
 
@@ -173,11 +182,11 @@ EMULATION_NOINLINE const unsigned char *takeOperand(WarpGroup &group, const Pane
 EMULATION_NOINLINE void takeColumns(float (*columns)[16][8], WarpGroup &group, u64 descriptor, bool rowsAreK, u32 panels, u32 number) {
     const Panels b = Panels::of(descriptor, rowsAreK);
     if (rowsAreK) {
-        const unsigned char *bytes = takeOperand(group, b, panels, 256, number);
+        const unsigned char *bytes = takeOperand(group, b, true, panels * 16, number);
         for (u32 n = 0; n < panels * 16; ++n) widen8(columns[0][n], bytes + 16 * n);
         return;
     }
-    const unsigned char *bytes = takeOperand(group, b, 2, panels * 128, number);
+    const unsigned char *bytes = takeOperand(group, b, false, panels * 16, number);
     for (u32 n = 0; n < panels; ++n)
         for (u32 half = 0; half < 2; ++half) {
             unsigned short matrix[8][8], transposed[8][8];
@@ -194,7 +203,7 @@ EMULATION_NOINLINE void takeRows(float (*rows)[16], WarpGroup &group, bool isSha
             for (u32 half = 0; half < 2; ++half) widen8(rows[row] + 8 * half, group.rows[row] + 4 * half);
         return;
     }
-    const unsigned char *bytes = takeOperand(group, Panels::of(descriptor, false), 2, 1024, number);
+    const unsigned char *bytes = takeOperand(group, Panels::of(descriptor, false), false, 128, number);
     for (u32 row = 0; row < 64; ++row)
         for (u32 half = 0; half < 2; ++half) widen8(rows[row] + 8 * half, bytes + half * 1024 + row * 16);
 }
@@ -311,11 +320,9 @@ EMULATION_NOINLINE void completeProducts(const Self &me, WarpGroup &group, u32 e
             ++kept;
             continue;
         }
-        for (u32 span = 0; span < operand.spans; ++span) {
-            const unsigned char *now = operand.first + span * operand.stride;
-            if (__builtin_memcmp(operand.bytes + span * operand.spanBytes, now, operand.spanBytes) != 0)
+        for (u32 piece = 0; piece < operand.pieces; ++piece)
+            if (__builtin_memcmp(operand.bytes + piece * 16, pieceOf(operand, me.arena.block.shared, piece), 16) != 0)
                 fail("shared memory was written that a product reads which has not been waited for");
-        }
     }
     group.operandCount = kept;
     for (u32 rest = group.live; rest != 0; rest &= rest - 1) {
@@ -346,7 +353,7 @@ constexpr bool isProduct =
 EMULATION_NOINLINE unsigned long long panel_descriptor(const void *first, int rows, bool rowsAreK) {
     using namespace emulation;
     requireAligned(first, "a descriptor of an address that is no multiple of 16");
-    if (rows < 1 || rows > 0x3fff) fail("a descriptor of no or of too many rows");
+    if (rows < 0 || rows > 0x3fff) fail("a descriptor of too many rows");
     return reinterpret_cast<u64>(first) >> 4 | static_cast<u64>(rows) << 44 | u64(rowsAreK) << 58 | descriptorMark << 59;
 }
 

@@ -1,0 +1,434 @@
+// attention/backward_queries.cu for Hopper: the same gradients, offsets and sums of rows, from products of warpgroups.
+//
+// A block stays on its multiprocessor and takes one tile of queries of one head after another. One warpgroup brings tiles of the state and
+// of keys and values to a ring of stages; GROUPS warpgroups of 64 queries each multiply. The gradients of 64 features are under way while
+// those of the 64 before become gradients of factors; the normalizer of the state is one more step of k, its other operand the offsets.
+// The products of a tile of keys are under way while a warpgroup weighs the scores of another.
+//
+// Grid: as many blocks as fit. Shared memory: QUERY_STAGES tiles of queries [ROWS, WIDTH] and of ∂y [ROWS, VALUE_WIDTH], and STAGES
+// of states [FEATURES, VALUE_WIDTH + 8] or of keys [KEYS, WIDTH] and values [KEYS, VALUE_WIDTH], all in panels; with states ∂q of the state
+// [ROWS, WIDTH + 4] float; gates of the tiles of queries [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; offsets and
+// statistics [ROWS] float2; with states up to WORDS words of features; barriers.
+#include "common/decay.cuh"
+#include "common/exponents.cuh"
+#include "common/output.cuh"
+#include "hopper/item.cuh"
+#include "hopper/state_gradient.cuh"
+
+constexpr int ROWS = 64 * GROUPS;
+constexpr int THREADS = 128 * (GROUPS + 1);
+constexpr int COLUMNS = VALUE_WIDTH + 8;
+constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
+constexpr int VALUE_TILE = panel_numbers(KEYS, VALUE_WIDTH);
+constexpr int STATE_TILE = STATES ? panel_numbers(FEATURES, COLUMNS) : 0;
+constexpr int STAGE = KEY_TILE + VALUE_TILE > STATE_TILE ? KEY_TILE + VALUE_TILE : STATE_TILE;
+// The tiles of one warpgroup.
+constexpr int QUERY_TILE = panel_numbers(64, WIDTH);
+constexpr int GRADIENT_TILE = panel_numbers(64, VALUE_WIDTH);
+// Multiples of 8 that share out a multiprocessor's 65,536.
+constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 56;
+constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 208 : 152;
+static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
+static_assert(DEGREE > 0, "powers only");
+static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");
+static_assert(KEYS == 64, "the queries of a warpgroup are the keys of one tile");
+static_assert(FEATURES == 64, "four blocks of features a stage");
+static_assert(!OFFSETS || NORMALIZED, "offsets are of normalized rows");
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_queries(
+    const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
+    const elem *__restrict__ v, const elem *__restrict__ dy,
+    float *__restrict__ offsets, float *__restrict__ statistics, const float2 *__restrict__ gates,
+    const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
+    const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dq, float *__restrict__ rowSums, int tokens,
+    int queryHeads, int keyHeads, int width, int blockCount, int hasInitialState, int window, float scale, float gradientScale,
+    const float *__restrict__ exact, const float *__restrict__ decays, int tileCount
+) {
+    extern __shared__ __align__(1024) unsigned char memory[];
+    elem *queries = reinterpret_cast<elem *>(memory);
+    elem *gradients = queries + QUERY_STAGES * GROUPS * QUERY_TILE;
+    elem *stages = gradients + QUERY_STAGES * GROUPS * GRADIENT_TILE;
+    float *stateGradients = reinterpret_cast<float *>(stages + STAGES * STAGE);
+    float2 *queryGates = reinterpret_cast<float2 *>(stateGradients + (STATES ? 4 * GROUPS * STATE_GRADIENT_TILE : 0));
+    float2 *keyGates = queryGates + QUERY_STAGES * ROWS;
+    float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
+    float2 *rowScales = reinterpret_cast<float2 *>(keyDecays + STAGES * KEYS);
+    uint4 *sharedWords = reinterpret_cast<uint4 *>(rowScales + ROWS);
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + (STATES ? WORDS / 4 : 0));
+    unsigned long long *queriesEmpty = barriers;
+    Ring<STAGES, GROUPS> ring(barriers + QUERY_STAGES);
+
+    const int index = thread_index();
+    const int itemCount = tileCount * queryHeads;
+#if STATES
+    // Two stages at a time; `blocks` goes on with zeros.
+    const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
+    const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
+    const uint4 *words = reinterpret_cast<const uint4 *>(blocks);
+    for (int n = index; n < min(stateStages, WORDS / 4); n += THREADS) sharedWords[n] = words[n];
+    // Up to degree 2 there are never more.
+    if (DEGREE <= 2 || 4 * stateStages <= WORDS) words = sharedWords;
+#endif
+
+    if (index == 0) {
+        for (int n = 0; n < QUERY_STAGES; ++n) barrier_init(queriesEmpty + n, 4 * GROUPS);
+        ring.initialize();
+    }
+    __syncthreads();
+
+    if (index < 128) {
+        lower_registers<PRODUCER_REGISTERS>();
+        const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
+        RingPosition<STAGES> position;
+        RingPosition<QUERY_STAGES> queryPosition;
+        for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
+            const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+            const int end = item.end();
+            const size_t firstRow = static_cast<size_t>(item.firstToken) * queryHeads + item.head;
+#if GATED
+            const float2 *headGates = gates + static_cast<size_t>(item.keyHead) * tokens;
+            const float *headDecays = decays + static_cast<size_t>(item.keyHead) * tokens;
+#endif
+            // Read again where it is used: what follows from it would take registers from one tile to the next.
+            int thread = thread_index() % 128;
+            // They arrive with the first stage.
+            barrier_wait(queriesEmpty + queryPosition.stage, queryPosition.parity ^ 1);
+#pragma unroll 1
+            for (int part = 0; part < GROUPS; ++part) {
+                const int valid = item.count - 64 * part;
+                const size_t row = firstRow + static_cast<size_t>(valid > 0 ? 64 * part : 0) * queryHeads;
+                const int place = queryPosition.stage * GROUPS + part;
+                copy_panels<64, WIDTH / 8>(
+                    queries + place * QUERY_TILE, q + row * WIDTH, static_cast<size_t>(queryHeads) * WIDTH, valid, thread);
+                copy_panels<64, VALUE_WIDTH / 8>(
+                    gradients + place * GRADIENT_TILE, dy + row * VALUE_WIDTH, static_cast<size_t>(queryHeads) * VALUE_WIDTH, valid,
+                    thread);
+            }
+#if GATED
+            for (int n = thread; n < ROWS; n += 128)
+                copy_few<8>(queryGates + queryPosition.stage * ROWS + n, headGates + min(item.firstToken + n, end - 1), true);
+#endif
+            queryPosition.advance();
+#if STATES
+            if (item.hasState) {
+                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * featureCount * stateStride;
+                for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
+                    const int stage = ring.begin(position);
+                    thread = thread_index() % 128;
+                    copy_state<FEATURES, VALUE_WIDTH>(
+                        stages + stage * STAGE, state + static_cast<size_t>(first) * stateStride, featureCount - first, thread);
+                    ring.end(position);
+                }
+            }
+#endif
+            for (int first = item.chunkStart; first < end; first += KEYS) {
+                const int stage = ring.begin(position);
+                elem *keys = stages + stage * STAGE, *values = keys + KEY_TILE;
+                thread = thread_index() % 128;
+                const size_t row = static_cast<size_t>(first) * keyHeads + item.keyHead;
+                copy_panels<KEYS, WIDTH / 8>(keys, k + row * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, end - first, thread);
+                copy_panels<KEYS, VALUE_WIDTH / 8>(
+                    values, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first, thread);
+#if GATED
+                if (thread < KEYS) {
+                    const int token = min(first + thread, end - 1);
+                    copy_few<8>(keyGates + stage * KEYS + thread, headGates + token, true);
+                    // In the order in which lanes read them: those of columns 8n + 2t and 8n + 2t + 1 together.
+                    const int place = thread % 8 / 2 * 16 + thread / 8 * 2 + thread % 2;
+                    copy_few<4>(keyDecays + stage * KEYS + place, headDecays + token, true);
+                }
+#endif
+                ring.end(position);
+            }
+        }
+        finish_copies();
+    } else {
+        raise_registers<CONSUMER_REGISTERS>();
+        RingPosition<STAGES> position;
+        RingPosition<QUERY_STAGES> queryPosition;
+        for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
+            const int index = thread_index(), group = index / 128 - 1;
+            const int warp = index / 32 % 4, lane = index % 32, g = lane / 4, t = lane % 4;
+            const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+            const int end = item.end(), groupFirst = item.firstToken + 64 * group, warpFirst = groupFirst + 16 * warp;
+            const elem *tile = queries + (queryPosition.stage * GROUPS + group) * QUERY_TILE;
+            const elem *gradientTile = gradients + (queryPosition.stage * GROUPS + group) * GRADIENT_TILE;
+
+            // Offsets and statistics of the warp's rows.
+            float2 *warpScales = rowScales + 64 * group + 16 * warp;
+            {
+                // Two lanes a row.
+                const int token = warpFirst + lane / 2, read = min(token, end - 1);
+                const size_t place = static_cast<size_t>(read) * queryHeads + item.head;
+                float statistic = statistics[place];
+#if OFFSETS
+                // y comes while the rows of ∂y do.
+                const float4 *row = reinterpret_cast<const float4 *>(exact + place * VALUE_WIDTH) + lane % 2;
+                float4 outputs[VALUE_WIDTH / 8];
+#pragma unroll
+                for (int n = 0; n < VALUE_WIDTH / 8; ++n) outputs[n] = row[2 * n];
+                const bool isFirst = !hasInitialState && (chunks[item.chunk].w & 1);
+                if (is_alone(read, item.chunkStart, isFirst, GATED ? gates + static_cast<size_t>(item.keyHead) * tokens : nullptr))
+                    statistic = -fabsf(statistic);
+                ring.wait_full(position);
+                float product = 0;
+#pragma unroll
+                for (int n = 0; n < VALUE_WIDTH / 8; ++n) {
+                    const uint2 gradient = *reinterpret_cast<const uint2 *>(
+                        gradientTile + panel_place(16 * warp + lane / 2, 8 * n + lane % 2 * 4, 64));
+                    product += outputs[n].x * low_bfloat16(gradient.x) + outputs[n].y * high_bfloat16(gradient.x)
+                        + outputs[n].z * low_bfloat16(gradient.y) + outputs[n].w * high_bfloat16(gradient.y);
+                }
+                const float offset = -(product + __shfl_xor_sync(~0u, product, 1));
+                if (lane % 2 == 0 && token < end) offsets[place] = offset, statistics[place] = statistic;
+#else
+                const float offset = offsets[place];
+                ring.wait_full(position);
+#endif
+                __syncwarp();
+                if (lane % 2 == 0) warpScales[lane / 2] = make_float2(offset, statistic);
+                __syncwarp();
+            }
+            const float rowOffsets[2] = {warpScales[g].x, warpScales[8 + g].x};
+#if GATED
+            const float2 *tileGates = queryGates + queryPosition.stage * ROWS + 64 * group;
+#endif
+            float sums[WIDTH / 2] = {};
+
+            // The state before the chunk.
+#if STATES
+            {
+                StateGradient gradient(stateGradients + (4 * group + warp) * STATE_GRADIENT_TILE, lane);
+                gradient.clear();
+                if (item.hasState) {
+                    const RowFeatures<64> features(tile + 64 * 16 * warp, lane);
+                    unsigned rows[VALUE_WIDTH / 16][4];
+#pragma unroll
+                    for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth)
+                        load_matrices(rows[depth], gradientTile + panel_place(16 * warp + lane % 16, 16 * depth + lane / 16 * 8, 64));
+#if NORMALIZED
+                    // The offsets in two parts, one for each of the normalizer's two columns.
+                    const float high[2] = {
+                        bfloat16_to_float(float_to_bfloat16(rowOffsets[0])), bfloat16_to_float(float_to_bfloat16(rowOffsets[1]))};
+                    const unsigned offsetRows[4] = {
+                        t == 0 ? pack_bfloat16(high[0], 0) : 0, t == 0 ? pack_bfloat16(high[1], 0) : 0,
+                        t == 0 ? pack_bfloat16(rowOffsets[0] - high[0], 0) : 0, t == 0 ? pack_bfloat16(rowOffsets[1] - high[1], 0) : 0};
+#endif
+                    auto multiplyState = [&](float (&products)[32], int stage) {
+                        const unsigned long long matrix = panel_descriptor(stages + stage * STAGE, FEATURES, false);
+                        products_begin();
+#pragma unroll
+                        for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth)
+                            multiply_group<false>(
+                                products, rows[depth], panel_advance(matrix, panel_offset(0, 16 * depth, FEATURES)), depth > 0);
+#if NORMALIZED
+                        multiply_group<false>(products, offsetRows, panel_advance(matrix, panel_offset(0, VALUE_WIDTH, FEATURES)), true);
+#endif
+                        products_commit();
+                    };
+                    for (int n = 0; n < stateStages; n += 2) {
+                        float even[32], odd[32];
+                        FeatureFactors<64> factors;
+                        const uint4 first = words[n], second = words[n + 1];
+                        ring.wait_full(position);
+                        factors.load(features, first);
+                        multiplyState(even, position.stage);
+                        const RingPosition<STAGES> before = position;
+                        position.advance();
+                        ring.wait_full(position);
+                        multiplyState(odd, position.stage);
+                        products_wait<1>();
+                        products_use(even);
+                        ring.release(before, lane);
+                        gradient.add(even, features, factors, first);
+                        factors.load(features, second);
+                        products_wait<0>();
+                        products_use(odd);
+                        ring.release(position, lane);
+                        position.advance();
+                        gradient.add(odd, features, factors, second);
+                    }
+                }
+                gradient.flush();
+#if GATED
+                gradient.read(sums, decay_from_start(tileGates[0]));
+#else
+                gradient.read(sums, 1);
+#endif
+            }
+#endif
+
+            // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies zeros.
+            const int tileCountHere = (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS;
+            // Weights of the tile at `position`, as the operand of their product with the keys.
+            unsigned weights[KEYS / 16][4];
+            auto multiplyScores = [&](float (&scores)[KEYS / 2], float (&derivatives)[KEYS / 2]) {
+                const elem *keyTile = stages + position.stage * STAGE;
+                const unsigned long long rows = panel_descriptor(tile, 64, false);
+                const unsigned long long keys = panel_descriptor(keyTile, KEYS, false);
+                const unsigned long long gradientRows = panel_descriptor(gradientTile, 64, false);
+                const unsigned long long values = panel_descriptor(keyTile + KEY_TILE, KEYS, false);
+                products_begin();
+#pragma unroll
+                for (int depth = 0; depth < WIDTH / 16; ++depth)
+                    multiply_group<false>(
+                        scores, panel_advance(rows, panel_offset(0, 16 * depth, 64)),
+                        panel_advance(keys, panel_offset(0, 16 * depth, KEYS)), depth > 0);
+#pragma unroll
+                for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth)
+                    multiply_group<false>(
+                        derivatives, panel_advance(gradientRows, panel_offset(0, 16 * depth, 64)),
+                        panel_advance(values, panel_offset(0, 16 * depth, KEYS)), depth > 0);
+                products_commit();
+            };
+            auto multiplyKeys = [&](int stage) {
+                const unsigned long long keys = panel_descriptor(stages + stage * STAGE, KEYS, true);
+                products_begin();
+#pragma unroll
+                for (int depth = 0; depth < KEYS / 16; ++depth)
+                    multiply_group<true>(sums, weights[depth], panel_advance(keys, panel_offset(16 * depth, 0, KEYS)), true);
+                products_commit();
+            };
+            // Weights of keys that all queries of the warpgroup see, those of the tile at `position`.
+            auto weigh = [&](float (&scores)[KEYS / 2], const float (&derivatives)[KEYS / 2]) {
+#if GATED
+                // p times the decays from a key to the last of its 64, and from that to the first query of the warpgroup.
+                const float4 *stageDecays = reinterpret_cast<const float4 *>(keyDecays + position.stage * KEYS) + 4 * t;
+                const float tileDecay = DEGREE * decay(tileGates[0], keyGates[position.stage * KEYS + KEYS - 1]);
+#endif
+#pragma unroll
+                for (int i = 0; i < KEYS / 16; ++i) {
+                    float factors[4] = {DEGREE, DEGREE, DEGREE, DEGREE};
+#if GATED
+                    const float4 four = stageDecays[i];
+                    factors[0] = four.x * tileDecay, factors[1] = four.y * tileDecay;
+                    factors[2] = four.z * tileDecay, factors[3] = four.w * tileDecay;
+#endif
+#pragma unroll
+                    for (int n = 0; n < 8; ++n) {
+                        const int place = 8 * i + n;
+                        scores[place] = (derivatives[place] + rowOffsets[n / 2 % 2]) * lower_power(scores[place]) * factors[n / 4 * 2 + n % 2];
+                    }
+                }
+            };
+            auto pack = [&](const float (&scores)[KEYS / 2]) {
+#pragma unroll
+                for (int depth = 0; depth < KEYS / 16; ++depth) make_operand(weights[depth], scores, 8 * depth);
+            };
+            // Multiplies the keys of the tile at `position`, and goes on to the next.
+            auto finishTile = [&] {
+                multiplyKeys(position.stage);
+                products_wait<0>();
+                products_use(sums);
+                ring.release(position, lane);
+                position.advance();
+            };
+            if (tileCountHere > 1) {
+                {
+                    float scores[KEYS / 2], derivatives[KEYS / 2];
+                    ring.wait_full(position);
+                    multiplyScores(scores, derivatives);
+                    products_wait<0>();
+                    products_use(scores);
+                    products_use(derivatives);
+                    weigh(scores, derivatives);
+                    pack(scores);
+                }
+                for (int n = 1; n < tileCountHere - 1; ++n) {
+                    float scores[KEYS / 2], derivatives[KEYS / 2];
+                    const RingPosition<STAGES> previous = position;
+                    position.advance();
+                    ring.wait_full(position);
+                    multiplyScores(scores, derivatives);
+                    multiplyKeys(previous.stage);
+                    products_wait<1>();
+                    products_use(scores);
+                    products_use(derivatives);
+                    weigh(scores, derivatives);
+                    products_wait<0>();
+                    ring.release(previous, lane);
+                    pack(scores);
+                }
+                finishTile();
+            }
+            // The tile of the warpgroup's own keys.
+            float scores[KEYS / 2], derivatives[KEYS / 2];
+            ring.wait_full(position);
+            multiplyScores(scores, derivatives);
+            products_wait<0>();
+            products_use(scores);
+            products_use(derivatives);
+            const float2 scales[2] = {warpScales[g], warpScales[8 + g]};
+#if GATED
+            // What was summed so far has decayed to the first query of the warpgroup only.
+            const float2 baseGate = tileGates[0], rowGates[2] = {tileGates[16 * warp + g], tileGates[16 * warp + 8 + g]};
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+                const float factor = decay(rowGates[half], baseGate);
+#pragma unroll
+                for (int n = 0; n < WIDTH / 8; ++n) sums[4 * n + 2 * half] *= factor, sums[4 * n + 2 * half + 1] *= factor;
+            }
+            const float2 *stageGates = keyGates + position.stage * KEYS;
+#endif
+            // It begins where the warpgroup's queries do, if there are any.
+#pragma unroll
+            for (int depth = 0; depth < KEYS / 16; ++depth) {
+#pragma unroll
+                for (int i = 0; i < 8; ++i) {
+                    const int n = 8 * depth + i, place = n / 4 * 8 + 2 * t + n % 2, half = n / 2 % 2, row = 16 * warp + 8 * half + g;
+                    const bool isCausal = place <= row;
+                    float weight = (derivatives[n] + scales[half].x) * power_derivative(scores[n]);
+#if GATED
+                    weight *= exp2f(isCausal ? decay_exponent(rowGates[half], stageGates[place]) : 0);
+#endif
+                    // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the score.
+                    const bool isDropped = !isCausal || (NORMALIZED && place == row && scales[half].y < 0);
+                    scores[n] = isDropped ? 0 : weight;
+                }
+                make_operand(weights[depth], scores, 8 * depth);
+            }
+            finishTile();
+            // Tiles that only other warpgroups see.
+            for (int first = groupFirst + 64; first < end; first += KEYS) {
+                ring.wait_full(position);
+                ring.release(position, lane);
+                position.advance();
+            }
+
+            const int lastIndex = thread_index(), lastLane = lastIndex % 32, ownWarp = lastIndex / 32 - 4;
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+                const int row = 16 * ownWarp + 8 * half + lastLane / 4, token = groupFirst + row % 64;
+                const bool isStored = token < end;
+                const size_t place = static_cast<size_t>(isStored ? token : end - 1) * queryHeads + item.head;
+                const float statistic = rowScales[row].y, factor = NORMALIZED ? fabsf(statistic) : statistic;
+                // The gradient of a query scaled by 2^−exponent.
+                const float queryFactor = power_of_two(-queryExponents[place]);
+#if GATED && !NORMALIZED
+                float product = 0;
+#endif
+#pragma unroll
+                for (int n = 0; n < WIDTH / 8; ++n) {
+                    const int column = n * 8 + lastLane % 4 * 2;
+                    const float left = sums[4 * n + 2 * half] * factor, right = sums[4 * n + 2 * half + 1] * factor;
+#if GATED && !NORMALIZED
+                    const elem *query = tile + panel_place(row % 64, column, 64);
+                    product += left * bfloat16_to_float(query[0]) + right * bfloat16_to_float(query[1]);
+#endif
+                    if (!isStored) continue;
+                    if (width == WIDTH)
+                        *reinterpret_cast<unsigned *>(dq + place * WIDTH + column) = pack_bfloat16(left * queryFactor, right * queryFactor);
+                    else
+                        store_pair(dq, place * width, column, width, left * queryFactor, right * queryFactor);
+                }
+#if GATED && !NORMALIZED
+                // Euler: what the weights of the row contribute to the gradient of its gate.
+                product = row_sum(product);
+                if (rowSums != nullptr && isStored && lastLane % 4 == 0) rowSums[place] = product / DEGREE;
+#endif
+            }
+            arrive_warp(queriesEmpty + queryPosition.stage, lastLane);
+            queryPosition.advance();
+        }
+    }
+}

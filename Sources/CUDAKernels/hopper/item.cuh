@@ -1,0 +1,21 @@
+// What a block that stays on its multiprocessor takes one after another: a tile of queries of one head.
+#pragma once
+
+struct Item {
+    int firstToken, count, chunk, chunkStart, head, keyHead;
+    // Whether the chunk's first state is not zero.
+    bool hasState;
+
+    __device__ __forceinline__ Item(
+        int index, const int4 *tiles, const int4 *chunks, int tileCount, int queryHeads, int keyHeads, int hasInitialState
+    ) {
+        // The last tiles of a chunk see the most keys: they start first.
+        const int4 tile = tiles[tileCount - 1 - index / queryHeads];
+        firstToken = tile.x, count = tile.y, chunk = tile.z, chunkStart = tile.w;
+        head = index % queryHeads, keyHead = head / (queryHeads / keyHeads);
+        hasState = STATES && (hasInitialState || !(chunks[chunk].w & 1));
+    }
+
+    // The token after the last.
+    __device__ __forceinline__ int end() const { return firstToken + count; }
+};
