@@ -8,8 +8,8 @@ struct NormConfiguration: Sendable, Hashable {
     /// Threads a row, and rows a block.
     let threads, rows: Int
 
-    /// Blocks of the backward pass: enough for any card to be busy, few enough that their sums are quickly added up.
-    static let backwardBlocks = 528
+    /// Blocks of the backward pass that a multiprocessor holds at once.
+    var resident: Int { threads * rows <= 512 ? 3 : 1 }
 
     /// - Throws: `unsupported` where a row has more numbers than a block can hold.
     init(width: Int, vector: Int) throws(PowerAttentionError) {

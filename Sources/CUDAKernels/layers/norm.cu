@@ -6,6 +6,8 @@
 static_assert(ROWS == 1 || THREADS == 32, "rows of several warps have a block of their own");
 constexpr float EPSILON = 1e-5f;
 constexpr int PARTS = CENTERED ? 2 : 1;
+// Blocks of the backward pass that a multiprocessor holds at once; the grid has as many.
+constexpr int RESIDENT = THREADS * ROWS <= 512 ? 3 : 1;
 
 // The column of group `n` of this thread.
 __device__ __forceinline__ int column_of(int n) { return (n * THREADS + static_cast<int>(threadIdx.x) % THREADS) * VECTOR; }
@@ -70,7 +72,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) normalize(
 
 // The gradient of the input, written or added, and for every block and row of it the sums of what its rows give to the gradients of the
 // weight and, behind it, of the bias: partials[part, PARTS, width]. A block takes every gridDim-th set of rows.
-extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) norm_backward(
+extern "C" __global__ void __launch_bounds__(THREADS * ROWS, RESIDENT) norm_backward(
     const activation *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ statistics,
     const activation *__restrict__ gradient, activation *__restrict__ inputGradient, float *__restrict__ partials, int rows, int width,
     int accumulate

@@ -3,8 +3,11 @@
 
 constexpr int THREADS = 256;
 
+// Groups are numbered in 32 bits: divisions of longer numbers would take longer than the memory.
+__device__ __forceinline__ unsigned own_group() { return blockIdx.x * THREADS + threadIdx.x; }
+
 // The first number of this thread's group.
-__device__ __forceinline__ size_t own_place() { return (static_cast<size_t>(blockIdx.x) * THREADS + threadIdx.x) * VECTOR; }
+__device__ __forceinline__ size_t own_place() { return static_cast<size_t>(own_group()) * VECTOR; }
 
 __device__ __forceinline__ float sigmoid(float x) { return __fdividef(1.f, 1 + __expf(-x)); }
 
@@ -49,7 +52,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) swiglu(
 ) {
     const size_t place = own_place();
     if (place >= count) return;
-    const size_t gate = place + place / width * width;
+    const size_t gate = place + static_cast<size_t>(own_group() / (width / VECTOR)) * width;
     float gates[VECTOR], values[VECTOR];
     load(gates, x + gate);
     load(values, x + gate + width);
@@ -64,7 +67,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) swiglu_backward(
 ) {
     const size_t place = own_place();
     if (place >= count) return;
-    const size_t gate = place + place / width * width;
+    const size_t gate = place + static_cast<size_t>(own_group() / (width / VECTOR)) * width;
     float gates[VECTOR], values[VECTOR], gradients[VECTOR];
     load(gates, x + gate);
     load(values, x + gate + width);
@@ -98,7 +101,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) add_bias(
     if (place >= count) return;
     float values[VECTOR], biases[VECTOR];
     load(values, x + place);
-    load_floats(biases, bias + place % width);
+    load_floats(biases, bias + own_group() % (width / VECTOR) * VECTOR);
 #pragma unroll
     for (int i = 0; i < VECTOR; ++i) values[i] += biases[i];
     store(x + place, values);
@@ -109,12 +112,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) rotate(
     activation *__restrict__ x, const float *__restrict__ cosines, const float *__restrict__ sines, size_t count, int width, int half,
     int length, float direction
 ) {
-    const size_t pair = own_place();
-    if (pair >= count) return;
-    const size_t row = pair / (width / 2);
-    const int within = static_cast<int>(pair % (width / 2)), head = within / half, i = within % half;
-    activation *place = x + row * width + head * 2 * half + i;
-    const size_t angle = row % length * half + i;
+    if (own_place() >= count) return;
+    const unsigned perRow = width / 2 / VECTOR, perHead = half / VECTOR;
+    const unsigned row = own_group() / perRow, within = own_group() % perRow, head = within / perHead, i = within % perHead * VECTOR;
+    activation *place = x + static_cast<size_t>(row) * width + head * 2 * half + i;
+    const size_t angle = static_cast<size_t>(row % length) * half + i;
     float first[VECTOR], second[VECTOR], cosine[VECTOR], sine[VECTOR];
     load(first, place);
     load(second, place + half);
@@ -134,7 +136,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) rotate(
 extern "C" __global__ void __launch_bounds__(THREADS) log_sigmoid(
     const float *__restrict__ x, const float *__restrict__ bias, float *__restrict__ y, size_t count, int width
 ) {
-    const size_t place = static_cast<size_t>(blockIdx.x) * THREADS + threadIdx.x;
+    const unsigned place = own_group();
     if (place >= count) return;
     const float v = x[place] + bias[place % width];
     y[place] = fminf(v, 0) - log1pf(expf(-fabsf(v)));
@@ -145,7 +147,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) log_sigmoid_backward(
     const float *__restrict__ x, const float *__restrict__ bias, const float *__restrict__ gradient, activation *__restrict__ rounded,
     float *__restrict__ exact, size_t count, int width
 ) {
-    const size_t place = static_cast<size_t>(blockIdx.x) * THREADS + threadIdx.x;
+    const unsigned place = own_group();
     if (place >= count) return;
     const float v = x[place] + bias[place % width];
     const float e = expf(-fabsf(v)), result = gradient[place] * (v > 0 ? e : 1.f) / (1 + e);

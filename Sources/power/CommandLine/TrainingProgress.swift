@@ -8,6 +8,7 @@ final class TrainingProgress {
     private let terminal: Terminal
     private let start = ContinuousClock.now
     private var firstStep: Int?
+    private var firstStepSeconds = 0.0
     private var lastLine: ContinuousClock.Instant?
     private var heldOut = ""
 
@@ -21,9 +22,12 @@ final class TrainingProgress {
 
     func report(_ record: StepRecord) {
         let first = firstStep ?? record.step
-        firstStep = first
         let elapsed = (ContinuousClock.now - start) / .seconds(1)
-        let secondsPerStep = elapsed / Double(record.step - first + 1)
+        // The first step fills caches, and on a card compiles kernels: it does not count once there are others.
+        if firstStep == nil { firstStepSeconds = elapsed }
+        firstStep = first
+        let others = record.step - first
+        let secondsPerStep = others == 0 ? elapsed : (elapsed - firstStepSeconds) / Double(others)
         if let loss = record.heldOutLoss { heldOut = String(format: "  held-out %.4f", loss) }
         let text =
             "step \(record.step)/\(steps)" + String(format: "  loss %.4f", record.loss) + heldOut
