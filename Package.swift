@@ -42,7 +42,8 @@ let package = Package(
     ],
     targets: [
         .target(name: "CKernels", cSettings: cSettings),
-        .target(name: "CUDAKernels", exclude: ["attention", "common", "hopper", "prepare", "state"], cSettings: cSettings),
+        .target(
+            name: "CUDAKernels", exclude: ["attention", "common", "hopper", "layers", "prepare", "state"], cSettings: cSettings),
         library("Tensors", ["CKernels"]),
         library("BackendInterface", ["Tensors"]),
         library("CPUBackend", ["BackendInterface", "Tensors", "CKernels"]),
@@ -50,10 +51,15 @@ let package = Package(
         library("CUDABackend", ["CUDARuntime", "BackendInterface", "Tensors"]),
         library("PowerAttention", ["BackendInterface", "CPUBackend", "CUDABackend", "CUDARuntime", "Tensors"]),
         library(
-            "LanguageModel", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors"],
+            "LanguageModel", ["PowerAttention", "BackendInterface", "Tensors"],
             resources: [.copy("Resources")]),
         library("Inference", ["LanguageModel", "PowerAttention", "Tensors"]),
-        library("Training", ["LanguageModel", "Inference", "PowerAttention", "Tensors", logging]),
+        library(
+            "Training",
+            [
+                "LanguageModel", "Inference", "PowerAttention", "CUDABackend", "CUDARuntime", "CPUBackend", "BackendInterface",
+                "Tensors", logging,
+            ]),
         library("Experiments", ["Training", "Inference", "LanguageModel", "PowerAttention", "Tensors"]),
         .target(
             name: "Benchmarks",
@@ -75,14 +81,24 @@ let package = Package(
         tests("TensorsTests", ["Tensors", "TestSupport"]),
         tests("CPUBackendTests", ["CPUBackend", "BackendInterface", "Tensors", "CKernels"]),
         tests("CUDARuntimeTests", ["CUDARuntime", "CUDAKernels", "Tensors", "TestSupport"]),
-        tests("CUDABackendTests", ["CUDABackend", "CUDARuntime", "BackendInterface", "Tensors", "TestSupport"]),
+        tests(
+            "CUDABackendTests",
+            ["CUDABackend", "CUDARuntime", "CPUBackend", "BackendInterface", "Tensors", "TestSupport"]),
         tests("PowerAttentionTests", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors", "TestSupport"]),
         tests(
             "LanguageModelTests",
-            ["LanguageModel", "PowerAttention", "BackendInterface", "CPUBackend", "Tensors", "TestSupport"]),
+            [
+                "LanguageModel", "PowerAttention", "BackendInterface", "CPUBackend", "CUDABackend", "CUDARuntime", "Tensors",
+                "TestSupport",
+            ]),
         tests("InferenceTests", ["Inference", "LanguageModel", "PowerAttention", "Tensors"]),
         tests(
-            "TrainingTests", ["Training", "Inference", "LanguageModel", "BackendInterface", "Tensors", "TestSupport", logging]),
+            "TrainingTests",
+            [
+                "Training", "Inference", "LanguageModel", "CUDABackend", "CPUBackend", "BackendInterface", "PowerAttention",
+                "Tensors",
+                "TestSupport", logging,
+            ]),
         tests("ExperimentsTests", ["Experiments", "Training", "Tensors"]),
         tests("CommandTests", ["power", "PowerAttention", "Training", "LanguageModel", "Tensors", "TestSupport"]),
     ],

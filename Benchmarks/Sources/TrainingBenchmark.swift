@@ -9,17 +9,18 @@ package enum TrainingBenchmark {
         _ configuration: ModelConfiguration, batch: Int, length: Int, steps: Int
     ) throws(PowerAttentionError) -> OperationClock.Times {
         let model = try LanguageModel(configuration, seed: 1)
+        let kernels = CPUBackend()
         var generator = RandomGenerator(seed: 3)
         let tokens = (0..<batch * length).map { _ in Int32(generator.next() % UInt64(configuration.vocabularySize)) }
         let targets = Array(tokens.dropFirst()) + [0]
         var firstMoments = model.parameters.map { Tensor($0.value.shape, .float32) }
         var secondMoments = firstMoments
         func step(_ number: Int) throws(PowerAttentionError) {
-            model.zeroGradients()
+            try model.zeroGradients()
             _ = try model.accumulateGradients(tokens, targets: targets, batch: batch, length: length)
-            let norm = model.parameters.reduce(0) { $0 + model.kernels.sumOfSquares($1.gradient) }.squareRoot()
+            let norm = model.parameters.reduce(0) { $0 + kernels.sumOfSquares($1.gradient) }.squareRoot()
             for (index, parameter) in model.parameters.enumerated() {
-                model.kernels.adamW(
+                kernels.adamW(
                     &parameter.value, gradient: parameter.gradient, firstMoment: &firstMoments[index],
                     secondMoment: &secondMoments[index],
                     step: AdamWStep(

@@ -8,6 +8,9 @@ extension CUDABackend {
         _ problem: AttentionProblem, _ inputs: AttentionInputs, context forward: AttentionContext, outputGradient: Tensor,
         finalStateGradient: ExpandedState?
     ) throws(PowerAttentionError) -> AttentionGradients {
+        if inputs.q.isOnDevice {
+            return try backwardOnDevice(inputs, context: forward, outputGradient: outputGradient)
+        }
         // The gradients of the recurrent form are those of the chunked one, which has the normalizers that they need.
         var problem = problem
         let isRecurrent = problem.form == .recurrent

@@ -6,6 +6,7 @@ extension CUDABackend {
     package func forward(
         _ problem: AttentionProblem, _ inputs: AttentionInputs, finalState: Bool
     ) throws(PowerAttentionError) -> AttentionResult {
+        if inputs.q.isOnDevice { return try forwardOnDevice(problem, inputs) }
         if problem.form == .recurrent { return try advance(problem, inputs, finalState: finalState) }
         let pass = try pass(problem, inputs, finalState: finalState)
         let (given, initialState) = try upload(inputs, pass)

@@ -3,12 +3,13 @@ package import CUDARuntime
 import Synchronization
 package import Tensors
 
-/// The operator on an NVIDIA card, for tensors in host memory: inputs go over, results come back.
-///
-/// What a device computes in place, without the copies, are ``AttentionPass`` and ``StepPass``.
+/// The operator on an NVIDIA card. Tensors in its memory stay there, and calls with them only queue work; those in host memory go over,
+/// and results come back.
 package final class CUDABackend: AttentionBackend {
     package let context: CUDAContext
     private let features = Mutex<[SymmetricPower: DeviceFeatures]>([:])
+    let passes = Mutex<[PassKey: AttentionPass]>([:])
+    private let bfloat16Layers = Mutex<CUDALayers?>(nil)
 
     package init(_ context: CUDAContext) { self.context = context }
 
@@ -31,6 +32,18 @@ package final class CUDABackend: AttentionBackend {
             if let first { return first }
             first = backend
             return backend
+        }
+    }
+
+    /// The layers of language models on this card.
+    ///
+    /// - Throws: `unsupported` where there is no cuBLASLt.
+    package func layers() throws(PowerAttentionError) -> CUDALayers {
+        try bfloat16Layers.withLock { layers throws(PowerAttentionError) in
+            if let layers { return layers }
+            let made = try CUDALayers(context, library: .system())
+            layers = made
+            return made
         }
     }
 

@@ -21,6 +21,9 @@ package enum KernelTable {
                 entries.append(try entry(mechanism, width, type, limits))
             }
         }
+        for type in [DataType.bfloat16, .float32] {
+            entries.append(Entry(name: "layers, \(type)", sources: try LayerSources.all(type)))
+        }
         return entries
     }
 

@@ -65,6 +65,30 @@ static const char hopper_state_gradient[] = {
 static const char hopper_state_update[] = {
 #embed "hopper/state_update.cu"
 };
+static const char layers_activations[] = {
+#embed "layers/activations.cuh"
+};
+static const char layers_embedding[] = {
+#embed "layers/embedding.cu"
+};
+static const char layers_loss[] = {
+#embed "layers/loss.cu"
+};
+static const char layers_norm[] = {
+#embed "layers/norm.cu"
+};
+static const char layers_optimizer[] = {
+#embed "layers/optimizer.cu"
+};
+static const char layers_pointwise[] = {
+#embed "layers/pointwise.cu"
+};
+static const char layers_reduction[] = {
+#embed "layers/reduction.cuh"
+};
+static const char layers_sums[] = {
+#embed "layers/sums.cu"
+};
 static const char prepare_gates[] = {
 #embed "prepare/gates.cu"
 };
@@ -108,6 +132,14 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
     FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
+    FILE_ENTRY("layers/activations.cuh", layers_activations),
+    FILE_ENTRY("layers/embedding.cu", layers_embedding),
+    FILE_ENTRY("layers/loss.cu", layers_loss),
+    FILE_ENTRY("layers/norm.cu", layers_norm),
+    FILE_ENTRY("layers/optimizer.cu", layers_optimizer),
+    FILE_ENTRY("layers/pointwise.cu", layers_pointwise),
+    FILE_ENTRY("layers/reduction.cuh", layers_reduction),
+    FILE_ENTRY("layers/sums.cu", layers_sums),
     FILE_ENTRY("prepare/gates.cu", prepare_gates),
     FILE_ENTRY("prepare/inputs.cu", prepare_inputs),
     FILE_ENTRY("prepare/values.cu", prepare_values),

@@ -1,4 +1,4 @@
-/// A dense, row-major array in host memory: a shape, an element type and the elements.
+/// A dense, row-major array: a shape, an element type and the elements, in host memory where nothing else is said.
 ///
 /// A value: copies share storage until one of them is written to. The last index varies fastest.
 ///
@@ -42,7 +42,16 @@ public struct Tensor: Sendable {
     /// The same elements under another shape of the same size.
     package func reshaped(_ shape: [Int]) -> Tensor { Tensor(shape: shape, dataType: dataType, storage: storage) }
 
-    private init(shape: [Int], dataType: DataType, storage: Storage) {
+    /// Some of the rows, those of the first index, without copying them.
+    package func rows(_ range: Range<Int>) -> Tensor {
+        guard range != 0..<shape[0] else { return self }
+        let rowBytes = storage.byteCount / max(shape[0], 1)
+        return Tensor(
+            shape: [range.count] + shape.dropFirst(), dataType: dataType,
+            storage: Storage(range.lowerBound * rowBytes..<range.upperBound * rowBytes, of: storage))
+    }
+
+    init(shape: [Int], dataType: DataType, storage: Storage) {
         precondition(shape.reduce(1, *) * dataType.byteCount == storage.byteCount, "reshape to \(shape) changes the size")
         self.shape = shape
         self.dataType = dataType
@@ -63,8 +72,11 @@ public struct Tensor: Sendable {
         return bytes
     }
 
+    /// Whether writing to the elements changes no other tensor.
+    package mutating func isUnique() -> Bool { !storage.isPart && isKnownUniquelyReferenced(&storage) }
+
     fileprivate mutating func makeUnique() {
-        if !isKnownUniquelyReferenced(&storage) { storage = storage.copy() }
+        if !isUnique() { storage = storage.copy() }
     }
 }
 

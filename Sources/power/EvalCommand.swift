@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import PowerAttention
 import Tensors
 import Training
 
@@ -31,6 +32,7 @@ struct EvalCommand: ParsableCommand {
         help: ArgumentHelp("Where the curve is written (default: eval.json in the folder).", valueName: "file"),
         completion: .file(extensions: ["json"]))
     var output: String?
+    @Option(help: "Where to score: cpu, or cuda, with activations in bfloat16.") var device = Device.cpu
     @Flag(help: "Print JSON instead of a table.") var json = false
 
     func validate() throws {
@@ -47,7 +49,7 @@ struct EvalCommand: ParsableCommand {
         let windows = try HeldOutWindows(
             text.source, documents: Array(text.heldOut.prefix(documents ?? .max)),
             context: context ?? text.heldOutContext(configuration.training.context), limit: windows)
-        let model = try checkpoint.loadModel()
+        let model = try checkpoint.loadModel(device: device)
         let terminal = Terminal.standardError
         defer { terminal.show("") }
         let curve = try Evaluator(windows).curve(model) { done in

@@ -1,6 +1,8 @@
 import ArgumentParser
+import CUDARuntime
 import Foundation
 import LanguageModel
+import PowerAttention
 import Tensors
 import Training
 
@@ -22,6 +24,7 @@ struct TrainCommand: ParsableCommand {
               power train configuration.toml --learning-rate 3e-4 -o runs/slow
               power train -o runs/slow --resume
               power train configuration.toml --mixer exponential -o runs/softmax
+              power train configuration.toml --device cuda -o runs/fast
 
             CONFIGURATION
               tokenizer = "bytes"
@@ -49,6 +52,11 @@ struct TrainCommand: ParsableCommand {
     @Flag(help: "Go on with the run in the folder.") var resume = false
     @Flag(help: "Replace the run in the folder.") var overwrite = false
     @Flag(name: .shortAndLong, help: "Show no progress.") var quiet = false
+    @Option(
+        help: """
+            Where to train: cpu, in float32, or cuda, the first NVIDIA card, with activations in bfloat16. The run's folder is the same.
+            """)
+    var device = Device.cpu
     @OptionGroup var options: ConfigurationOptions
 
     func validate() throws {
@@ -64,7 +72,7 @@ struct TrainCommand: ParsableCommand {
         let data = try TrainingData(configuration)
         let trainer = try Trainer(
             configuration, data: data, store: store, mode: resume ? .resume : overwrite ? .overwrite : .new,
-            logger: TerminalLog.logger)
+            device: device, logger: TerminalLog.logger)
         let terminal = Terminal.standardError
         if !quiet { terminal.line(trainer.introduction) }
         let progress = TrainingProgress(steps: configuration.training.steps)
@@ -75,7 +83,10 @@ struct TrainCommand: ParsableCommand {
             interruption.signal != nil
         }
         progress.finish()
-        if !quiet { terminal.line("step \(trainer.step) is in \(store.checkpoints.path(of: trainer.step))") }
+        if !quiet {
+            if let peak = trainer.peakMemory { terminal.line("at most \(MemoryReport.text(peak)) of the card's memory") }
+            terminal.line("step \(trainer.step) is in \(store.checkpoints.path(of: trainer.step))")
+        }
         if outcome == .stopped { try interruption.exitIfRequested() }
     }
 
@@ -97,5 +108,11 @@ extension Trainer {
         let beginning = step == 0 ? "" : " from step \(step)"
         return "\(store.path): \(TrainingProgress.grouped(Double(model.parameterCount))) parameters, "
             + "\(training.steps) steps of \(TrainingProgress.grouped(Double(training.tokensPerStep))) tokens\(beginning)"
+            + memory
+    }
+
+    private var memory: String {
+        guard let (run, card) = expectedMemory else { return "" }
+        return ", about \(MemoryReport.text(run)) of the card's \(MemoryReport.text(card))"
     }
 }

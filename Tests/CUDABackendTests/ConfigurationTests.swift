@@ -23,7 +23,8 @@ import Testing
                     for states in [true, false] where states == false || mechanism != .exponential(window: nil) {
                         let kernels = try AttentionKernels(
                             KernelProblem(Self.problem(mechanism, d, e), dataType: type, isGated: true),
-                            states: .init(queries: states, keys: states), fewTokens: false, work: StateWork(features: 2560, walks: 8), limits: limits)
+                            states: .init(queries: states, keys: states), fewTokens: false,
+                            work: StateWork(features: 2560, walks: 8), limits: limits)
                         #expect(!kernels.sources(backward: true, movesState: states).isEmpty)
                         check(kernels, limits.sharedBytes)
                     }

@@ -1,4 +1,5 @@
 import BackendInterface
+import CPUBackend
 import Foundation
 import LanguageModel
 import Tensors
@@ -40,7 +41,7 @@ import Training
                     expected[index][element] -= 0.01 * (m / (v.squareRoot() + 1e-8) + decay)
                 }
             }
-            optimizer.update(chosen, learningRate: 0.01, gradientScale: 0.25, configuration, model.kernels)
+            optimizer.update(chosen, learningRate: 0.01, gradientScale: 0.25, configuration, CPUBackend())
         }
         for (index, parameter) in chosen.enumerated() {
             for (value, reference) in zip(parameter.value.array(of: Float.self), expected[index]) {
@@ -57,7 +58,7 @@ import Training
             parameter.gradient = generator.normal(parameter.value.shape)
             sum += parameter.gradient.array(of: Float.self).reduce(0) { $0 + Double($1) * Double($1) }
         }
-        let norm = Optimizer.gradientNorm(model.parameters, model.kernels)
+        let norm = Optimizer.gradientNorm(model.parameters, CPUBackend())
         #expect(abs(norm - sum.squareRoot()) < 1e-6 * norm)
     }
 
@@ -67,7 +68,7 @@ import Training
         for parameter in model.parameters {
             parameter.gradient = Tensor(parameter.value.shape, [Float](repeating: 0.5, count: parameter.value.count))
         }
-        optimizer.update(model.parameters, learningRate: 0.1, gradientScale: 1, TrainingConfiguration(), model.kernels)
+        optimizer.update(model.parameters, learningRate: 0.1, gradientScale: 1, TrainingConfiguration(), CPUBackend())
         var file = optimizer.file(model.parameters)
         let back = try Optimizer(file, model.parameters, path: "x")
         #expect(back.step == 1)

@@ -40,6 +40,7 @@ extension RunConfiguration {
         configuration.training.checkpointInterval = 3
         configuration.training.evaluationInterval = 2
         configuration.training.evaluationWindows = 3
+        configuration.training.skipLimit = 0
         return configuration
     }
 }

@@ -68,14 +68,17 @@ package struct AttentionInputs: Sendable {
 
 /// What the forward pass leaves for the backward pass.
 package struct AttentionContext: Sendable {
-    /// y before rounding to the type of the inputs: float32, or float64 from the reference.
+    /// y `[b, t, hq, e]` before rounding to the type of the inputs: float32, or float64 from the reference.
     package var output: Tensor
     /// A number per row `[b, t, hq]` whose meaning is the backend's: the normalizer, or the log of the sum of exponentials.
     package var rowStatistics: Tensor?
+    /// What else a backend keeps on its device where the inputs are there; `output` then has their type.
+    package var retained: (any Sendable)?
 
-    package init(output: Tensor, rowStatistics: Tensor?) {
+    package init(output: Tensor, rowStatistics: Tensor?, retained: (any Sendable)? = nil) {
         self.output = output
         self.rowStatistics = rowStatistics
+        self.retained = retained
     }
 }
 
@@ -89,7 +92,8 @@ package struct AttentionResult: Sendable {
     }
 }
 
-/// Gradients in the accumulation type: float32, or float64 from the reference.
+/// Gradients in the accumulation type: float32, or float64 from the reference. Those of tensors on a device have the type of the inputs,
+/// those of gates are in float32.
 package struct AttentionGradients: Sendable {
     package var q, k, v: Tensor
     package var logG: Tensor?

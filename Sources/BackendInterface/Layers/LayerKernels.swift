@@ -2,68 +2,91 @@ package import Tensors
 
 /// The arithmetic of a language model's layers besides the sequence mixer: what a backend implements so that models run on it.
 ///
-/// Activations are `[rows, width]` in row-major order, one row a token, float32 or float64; all tensors of a call have one type.
+/// Activations are `[rows, width]` in row-major order, one row a token. On the host all tensors of a call have one type, float32 or
+/// float64. On a device activations and the matrices that multiply them have the device's `activationType`; vectors of parameters, all
+/// gradients of parameters, statistics, gates and losses are float32. Tensors of a call are where the backend computes.
+///
 /// Backward kernels *add* to parameter gradients. The same call gives the same bits every time, whatever the number of cores.
+///
+/// Calls throw where a device has no memory left or fails; on the host none does.
 package protocol LayerKernels: Sendable {
-    /// `C = A·B` or, accumulating, `C += A·B`, with `A [m, k]`, `B [k, n]`, `C [m, n]`; a transposed operand is stored the
-    /// other way round.
-    func multiply(
-        _ a: Tensor, transposeA: Bool, _ b: Tensor, transposeB: Bool, into c: inout Tensor, accumulate: Bool)
+    /// The type of activations on a device; `nil` on the host, where it is that of the parameters.
+    var activationType: DataType? { get }
+    /// What the number of columns of logits should be a multiple of: see ``multiply(_:transposeA:_:transposeB:into:accumulate:)``.
+    var columnAlignment: Int { get }
 
-    /// Row `r` of the result is row `tokens[r]` of `table`.
-    func embed(_ tokens: [Int32], table: Tensor) -> Tensor
+    /// A tensor with undefined contents where the backend computes.
+    func uninitialized(_ shape: [Int], _ dataType: DataType) throws(PowerAttentionError) -> Tensor
+    /// A tensor of the host where the backend computes; the tensor itself on the host.
+    func place(_ host: Tensor) throws(PowerAttentionError) -> Tensor
+    /// Sets all elements to zero.
+    func zero(_ x: inout Tensor) throws(PowerAttentionError)
+    /// Overwrites the rows from `first` on.
+    func setRows(_ x: inout Tensor, from first: Int, to rows: Tensor) throws(PowerAttentionError)
+
+    /// `C = A·B` or, accumulating, `C += A·B`, with `A [m, k]`, `B [k, n]`, `C [m, n]`; a transposed operand is stored the
+    /// other way round. Where two operands disagree about an extent because rows of one were made longer for the sake of
+    /// ``columnAlignment``, the smaller extent counts: the columns behind are neither read nor written.
+    func multiply(
+        _ a: Tensor, transposeA: Bool, _ b: Tensor, transposeB: Bool, into c: inout Tensor, accumulate: Bool
+    ) throws(PowerAttentionError)
+
+    /// Row `r` of the result is row `tokens[r]` of `table`. Tokens are int32.
+    func embed(_ tokens: Tensor, table: Tensor) throws(PowerAttentionError) -> Tensor
     /// Adds row `r` of `gradient` to row `tokens[r]` of `tableGradient`.
-    func embedBackward(_ tokens: [Int32], gradient: Tensor, tableGradient: inout Tensor)
+    func embedBackward(_ tokens: Tensor, gradient: Tensor, tableGradient: inout Tensor) throws(PowerAttentionError)
 
     /// `y = (x − mean) · rstd · weight + bias` with `rstd = 1/√(variance + 10⁻⁵)`; statistics are `[rows, 2]`: mean and rstd.
-    func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor) -> (y: Tensor, statistics: Tensor)
+    /// Where there is a branch it is added to `x` first, and used up.
+    func layerNorm(
+        _ x: inout Tensor, adding branch: inout Tensor?, weight: Tensor, bias: Tensor
+    ) throws(PowerAttentionError) -> (y: Tensor, statistics: Tensor)
     /// Writes the input's gradient or, accumulating, adds it: the residual stream's gradient takes the branch's share in place.
     func layerNormBackward(
         _ x: Tensor, weight: Tensor, statistics: Tensor, gradient: Tensor, into inputGradient: inout Tensor,
-        accumulate: Bool, weightGradient: inout Tensor, biasGradient: inout Tensor)
+        accumulate: Bool, weightGradient: inout Tensor, biasGradient: inout Tensor) throws(PowerAttentionError)
 
-    /// `y = x / rms · weight` with `rms = √(mean of squares + 10⁻⁵)`; statistics are `[rows]`: 1 / rms.
-    func rmsNorm(_ x: Tensor, weight: Tensor) -> (y: Tensor, statistics: Tensor)
+    /// `y = x / rms · weight` with `rms = √(mean of squares + 10⁻⁵)`; statistics are `[rows]`: 1 / rms. Where there is a branch it is
+    /// added to `x` first, and used up.
+    func rmsNorm(
+        _ x: inout Tensor, adding branch: inout Tensor?, weight: Tensor
+    ) throws(PowerAttentionError) -> (y: Tensor, statistics: Tensor)
     /// Writes the input's gradient or, accumulating, adds it.
     func rmsNormBackward(
         _ x: Tensor, weight: Tensor, statistics: Tensor, gradient: Tensor, into inputGradient: inout Tensor,
-        accumulate: Bool, weightGradient: inout Tensor)
+        accumulate: Bool, weightGradient: inout Tensor) throws(PowerAttentionError)
 
     /// The Gaussian error linear unit in its tanh form (Hendrycks, Gimpel 2016).
-    func gelu(_ x: Tensor) -> Tensor
+    func gelu(_ x: Tensor) throws(PowerAttentionError) -> Tensor
     /// Turns the output's gradient into the input's, in place.
-    func geluBackward(_ x: Tensor, gradient: inout Tensor)
+    func geluBackward(_ x: Tensor, gradient: inout Tensor) throws(PowerAttentionError)
 
     /// `silu(gate) · value`, where a row of `x` is `[gate, value]`; the result has half the width (Shazeer 2020).
-    func swiglu(_ x: Tensor) -> Tensor
-    func swigluBackward(_ x: Tensor, gradient: Tensor) -> Tensor
+    func swiglu(_ x: Tensor) throws(PowerAttentionError) -> Tensor
+    func swigluBackward(_ x: Tensor, gradient: Tensor) throws(PowerAttentionError) -> Tensor
 
     /// Rotates the pairs `(i, i + d/2)` of every head of `x [rows, heads · d]` in place (Su et al. 2021); `inverse` turns back,
     /// which is the backward pass. Row `r` turns by the angles whose cosines and sines, `[length, d/2]`, are in row
     /// `r mod length`.
-    func rotate(_ x: inout Tensor, cosines: Tensor, sines: Tensor, inverse: Bool)
+    func rotate(_ x: inout Tensor, cosines: Tensor, sines: Tensor, inverse: Bool) throws(PowerAttentionError)
 
-    /// `logsigmoid(x + bias)` with `bias` one number a column.
-    func logSigmoid(_ x: Tensor, bias: Tensor) -> Tensor
-    /// Turns the output's gradient into the input's, in place.
-    func logSigmoidBackward(_ x: Tensor, bias: Tensor, gradient: inout Tensor, biasGradient: inout Tensor)
+    /// `logsigmoid(x + bias)` with `bias` one number a column, in the type of the bias as `x` is.
+    func logSigmoid(_ x: Tensor, bias: Tensor) throws(PowerAttentionError) -> Tensor
+    /// Turns the output's gradient into the input's, in the type of activations.
+    func logSigmoidBackward(
+        _ x: Tensor, bias: Tensor, gradient: inout Tensor, biasGradient: inout Tensor) throws(PowerAttentionError)
 
     /// Adds `bias [width]` to every row.
-    func addBias(_ x: inout Tensor, bias: Tensor)
-    func addBiasBackward(gradient: Tensor, biasGradient: inout Tensor)
+    func addBias(_ x: inout Tensor, bias: Tensor) throws(PowerAttentionError)
+    func addBiasBackward(gradient: Tensor, biasGradient: inout Tensor) throws(PowerAttentionError)
 
     /// `x += y`.
-    func add(_ x: inout Tensor, _ y: Tensor)
+    func add(_ x: inout Tensor, _ y: Tensor) throws(PowerAttentionError)
 
-    /// `−log softmax(logits)[target]` for every row, in the type of the logits; a negative target is not scored and gives
-    /// 0. Where `gradientScale` is given, `logits` become the derivative of `gradientScale · Σ_r loss_r`; otherwise they stay.
-    func crossEntropy(_ logits: inout Tensor, targets: [Int32], gradientScale: Double?) -> Tensor
-
-    /// Σ x², accumulated in double.
-    func sumOfSquares(_ x: Tensor) -> Double
-
-    /// One step of AdamW with decoupled weight decay (Loshchilov, Hutter 2019) on one parameter; the gradient is multiplied by
-    /// `gradientScale` first. Moments have the parameter's type.
-    func adamW(
-        _ value: inout Tensor, gradient: Tensor, firstMoment: inout Tensor, secondMoment: inout Tensor, step: AdamWStep)
+    /// `−log softmax(logits)[target]` for every row, in the type of the parameters, over the first `columns` logits; a negative target
+    /// is not scored and gives 0. Where `gradientScale` is given, `logits` become the derivative of `gradientScale · Σ_r loss_r`;
+    /// otherwise they stay. Targets are int32.
+    func crossEntropy(
+        _ logits: inout Tensor, columns: Int, targets: Tensor, gradientScale: Double?
+    ) throws(PowerAttentionError) -> Tensor
 }

@@ -2,24 +2,25 @@ import CKernels
 package import Tensors
 
 extension CPUBackend {
-    package func embed(_ tokens: [Int32], table: Tensor) -> Tensor {
+    package func embed(_ tokens: Tensor, table: Tensor) -> Tensor {
         let (type, width) = (table.dataType.kernelCode, table.rowWidth)
         var y = Tensor(uninitialized: [tokens.count, width], table.dataType)
-        let (source, output) = (table.storage, y.uniqueStorage())
-        RowPartition(rows: tokens.count, width: width).forEach { _, first, end in
-            embed_rows(type, tokens, source.pointer, output.pointer, first, end, width)
+        let (tokens, source, output) = (tokens.storage, table.storage, y.uniqueStorage())
+        RowPartition(rows: y.shape[0], width: width).forEach { _, first, end in
+            embed_rows(type, tokens.tokens, source.pointer, output.pointer, first, end, width)
         }
         return y
     }
 
     /// Every part takes the tokens of one residue class, in order: no row is written by two parts, and the order of the additions
     /// to it does not depend on the number of parts.
-    package func embedBackward(_ tokens: [Int32], gradient: Tensor, tableGradient: inout Tensor) {
+    package func embedBackward(_ tokens: Tensor, gradient: Tensor, tableGradient: inout Tensor) {
         let (type, width) = (gradient.dataType.kernelCode, gradient.rowWidth)
+        let (rows, tokens) = (tokens.count, tokens.storage)
         let (source, output) = (gradient.storage, tableGradient.uniqueStorage())
-        let parts = min(2 * coreCount, RowPartition(rows: tokens.count, width: width).count)
+        let parts = min(2 * coreCount, RowPartition(rows: rows, width: width).count)
         parallelFor(parts) { part in
-            embed_rows_backward(type, tokens, source.pointer, output.pointer, tokens.count, width, part, parts)
+            embed_rows_backward(type, tokens.tokens, source.pointer, output.pointer, rows, width, part, parts)
         }
     }
 

@@ -4,15 +4,18 @@ import Foundation
 package import Tensors
 
 extension CPUBackend {
-    package func crossEntropy(_ logits: inout Tensor, targets: [Int32], gradientScale: Double?) -> Tensor {
+    package func crossEntropy(_ logits: inout Tensor, columns: Int, targets: Tensor, gradientScale: Double?) -> Tensor {
         let (type, width) = (logits.dataType.kernelCode, logits.rowWidth)
+        precondition(columns == width, "rows of logits are as long as the vocabulary on the host")
         var losses = Tensor(uninitialized: [targets.count], logits.dataType)
         // Without a gradient the kernel only reads: logits that another tensor shares need no copy.
         let scores = gradientScale == nil ? logits.storage : logits.uniqueStorage()
         let output = losses.uniqueStorage()
+        let chosen = targets.storage
         RowPartition(rows: targets.count, width: width).forEach { _, first, end in
             cross_entropy(
-                type, scores.pointer, targets, output.pointer, gradientScale == nil ? 0 : 1, gradientScale ?? 0, first, end,
+                type, scores.pointer, chosen.tokens, output.pointer, gradientScale == nil ? 0 : 1, gradientScale ?? 0, first,
+                end,
                 width)
         }
         return losses
@@ -47,4 +50,4 @@ extension CPUBackend {
     }
 }
 
-extension CPUBackend: LayerKernels {}
+extension CPUBackend: OptimizerKernels {}

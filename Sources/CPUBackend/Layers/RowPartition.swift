@@ -31,3 +31,8 @@ extension Tensor {
         return storage
     }
 }
+
+extension Storage {
+    /// The elements of a tensor of int32.
+    var tokens: UnsafePointer<Int32> { UnsafePointer(pointer.assumingMemoryBound(to: Int32.self)) }
+}

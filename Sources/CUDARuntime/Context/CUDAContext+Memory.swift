@@ -80,6 +80,35 @@ extension CUDAContext {
         }
     }
 
+    /// Pinned memory of the host.
+    package func pinned(_ byteCount: Int) throws(PowerAttentionError) -> PinnedMemory {
+        try inOrder { () throws(PowerAttentionError) in try PinnedMemory(session, byteCount: byteCount) }
+    }
+
+    /// Queues a copy to the card and returns: the host's memory must stay as it is until the copy is done.
+    package func queueCopy(_ source: PinnedMemory, to destination: DevicePointer) throws(PowerAttentionError) {
+        guard source.bytes.count > 0 else { return }
+        try inOrder { () throws(PowerAttentionError) in
+            try refuseCapture("a copy from pinned memory")
+            try session.check(
+                session.driver.memcpyHtoDAsync(
+                    destination.address, source.bytes.baseAddress, source.bytes.count, stream.handle),
+                "cuMemcpyHtoDAsync", "\(source.bytes.count) bytes")
+        }
+    }
+
+    /// Queues a copy to the host and returns: the bytes are there when what was queued so far is done.
+    package func queueCopy(_ source: DevicePointer, to destination: PinnedMemory) throws(PowerAttentionError) {
+        guard destination.bytes.count > 0 else { return }
+        try inOrder { () throws(PowerAttentionError) in
+            try refuseCapture("a copy to pinned memory")
+            try session.check(
+                session.driver.memcpyDtoHAsync(
+                    destination.bytes.baseAddress, source.address, destination.bytes.count, stream.handle),
+                "cuMemcpyDtoHAsync", "\(destination.bytes.count) bytes")
+        }
+    }
+
     /// Copies on the card, after what was queued before. The two regions must not overlap.
     package func copy(
         _ source: DevicePointer, to destination: DevicePointer, byteCount: Int

@@ -23,6 +23,21 @@ package struct DeviceProperties: Sendable, Hashable {
     package var architecture: String { Architecture.name(major: major, minor: minor) }
     package var computeCapability: String { "\(major).\(minor)" }
 
+    /// Operations a second of dense products in bfloat16 with sums in float32, at the clock that the data sheets of these generations
+    /// reckon with (989 TFLOP/s for an H100 SXM); `nil` for cards that are not known, or do not tell their clock.
+    package var bfloat16FLOPS: Double? {
+        let known: (perClock: Int, kilohertz: Int)? =
+            switch (major, minor) {
+            case (8, 0): (2048, 1_410_000)
+            case (8, 9): (1024, 2_520_000)
+            case (9, 0): (4096, 1_830_000)
+            case (10, 0): (8192, 1_850_000)
+            default: nil
+            }
+        guard let known, clockRate > 0 else { return nil }
+        return Double(known.perClock) * Double(multiprocessorCount) * Double(min(clockRate, known.kilohertz)) * 1000
+    }
+
     /// Asks the driver.
     ///
     /// - Throws: `invalidArgument` where there is no card of this number.

@@ -76,6 +76,11 @@ extension Driver {
             "cuMemGetInfo_v2", as: (@convention(c) @Sendable (Out<Int>, Out<Int>) -> Result).self)
         memAlloc = try library.function("cuMemAlloc_v2", as: (@convention(c) @Sendable (Out<UInt64>, Int) -> Result).self)
         memFree = try library.function("cuMemFree_v2", as: (@convention(c) @Sendable (UInt64) -> Result).self)
+        memHostAlloc = try library.function(
+            "cuMemHostAlloc",
+            as: (@convention(c) @Sendable (Out<UnsafeMutableRawPointer?>, Int, CUnsignedInt) -> Result).self)
+        memFreeHost = try library.function(
+            "cuMemFreeHost", as: (@convention(c) @Sendable (UnsafeMutableRawPointer?) -> Result).self)
         memcpyHtoDAsync = try library.function(
             "cuMemcpyHtoDAsync_v2", as: (@convention(c) @Sendable (UInt64, UnsafeRawPointer?, Int, Handle) -> Result).self)
         memcpyDtoHAsync = try library.function(

@@ -26,6 +26,8 @@ package struct Driver: Sendable {
     package var memGetInfo: @Sendable (Out<Int>, Out<Int>) -> Result
     package var memAlloc: @Sendable (Out<UInt64>, Int) -> Result
     package var memFree: @Sendable (UInt64) -> Result
+    package var memHostAlloc: @Sendable (Out<UnsafeMutableRawPointer?>, Int, CUnsignedInt) -> Result
+    package var memFreeHost: @Sendable (UnsafeMutableRawPointer?) -> Result
     package var memcpyHtoDAsync: @Sendable (UInt64, UnsafeRawPointer?, Int, Handle) -> Result
     package var memcpyDtoHAsync: @Sendable (UnsafeMutableRawPointer?, UInt64, Int, Handle) -> Result
     package var memcpyDtoDAsync: @Sendable (UInt64, UInt64, Int, Handle) -> Result
@@ -73,6 +75,8 @@ package struct Driver: Sendable {
         memGetInfo: @escaping @Sendable (Out<Int>, Out<Int>) -> Result,
         memAlloc: @escaping @Sendable (Out<UInt64>, Int) -> Result,
         memFree: @escaping @Sendable (UInt64) -> Result,
+        memHostAlloc: @escaping @Sendable (Out<UnsafeMutableRawPointer?>, Int, CUnsignedInt) -> Result,
+        memFreeHost: @escaping @Sendable (UnsafeMutableRawPointer?) -> Result,
         memcpyHtoDAsync: @escaping @Sendable (UInt64, UnsafeRawPointer?, Int, Handle) -> Result,
         memcpyDtoHAsync: @escaping @Sendable (UnsafeMutableRawPointer?, UInt64, Int, Handle) -> Result,
         memcpyDtoDAsync: @escaping @Sendable (UInt64, UInt64, Int, Handle) -> Result,
@@ -115,6 +119,8 @@ package struct Driver: Sendable {
         self.memGetInfo = memGetInfo
         self.memAlloc = memAlloc
         self.memFree = memFree
+        self.memHostAlloc = memHostAlloc
+        self.memFreeHost = memFreeHost
         self.memcpyHtoDAsync = memcpyHtoDAsync
         self.memcpyDtoHAsync = memcpyDtoHAsync
         self.memcpyDtoDAsync = memcpyDtoDAsync

@@ -13,9 +13,11 @@ package struct Embedding {
         self.kernels = kernels
     }
 
-    package func forward(_ tokens: [Int32]) -> Tensor { kernels.embed(tokens, table: weight.value) }
+    package func forward(_ tokens: Tensor) throws(PowerAttentionError) -> Tensor {
+        try kernels.embed(tokens, table: weight.operand)
+    }
 
-    package func backward(_ tokens: [Int32], gradient: Tensor) {
-        kernels.embedBackward(tokens, gradient: gradient, tableGradient: &weight.gradient)
+    package func backward(_ tokens: Tensor, gradient: Tensor) throws(PowerAttentionError) {
+        try kernels.embedBackward(tokens, gradient: gradient, tableGradient: &weight.gradient)
     }
 }

@@ -22,18 +22,21 @@ package struct Gate {
         self.kernels = kernels
     }
 
-    package func forward(_ x: Tensor) -> (Tensor, Context) {
-        var projection = Tensor(uninitialized: [x.shape[0], weight.value.shape[0]], x.dataType)
-        kernels.multiply(x, transposeA: false, weight.value, transposeB: true, into: &projection, accumulate: false)
-        return (kernels.logSigmoid(projection, bias: bias.value), Context(x: x, projection: projection))
+    package func forward(_ x: Tensor) throws(PowerAttentionError) -> (Tensor, Context) {
+        // Logarithms of gates add up over thousands of tokens: they have the parameters' type from here on.
+        var projection = try kernels.uninitialized([x.shape[0], weight.value.shape[0]], bias.value.dataType)
+        try kernels.multiply(x, transposeA: false, weight.operand, transposeB: true, into: &projection, accumulate: false)
+        return (try kernels.logSigmoid(projection, bias: bias.value), Context(x: x, projection: projection))
     }
 
     /// Adds the parameters' gradients and the input's. The gradient of the logarithms is used up.
-    package func backward(_ context: Context, gradient: consuming Tensor, addingTo inputGradient: inout Tensor) {
-        kernels.logSigmoidBackward(
+    package func backward(
+        _ context: Context, gradient: consuming Tensor, addingTo inputGradient: inout Tensor
+    ) throws(PowerAttentionError) {
+        try kernels.logSigmoidBackward(
             context.projection, bias: bias.value, gradient: &gradient, biasGradient: &bias.gradient)
-        kernels.multiply(
-            gradient, transposeA: false, weight.value, transposeB: false, into: &inputGradient, accumulate: true)
-        kernels.multiply(gradient, transposeA: true, context.x, transposeB: false, into: &weight.gradient, accumulate: true)
+        try kernels.multiply(
+            gradient, transposeA: false, weight.operand, transposeB: false, into: &inputGradient, accumulate: true)
+        try kernels.multiply(gradient, transposeA: true, context.x, transposeB: false, into: &weight.gradient, accumulate: true)
     }
 }

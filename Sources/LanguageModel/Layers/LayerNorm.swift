@@ -14,13 +14,17 @@ package struct LayerNorm: Norm {
         self.kernels = kernels
     }
 
-    package func forward(_ x: Tensor) -> (Tensor, NormContext) {
-        let (y, statistics) = kernels.layerNorm(x, weight: weight.value, bias: bias.value)
+    package func forward(
+        _ x: inout Tensor, adding branch: inout Tensor?
+    ) throws(PowerAttentionError) -> (Tensor, NormContext) {
+        let (y, statistics) = try kernels.layerNorm(&x, adding: &branch, weight: weight.value, bias: bias.value)
         return (y, NormContext(x: x, statistics: statistics))
     }
 
-    package func backward(_ context: NormContext, gradient: Tensor, into inputGradient: inout Tensor, accumulate: Bool) {
-        kernels.layerNormBackward(
+    package func backward(
+        _ context: NormContext, gradient: Tensor, into inputGradient: inout Tensor, accumulate: Bool
+    ) throws(PowerAttentionError) {
+        try kernels.layerNormBackward(
             context.x, weight: weight.value, statistics: context.statistics, gradient: gradient, into: &inputGradient,
             accumulate: accumulate, weightGradient: &weight.gradient, biasGradient: &bias.gradient)
     }

@@ -22,18 +22,20 @@ package struct Linear {
     /// That of projections onto the residual stream, which sums up two of them a block.
     static func residualDeviation(layers: Int) -> Double { deviation / Double(2 * layers).squareRoot() }
 
-    package func forward(_ x: Tensor) -> Tensor {
-        var y = Tensor(uninitialized: [x.shape[0], weight.value.shape[0]], x.dataType)
-        kernels.multiply(x, transposeA: false, weight.value, transposeB: true, into: &y, accumulate: false)
-        if let bias { kernels.addBias(&y, bias: bias.value) }
+    package func forward(_ x: Tensor) throws(PowerAttentionError) -> Tensor {
+        var y = try kernels.uninitialized([x.shape[0], weight.value.shape[0]], x.dataType)
+        try kernels.multiply(x, transposeA: false, weight.operand, transposeB: true, into: &y, accumulate: false)
+        if let bias { try kernels.addBias(&y, bias: bias.value) }
         return y
     }
 
     /// Adds the parameters' gradients, and writes the input's or, accumulating, adds it.
-    package func backward(_ x: Tensor, gradient: Tensor, into inputGradient: inout Tensor, accumulate: Bool) {
-        kernels.multiply(
-            gradient, transposeA: false, weight.value, transposeB: false, into: &inputGradient, accumulate: accumulate)
-        kernels.multiply(gradient, transposeA: true, x, transposeB: false, into: &weight.gradient, accumulate: true)
-        if let bias { kernels.addBiasBackward(gradient: gradient, biasGradient: &bias.gradient) }
+    package func backward(
+        _ x: Tensor, gradient: Tensor, into inputGradient: inout Tensor, accumulate: Bool
+    ) throws(PowerAttentionError) {
+        try kernels.multiply(
+            gradient, transposeA: false, weight.operand, transposeB: false, into: &inputGradient, accumulate: accumulate)
+        try kernels.multiply(gradient, transposeA: true, x, transposeB: false, into: &weight.gradient, accumulate: true)
+        if let bias { try kernels.addBiasBackward(gradient: gradient, biasGradient: &bias.gradient) }
     }
 }

@@ -24,22 +24,22 @@ package struct MLP {
         self.kernels = kernels
     }
 
-    package func forward(_ x: Tensor) -> (Tensor, Context) {
-        let hidden = input.forward(x)
-        let activated = activation == .swiglu ? kernels.swiglu(hidden) : kernels.gelu(hidden)
-        return (output.forward(activated), Context(x: x, hidden: hidden, activated: activated))
+    package func forward(_ x: Tensor) throws(PowerAttentionError) -> (Tensor, Context) {
+        let hidden = try input.forward(x)
+        let activated = activation == .swiglu ? try kernels.swiglu(hidden) : try kernels.gelu(hidden)
+        return (try output.forward(activated), Context(x: x, hidden: hidden, activated: activated))
     }
 
     /// The gradient with respect to the input.
-    package func backward(_ context: Context, gradient: Tensor) -> Tensor {
-        var hiddenGradient = Tensor(uninitialized: context.activated.shape, context.activated.dataType)
-        output.backward(context.activated, gradient: gradient, into: &hiddenGradient, accumulate: false)
+    package func backward(_ context: Context, gradient: Tensor) throws(PowerAttentionError) -> Tensor {
+        var hiddenGradient = try kernels.uninitialized(context.activated.shape, context.activated.dataType)
+        try output.backward(context.activated, gradient: gradient, into: &hiddenGradient, accumulate: false)
         switch activation {
-        case .gelu: kernels.geluBackward(context.hidden, gradient: &hiddenGradient)
-        case .swiglu: hiddenGradient = kernels.swigluBackward(context.hidden, gradient: hiddenGradient)
+        case .gelu: try kernels.geluBackward(context.hidden, gradient: &hiddenGradient)
+        case .swiglu: hiddenGradient = try kernels.swigluBackward(context.hidden, gradient: hiddenGradient)
         }
-        var inputGradient = Tensor(uninitialized: context.x.shape, context.x.dataType)
-        input.backward(context.x, gradient: hiddenGradient, into: &inputGradient, accumulate: false)
+        var inputGradient = try kernels.uninitialized(context.x.shape, context.x.dataType)
+        try input.backward(context.x, gradient: hiddenGradient, into: &inputGradient, accumulate: false)
         return inputGradient
     }
 }

@@ -13,13 +13,17 @@ package struct RMSNorm: Norm {
         self.kernels = kernels
     }
 
-    package func forward(_ x: Tensor) -> (Tensor, NormContext) {
-        let (y, statistics) = kernels.rmsNorm(x, weight: weight.value)
+    package func forward(
+        _ x: inout Tensor, adding branch: inout Tensor?
+    ) throws(PowerAttentionError) -> (Tensor, NormContext) {
+        let (y, statistics) = try kernels.rmsNorm(&x, adding: &branch, weight: weight.value)
         return (y, NormContext(x: x, statistics: statistics))
     }
 
-    package func backward(_ context: NormContext, gradient: Tensor, into inputGradient: inout Tensor, accumulate: Bool) {
-        kernels.rmsNormBackward(
+    package func backward(
+        _ context: NormContext, gradient: Tensor, into inputGradient: inout Tensor, accumulate: Bool
+    ) throws(PowerAttentionError) {
+        try kernels.rmsNormBackward(
             context.x, weight: weight.value, statistics: context.statistics, gradient: gradient, into: &inputGradient,
             accumulate: accumulate, weightGradient: &weight.gradient)
     }

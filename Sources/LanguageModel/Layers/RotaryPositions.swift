@@ -1,3 +1,4 @@
+import BackendInterface
 import Foundation
 package import Tensors
 
@@ -25,5 +26,15 @@ package struct RotaryPositions {
         }
         self.cosines = cosines.converted(to: dataType)
         self.sines = sines.converted(to: dataType)
+    }
+
+    private init(cosines: Tensor, sines: Tensor) {
+        self.cosines = cosines
+        self.sines = sines
+    }
+
+    /// The same where the kernels compute.
+    func placed(by kernels: any LayerKernels) throws(PowerAttentionError) -> RotaryPositions {
+        RotaryPositions(cosines: try kernels.place(cosines), sines: try kernels.place(sines))
     }
 }

@@ -1,5 +1,5 @@
 package import BackendInterface
-import PowerAttention
+package import PowerAttention
 package import Tensors
 
 /// The layer that mixes tokens: projections to queries, keys, values and gates, rotary positions, the operator, and a projection
@@ -22,7 +22,8 @@ package struct SequenceMixer {
     }
 
     package init(
-        _ name: String, _ model: ModelConfiguration, _ source: ParameterSource, _ kernels: any LayerKernels
+        _ name: String, _ model: ModelConfiguration, _ source: ParameterSource, _ kernels: any LayerKernels,
+        device: Device = .cpu
     ) throws(PowerAttentionError) {
         heads = model.heads
         keyHeads = model.keyHeads
@@ -38,32 +39,34 @@ package struct SequenceMixer {
         output = try Linear(
             "\(name).output", inputs: heads * headWidth, outputs: model.width,
             deviation: Linear.residualDeviation(layers: model.layers), bias: model.biases, source, kernels)
-        attention = try AttentionOperator(model.attention)
+        attention = try AttentionOperator(model.attention, device: device)
         var automatic = model.attention
         automatic.form = .automatic
-        decoding = try AttentionOperator(automatic)
+        decoding = try AttentionOperator(automatic, device: device)
         self.kernels = kernels
     }
 
     /// The operator's inputs for `x [batch · length, width]`.
-    func inputs(_ x: Tensor, _ layout: SequenceLayout) -> (AttentionInputs, Gate.Context?) {
-        var q = query.forward(x)
-        var k = key.forward(x)
-        kernels.rotate(&q, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: false)
-        kernels.rotate(&k, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: false)
-        let gates = gate?.forward(x)
+    func inputs(
+        _ x: Tensor, _ layout: SequenceLayout
+    ) throws(PowerAttentionError) -> (AttentionInputs, Gate.Context?) {
+        var q = try query.forward(x)
+        var k = try key.forward(x)
+        try kernels.rotate(&q, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: false)
+        try kernels.rotate(&k, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: false)
+        let gates = try gate?.forward(x)
         let (batch, length) = (layout.batch, layout.length)
         let inputs = AttentionInputs(
             q: q.reshaped([batch, length, heads, headWidth]), k: k.reshaped([batch, length, keyHeads, headWidth]),
-            v: value.forward(x).reshaped([batch, length, keyHeads, headWidth]),
+            v: try value.forward(x).reshaped([batch, length, keyHeads, headWidth]),
             logG: gates?.0.reshaped([batch, length, keyHeads]))
         return (inputs, gates?.1)
     }
 
     package func forward(_ x: Tensor, _ layout: SequenceLayout) throws(PowerAttentionError) -> (Tensor, Context) {
-        let (inputs, gateContext) = inputs(x, layout)
+        let (inputs, gateContext) = try inputs(x, layout)
         let context = try attention.forward(inputs).context
-        let y = output.forward(rows(context.output))
+        let y = try output.forward(rows(context.output))
         return (y, Context(x: x, inputs: inputs, attention: context, gate: gateContext))
     }
 
@@ -71,9 +74,9 @@ package struct SequenceMixer {
     func advance(
         _ x: Tensor, _ layout: SequenceLayout, _ state: inout DecodingState
     ) throws(PowerAttentionError) -> Tensor {
-        let inputs = inputs(x, layout).0
+        let inputs = try inputs(x, layout).0
         let y = try decoding.advance(&state, q: inputs.q, k: inputs.k, v: inputs.v, logG: inputs.logG)
-        return output.forward(rows(y))
+        return try output.forward(rows(y))
     }
 
     /// The gradient with respect to the input.
@@ -81,22 +84,22 @@ package struct SequenceMixer {
         _ context: Context, _ layout: SequenceLayout, gradient: Tensor
     ) throws(PowerAttentionError) -> Tensor {
         let mixed = context.attention.output
-        var mixedGradient = Tensor(uninitialized: [layout.rows, heads * headWidth], gradient.dataType)
-        output.backward(rows(mixed), gradient: gradient, into: &mixedGradient, accumulate: false)
+        var mixedGradient = try kernels.uninitialized([layout.rows, heads * headWidth], gradient.dataType)
+        try output.backward(rows(mixed), gradient: gradient, into: &mixedGradient, accumulate: false)
         var gradients = try attention.backward(
             context.inputs, context: context.attention, outputGradient: mixedGradient.reshaped(mixed.shape))
         gradients.q = rows(gradients.q)
         gradients.k = rows(gradients.k)
-        kernels.rotate(&gradients.q, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: true)
-        kernels.rotate(&gradients.k, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: true)
+        try kernels.rotate(&gradients.q, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: true)
+        try kernels.rotate(&gradients.k, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: true)
 
-        var inputGradient = Tensor(uninitialized: context.x.shape, gradient.dataType)
-        query.backward(context.x, gradient: gradients.q, into: &inputGradient, accumulate: false)
-        key.backward(context.x, gradient: gradients.k, into: &inputGradient, accumulate: true)
-        value.backward(context.x, gradient: rows(gradients.v), into: &inputGradient, accumulate: true)
+        var inputGradient = try kernels.uninitialized(context.x.shape, gradient.dataType)
+        try query.backward(context.x, gradient: gradients.q, into: &inputGradient, accumulate: false)
+        try key.backward(context.x, gradient: gradients.k, into: &inputGradient, accumulate: true)
+        try value.backward(context.x, gradient: rows(gradients.v), into: &inputGradient, accumulate: true)
         if let gate, let gateContext = context.gate, let logG = gradients.logG {
             gradients.logG = nil
-            gate.backward(gateContext, gradient: rows(logG, width: 1), addingTo: &inputGradient)
+            try gate.backward(gateContext, gradient: rows(logG, width: 1), addingTo: &inputGradient)
         }
         return inputGradient
     }

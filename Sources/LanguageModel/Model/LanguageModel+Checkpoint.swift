@@ -17,7 +17,7 @@ extension LanguageModel {
                 .inputOutput, argument: folder, given: "a folder that cannot be made", expected: "a place for the model",
                 cause: error)
         }
-        try weights.write(to: "\(folder)/\(Self.weightsName)")
+        try weights().write(to: "\(folder)/\(Self.weightsName)")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         // A valid configuration has finite numbers only: encoding it does not fail.
@@ -36,8 +36,10 @@ extension LanguageModel {
     }
 
     /// The parameters by name.
-    package var weights: SafetensorsFile {
-        SafetensorsFile(tensors: Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.value) }))
+    package func weights() throws(PowerAttentionError) -> SafetensorsFile {
+        var file = SafetensorsFile()
+        for parameter in parameters { file.tensors[parameter.name] = try parameter.value.onHost() }
+        return file
     }
 
     /// A model with given parameters, of any floating-point type, converted to `dataType`.

@@ -28,6 +28,10 @@ extension LanguageModel {
             throw PowerAttentionError(argument: "tokens", given: "none", expected: "at least one token")
         }
         try check(tokens)
+        guard device != .cuda else {
+            throw PowerAttentionError(
+                .unsupported, argument: "device", given: "tokens after a state on cuda", expected: "a model on the CPU")
+        }
         guard state.blocks.count == blocks.count else {
             throw PowerAttentionError(
                 argument: "state", given: "\(state.blocks.count) blocks", expected: "the \(blocks.count) of this model")
@@ -36,10 +40,10 @@ extension LanguageModel {
             state.tokens..<state.tokens + tokens.count, headWidth: configuration.keyWidth, base: configuration.rotaryBase,
             dataType)
         let layout = SequenceLayout(batch: 1, length: tokens.count, positions: positions)
-        var x = embedding.forward(tokens)
+        var x = try embedding.forward(place(tokens))
         for (index, block) in blocks.enumerated() { x = try block.advance(x, layout, &state.blocks[index]) }
         state.tokens += tokens.count
         let last = x.rows(tokens.count - 1..<tokens.count)
-        return head.logits(norm.forward(last).0).reshaped([configuration.vocabularySize])
+        return try head.logits(norm.forward(last).0).reshaped([configuration.vocabularySize])
     }
 }

@@ -1,3 +1,4 @@
+import BackendInterface
 public import Tensors
 
 extension LanguageModel {
@@ -11,10 +12,13 @@ extension LanguageModel {
         _ tokens: [Int32], targets: [Int32], batch: Int, length: Int
     ) throws(PowerAttentionError) -> Tensor {
         try check(tokens, targets: targets, batch: batch, length: length)
-        let layout = layout(batch: batch, length: length)
-        var x = embedding.forward(tokens)
-        for block in blocks { x = try block.forward(x, layout).0 }
-        return head.losses(norm.forward(x).0, targets: targets).reshaped([batch, length])
+        let layout = try layout(batch: batch, length: length)
+        let (tokens, targets) = (try place(tokens), try place(targets))
+        var x = try embedding.forward(tokens)
+        var branch: Tensor?
+        for block in blocks { _ = try block.forward(&x, adding: &branch, layout) }
+        let normalized = try norm.forward(&x, adding: &branch).0
+        return try head.losses(normalized, targets: targets).onHost().reshaped([batch, length])
     }
 
     /// The mean loss of the scored targets, in nats; adds the gradient of `scale` times it to every parameter.
@@ -32,26 +36,78 @@ extension LanguageModel {
         try check(tokens, targets: targets, batch: batch, length: length)
         let scored = targets.count { $0 >= 0 }
         guard scored > 0 else { return 0 }
-        let layout = layout(batch: batch, length: length)
-        var x = embedding.forward(tokens)
-        var contexts: [Block.Context] = []
+        let losses = try accumulateGradients(
+            place(tokens), targets: place(targets), layout(batch: batch, length: length), scale: scale / Double(scored))
+        let sum = try losses.onHost().converted(to: .float64).withElements(of: Double.self) { $0.reduce(0, +) }
+        return sum / Double(scored)
+    }
+
+    /// The losses of all targets; adds the gradient of `scale` times their sum to every parameter. On a device the work is under way when
+    /// this returns, and the host has waited for nothing.
+    ///
+    /// - Parameters:
+    ///   - tokens: int32, where the model's kernels compute, every one in the vocabulary.
+    ///   - targets: as many, or a negative number for a token that is not scored.
+    package func accumulateGradients(
+        _ tokens: Tensor, targets: Tensor, _ layout: SequenceLayout, scale: Double
+    ) throws(PowerAttentionError) -> Tensor {
+        for parameter in parameters { try parameter.makeGradient(by: kernels) }
+        var x = try embedding.forward(tokens)
+        var branch: Tensor?
+        var passes: [BlockPass] = []
         for block in blocks {
-            let (y, context) = try block.forward(x, layout)
-            x = y
-            contexts.append(context)
+            let context = try block.forward(&x, adding: &branch, layout)
+            passes.append(recomputesBlocks ? .input(context.input) : .context(context))
         }
-        let (normalized, normContext) = norm.forward(x)
-        let (loss, headGradient) = head.backward(normalized, targets: targets, gradientScale: scale / Double(scored))
-        var gradient = Tensor(uninitialized: x.shape, dataType)
-        norm.backward(normContext, gradient: headGradient, into: &gradient, accumulate: false)
-        for block in blocks.reversed() { try block.backward(contexts.removeLast(), layout, gradient: &gradient) }
-        embedding.backward(tokens, gradient: gradient)
-        return loss / Double(scored)
+        let (normalized, normContext) = try norm.forward(&x, adding: &branch)
+        let (losses, headGradient) = try head.backward(normalized, targets: targets, gradientScale: scale)
+        var gradient = try kernels.uninitialized(x.shape, x.dataType)
+        try norm.backward(normContext, gradient: headGradient, into: &gradient, accumulate: false)
+        for block in blocks.reversed() {
+            let context =
+                switch passes.removeLast() {
+                case .context(let context): context
+                case .input(let input): try block.forward(input, layout)
+                }
+            try block.backward(context, layout, gradient: &gradient)
+        }
+        try embedding.backward(tokens, gradient: gradient)
+        return losses
+    }
+
+    /// What is kept of a block's forward pass: all that its backward pass needs, or the input, from which it is computed again.
+    private enum BlockPass {
+        case context(Block.Context)
+        case input(Tensor)
+    }
+
+    /// The first norm whose input is not finite: what is before it in the model is where numbers went out of range. `nil` where all inputs
+    /// are finite. Slow, and for the host.
+    package func firstFault(_ tokens: [Int32], batch: Int, length: Int) throws(PowerAttentionError) -> String? {
+        let layout = try layout(batch: batch, length: length)
+        var x = try embedding.forward(place(tokens))
+        var branch: Tensor?
+        for (index, block) in blocks.enumerated() {
+            if !x.isFinite { return "blocks.\(index).mixer_norm" }
+            do throws(PowerAttentionError) {
+                _ = try block.forward(&x, adding: &branch, layout)
+            } catch  where error.code == .invalidArgument {
+                return "blocks.\(index).mixer.gate"
+            }
+            if !x.isFinite { return "blocks.\(index).mlp_norm" }
+            if let branch, !branch.isFinite { return index + 1 < blocks.count ? "blocks.\(index + 1).mixer_norm" : "norm" }
+        }
+        return nil
     }
 
     /// Sets the gradients of all parameters to zero.
-    public func zeroGradients() {
-        for parameter in parameters { parameter.zeroGradient() }
+    public func zeroGradients() throws(PowerAttentionError) {
+        for parameter in parameters { try parameter.zeroGradient(by: kernels) }
+    }
+
+    /// Tokens where the kernels compute.
+    package func place(_ tokens: [Int32]) throws(PowerAttentionError) -> Tensor {
+        try kernels.place(Tensor([tokens.count], tokens))
     }
 
     private func check(
@@ -78,5 +134,13 @@ extension LanguageModel {
         if let token = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
             throw PowerAttentionError(argument: "tokens", given: "token \(token)", expected: "0…\(vocabulary - 1)")
         }
+    }
+}
+
+extension Tensor {
+    fileprivate var isFinite: Bool {
+        dataType == .float64
+            ? withElements(of: Double.self) { $0.allSatisfy(\.isFinite) }
+            : withElements(of: Float.self) { $0.allSatisfy(\.isFinite) }
     }
 }

@@ -1,6 +1,6 @@
 package import BackendInterface
-import CPUBackend
 import Foundation
+public import PowerAttention
 public import Tensors
 
 /// A GPT with a choice of sequence mixers: token embeddings, pre-norm residual blocks of a mixer and an MLP, a final norm, and
@@ -19,9 +19,14 @@ public final class LanguageModel {
     public let configuration: ModelConfiguration
     /// All parameters, in the order of the layers.
     public let parameters: [Parameter]
-    /// The type of parameters and activations: float32, or float64 to check gradients.
+    /// The type of parameters, and of activations on the host: float32, or float64 to check gradients.
     public let dataType: DataType
     package let kernels: any LayerKernels
+    /// Where parameters are and layers run.
+    public let device: Device
+    /// Whether training keeps the inputs of blocks alone, and computes what else the backward pass needs of a block when it comes to it: a
+    /// quarter more work, in memory for one block's activations. The gradients are the same.
+    public var recomputesBlocks = false
 
     let embedding: Embedding
     let blocks: [Block]
@@ -34,13 +39,21 @@ public final class LanguageModel {
     /// - Throws: `PowerAttentionError` where ``ModelConfiguration/validate()`` does, for a type other than float32 and float64,
     ///   and for a model whose parameters are larger than the machine's memory.
     public convenience init(
-        _ configuration: ModelConfiguration, seed: UInt64, dataType: DataType = .float32
+        _ configuration: ModelConfiguration, seed: UInt64, dataType: DataType = .float32, device: Device = .cpu
     ) throws(PowerAttentionError) {
-        try self.init(configuration, .random(seed: seed, dataType), dataType)
+        try self.init(configuration, .random(seed: seed, dataType), dataType, device)
+    }
+
+    /// The same on a device, with layers of one's own.
+    package convenience init(
+        _ configuration: ModelConfiguration, seed: UInt64, device: Device, kernels: any LayerKernels
+    ) throws(PowerAttentionError) {
+        try self.init(configuration, .random(seed: seed, .float32), .float32, device, kernels: kernels)
     }
 
     init(
-        _ configuration: ModelConfiguration, _ source: ParameterSource, _ dataType: DataType
+        _ configuration: ModelConfiguration, _ source: ParameterSource, _ dataType: DataType, _ device: Device = .cpu,
+        kernels given: (any LayerKernels)? = nil
     ) throws(PowerAttentionError) {
         try configuration.validate()
         guard dataType == .float32 || dataType == .float64 else {
@@ -52,11 +65,13 @@ public final class LanguageModel {
                 .unsupported, argument: "width", given: "\(configuration.parameterCount) parameters",
                 expected: "a model that fits in this machine's memory")
         }
-        let kernels = CPUBackend()
+        let kernels = if let given { given } else { try device.layerKernels(for: dataType) }
         embedding = try Embedding(
             "embedding", vocabulary: configuration.vocabularySize, width: configuration.width, source, kernels)
         var blocks: [Block] = []
-        for index in 0..<configuration.layers { blocks.append(try Block("blocks.\(index)", configuration, source, kernels)) }
+        for index in 0..<configuration.layers {
+            blocks.append(try Block("blocks.\(index)", configuration, source, kernels, device: device))
+        }
         self.blocks = blocks
         norm = try configuration.norm.layer("norm", width: configuration.width, source, kernels)
         let headWeight =
@@ -67,16 +82,19 @@ public final class LanguageModel {
                 decays: true)
         head = Head(weight: headWeight, kernels)
         parameters = source.parameters
+        for parameter in parameters { try parameter.place(by: kernels) }
         self.configuration = configuration
         self.dataType = dataType
         self.kernels = kernels
+        self.device = device
     }
 
     /// The layout of a batch of sequences that start at position 0; the angles are kept for the next call.
-    func layout(batch: Int, length: Int) -> SequenceLayout {
+    package func layout(batch: Int, length: Int) throws(PowerAttentionError) -> SequenceLayout {
         if positions?.cosines.shape[0] != length {
-            positions = RotaryPositions(
-                0..<length, headWidth: configuration.keyWidth, base: configuration.rotaryBase, dataType)
+            positions = try RotaryPositions(
+                0..<length, headWidth: configuration.keyWidth, base: configuration.rotaryBase, dataType
+            ).placed(by: kernels)
         }
         return SequenceLayout(batch: batch, length: length, positions: positions!)
     }

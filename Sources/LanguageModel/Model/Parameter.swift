@@ -1,12 +1,16 @@
+package import BackendInterface
 public import Tensors
 
 /// A trained tensor of a model: its value, the sum of its gradients, and its name in checkpoints.
 public final class Parameter {
     /// Unique within the model and stable across versions, for example `blocks.0.mixer.query.weight`.
     public let name: String
+    /// In host memory, or on the device of the model.
     public package(set) var value: Tensor
     /// Whether weight decay applies: to matrices, embeddings among them, not to biases and the weights of norms.
     public let decays: Bool
+    /// The value in the type of activations, where that is another one.
+    package private(set) var workingCopy: Tensor?
     /// `nil` while there is none: a model that only generates needs no memory for gradients.
     private var gradientSum: Tensor?
 
@@ -15,6 +19,9 @@ public final class Parameter {
         self.value = value
         self.decays = decays
     }
+
+    /// The value as products with activations take it.
+    package var operand: Tensor { workingCopy ?? value }
 
     /// The sum of the gradients since they were last zeroed, in the shape and type of the value.
     public package(set) var gradient: Tensor {
@@ -25,14 +32,34 @@ public final class Parameter {
             yield &gradientSum!
         }
     }
+}
 
-    package func zeroGradient() {
+extension Parameter {
+    /// Moves a value that is in host memory to where the kernels compute, with a copy in the type of their activations.
+    func place(by kernels: any LayerKernels) throws(PowerAttentionError) {
+        guard let type = kernels.activationType else { return }
+        let host = value
+        value = try kernels.place(host)
+        if type != host.dataType { workingCopy = try kernels.place(host.converted(to: type)) }
+    }
+
+    /// Takes another value, given in host memory. On a device it takes the old one's place.
+    package func load(_ host: Tensor) throws(PowerAttentionError) {
+        guard value.isOnDevice else { return value = host }
+        try value.overwrite(with: host)
+        if let workingCopy { try workingCopy.overwrite(with: host.converted(to: workingCopy.dataType)) }
+    }
+
+    /// Makes sure that there is memory for gradients.
+    package func makeGradient(by kernels: any LayerKernels) throws(PowerAttentionError) {
+        guard gradientSum == nil else { return }
+        var zeros = try kernels.uninitialized(value.shape, value.dataType)
+        try kernels.zero(&zeros)
+        gradientSum = zeros
+    }
+
+    func zeroGradient(by kernels: any LayerKernels) throws(PowerAttentionError) {
         guard gradientSum != nil else { return }
-        let bytes = gradientSum!.mutablePointer(to: UInt8.self)
-        let shared = Shared(bytes)
-        let (count, run) = (gradientSum!.storage.byteCount, 1 << 18)
-        parallelFor((count + run - 1) / run) { index in
-            (shared.pointer + index * run).update(repeating: 0, count: min(run, count - index * run))
-        }
+        try kernels.zero(&gradientSum!)
     }
 }

@@ -27,14 +27,15 @@ public struct ModelCost: Sendable, Hashable {
     ///   - weights: the number of weights besides embeddings.
     ///   - layers: the number of attention layers.
     ///   - context: the shape of one sequence in one layer.
+    ///   - device: where the operator runs, which decides how long its chunks are.
     /// - Throws: `PowerAttentionError` where the configuration or the shape is illegal.
     public init(
-        weights: Int, layers: Int, attention: AttentionConfiguration, context: AttentionShape
+        weights: Int, layers: Int, attention: AttentionConfiguration, context: AttentionShape, device: Device = .cpu
     ) throws(PowerAttentionError) {
         for (name, value) in [("weights", weights), ("layers", layers), ("context", context.length)] where value < 1 {
             throw PowerAttentionError(argument: name, given: "\(value)", expected: "at least 1")
         }
-        let cost = try AttentionOperator(attention).cost(of: context)
+        let cost = try AttentionOperator(attention, device: device).cost(of: context)
         weightFLOPs = 6 * Double(weights)
         stateFLOPs = Double(layers) * cost.trainingFLOPs / Double(context.batch * context.length)
         stateBytes = Double(layers) * cost.stateBytes / Double(context.batch)

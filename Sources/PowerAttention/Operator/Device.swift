@@ -26,6 +26,18 @@ extension Device {
         }
     }
 
+    /// The layers of a language model whose parameters have `dataType`.
+    ///
+    /// - Throws: `PowerAttentionError` where there is no card to run on, and for models in float64 on one.
+    package func layerKernels(for dataType: DataType) throws(PowerAttentionError) -> any LayerKernels {
+        guard self == .cuda else { return CPUBackend() }
+        guard dataType == .float32 else {
+            throw PowerAttentionError(
+                .unsupported, argument: "dataType", given: "\(dataType) on cuda", expected: "float32")
+        }
+        return try CUDABackend.shared().layers()
+    }
+
     /// The devices that this machine has.
     package static let available: [Device] = allCases.filter { (try? $0.backend(for: .float32)) != nil }
 }

@@ -1,4 +1,5 @@
 public import LanguageModel
+public import PowerAttention
 public import Tensors
 
 extension Checkpoint {
@@ -11,9 +12,9 @@ extension Checkpoint {
 
     /// The model with the weights of the checkpoint.
     ///
-    /// - Throws: `damagedFile` where the weights are not those of the configuration.
-    public func loadModel() throws(PowerAttentionError) -> LanguageModel {
-        let model = try configuration().makeModel()
+    /// - Throws: `damagedFile` where the weights are not those of the configuration; `unsupported` where there is no such device.
+    public func loadModel(device: Device = .cpu) throws(PowerAttentionError) -> LanguageModel {
+        let model = try configuration().makeModel(device: device)
         try loadWeights(into: model)
         return model
     }
@@ -22,7 +23,7 @@ extension Checkpoint {
         let path = "\(path)/\(Self.modelName)"
         let file = try SafetensorsFile.read(path)
         for parameter in model.parameters {
-            parameter.value = try file.tensor(parameter.name, like: parameter.value, path: path)
+            try parameter.load(file.tensor(parameter.name, like: parameter.value, path: path))
         }
         try file.checkCount(model.parameters.count, path: path)
     }
@@ -41,12 +42,5 @@ extension SafetensorsFile {
         guard tensors.count == count else {
             throw .damaged(path, "\(tensors.count) tensors", "the \(count) of this model")
         }
-    }
-}
-
-extension LanguageModel {
-    /// The weights by name.
-    package var file: SafetensorsFile {
-        SafetensorsFile(tensors: Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.value) }))
     }
 }

@@ -15,6 +15,9 @@ package struct CheckpointState: Sendable, Hashable, Codable {
     package var tokens: Int
     package var seconds: Double
     package var flops: Double
+    /// Steps that changed nothing, and the norms by which the next ones are judged.
+    package var skipped: Int?
+    package var norms: NormHistory?
     package var configuration: ConfigurationValue
     package var files: [String: FileSummary] = [:]
     private var checksum = Self.placeholder
@@ -22,7 +25,12 @@ package struct CheckpointState: Sendable, Hashable, Codable {
     private static let placeholder = "00000000"
     private static let prefix = Data("\"checksum\":\"".utf8)
 
-    package init(step: Int, tokens: Int, seconds: Double, flops: Double, configuration: ConfigurationValue) {
+    package init(
+        step: Int, tokens: Int, seconds: Double, flops: Double, skipped: Int? = nil, norms: NormHistory? = nil,
+        configuration: ConfigurationValue
+    ) {
+        self.skipped = skipped
+        self.norms = norms
         self.step = step
         self.tokens = tokens
         self.seconds = seconds

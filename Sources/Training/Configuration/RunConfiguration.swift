@@ -1,5 +1,5 @@
 public import LanguageModel
-import PowerAttention
+package import PowerAttention
 public import Tensors
 
 /// All that decides a training run. In files:
@@ -80,18 +80,22 @@ public struct RunConfiguration: Sendable, Hashable {
 
 extension RunConfiguration {
     /// The model before the first step.
-    package func makeModel() throws(PowerAttentionError) -> LanguageModel {
-        try LanguageModel(model, seed: UInt64(training.seed))
+    package func makeModel(device: Device = .cpu) throws(PowerAttentionError) -> LanguageModel {
+        let model = try LanguageModel(model, seed: UInt64(training.seed), device: device)
+        model.recomputesBlocks = training.recomputation
+        return model
     }
 
     /// Floating-point operations of one training step: those of the products with weights, the head's among them, and those of
-    /// the sequence mixers.
-    package func flopsPerStep() throws(PowerAttentionError) -> Double {
+    /// the sequence mixers. What is computed again to save memory does not count.
+    package func cost(on device: Device = .cpu) throws(PowerAttentionError) -> StepCost {
         let shape = AttentionShape(
             length: training.context, heads: model.heads, keyHeads: model.keyHeads, width: model.keyWidth)
         let cost = try ModelCost(
-            weights: model.productWeights, layers: model.layers, attention: model.attention, context: shape)
-        return Double(training.tokensPerStep) * (cost.weightFLOPs + cost.stateFLOPs)
+            weights: model.productWeights, layers: model.layers, attention: model.attention, context: shape,
+            device: device)
+        let tokens = Double(training.tokensPerStep)
+        return StepCost(weightFLOPs: tokens * cost.weightFLOPs, stateFLOPs: tokens * cost.stateFLOPs)
     }
 
     /// Checks that a run with this configuration can go on where one with `earlier` stopped: nothing that decides what is

@@ -27,6 +27,13 @@ public struct TrainingConfiguration: Sendable, Hashable {
     public var epsilon = 1e-8
     /// The largest norm of all gradients together; longer ones are scaled down. Zero turns clipping off.
     public var gradientClip = 1.0
+    /// How many times the mean of the last norms of gradients is a spike, which updates nothing. Zero turns that off.
+    public var spikeFactor = 0.0
+    /// How many steps in a row may update nothing, because of a spike or of numbers that are not finite, before the run ends.
+    public var skipLimit = 10
+    /// Whether activations inside of blocks are computed again for the backward pass instead of kept: a quarter more work, in a fraction of
+    /// the memory.
+    public var recomputation = false
     /// The source of the initial weights and of the order of the windows.
     public var seed = 1
 
@@ -62,6 +69,9 @@ extension TrainingConfiguration: ConfigurationSection {
             .number("beta2", \.beta2),
             .number("epsilon", \.epsilon),
             .number("gradient_clip", \.gradientClip),
+            .number("spike_factor", \.spikeFactor),
+            .integer("skip_limit", \.skipLimit),
+            .boolean("recomputation", \.recomputation),
             .integer("seed", \.seed),
             .integer("checkpoint_interval", \.checkpointInterval),
             .integer("checkpoints_kept", \.checkpointsKept),
@@ -72,7 +82,7 @@ extension TrainingConfiguration: ConfigurationSection {
 
     /// The keys that a resumed run may change: they decide what is written down, not what is computed.
     package static let resumableKeys: Set<String> = [
-        "checkpoint_interval", "checkpoints_kept", "evaluation_interval", "evaluation_windows",
+        "checkpoint_interval", "checkpoints_kept", "evaluation_interval", "evaluation_windows", "skip_limit", "recomputation",
     ]
 
     /// - Throws: `invalidArgument` that names the first value outside of what is legal.
@@ -92,6 +102,8 @@ extension TrainingConfiguration: ConfigurationSection {
         try check("beta2", beta2, 0...0x1.fffffp-1)
         try check("epsilon", epsilon, Double.leastNormalMagnitude...1)
         try check("gradient_clip", gradientClip, 0...Double.greatestFiniteMagnitude)
+        try check("spike_factor", spikeFactor, 0...Double.greatestFiniteMagnitude)
+        try check("skip_limit", skipLimit, 0...Self.largest)
         try check("seed", seed, 0...Int.max)
         try check("checkpoint_interval", checkpointInterval, 1...Self.largest)
         try check("checkpoints_kept", checkpointsKept, 1...Self.largest)

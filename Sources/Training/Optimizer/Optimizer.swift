@@ -1,4 +1,5 @@
 package import BackendInterface
+import Foundation
 package import LanguageModel
 package import Tensors
 
@@ -10,7 +11,7 @@ package import Tensors
 package struct Optimizer: Sendable {
     package private(set) var firstMoments: [Tensor]
     package private(set) var secondMoments: [Tensor]
-    /// The number of updates so far.
+    /// The number of steps so far.
     package private(set) var step = 0
 
     package init(_ parameters: [Parameter]) {
@@ -18,9 +19,24 @@ package struct Optimizer: Sendable {
         secondMoments = firstMoments
     }
 
+    /// Moments that come from elsewhere, in host memory.
+    init(firstMoments: [Tensor], secondMoments: [Tensor], step: Int) {
+        self.firstMoments = firstMoments
+        self.secondMoments = secondMoments
+        self.step = step
+    }
+
+    /// A step without an update: it counts, because the corrections of the moments go by the steps.
+    mutating func skip() { step += 1 }
+
     /// √(Σ g²) over all parameters.
-    package static func gradientNorm(_ parameters: [Parameter], _ kernels: any LayerKernels) -> Double {
+    package static func gradientNorm(_ parameters: [Parameter], _ kernels: any OptimizerKernels) -> Double {
         parameters.reduce(0) { $0 + kernels.sumOfSquares($1.gradient) }.squareRoot()
+    }
+
+    /// `1 / (1 − βⁿ)` for both moments at step n.
+    static func corrections(step: Int, _ configuration: TrainingConfiguration) -> (first: Double, second: Double) {
+        (1 / (1 - pow(configuration.beta1, Double(step))), 1 / (1 - pow(configuration.beta2, Double(step))))
     }
 
     /// What the gradients are multiplied by so that their norm is at most `limit`; a limit of zero is none.
@@ -31,7 +47,7 @@ package struct Optimizer: Sendable {
     /// One update.
     package mutating func update(
         _ parameters: [Parameter], learningRate: Double, gradientScale: Double, _ configuration: TrainingConfiguration,
-        _ kernels: any LayerKernels
+        _ kernels: any OptimizerKernels
     ) {
         step += 1
         for (index, parameter) in parameters.enumerated() {

@@ -66,6 +66,15 @@ package enum Folder {
         }
     }
 
+    /// Throws where the disk of a folder has less room than `bytes`, as far as the system tells.
+    package static func checkRoom(in path: String, for bytes: Int, _ purpose: String) throws(PowerAttentionError) {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else { return }
+        let (free, overflow) = Int(clamping: status.f_bavail).multipliedReportingOverflow(by: Int(clamping: status.f_frsize))
+        guard !overflow, free < bytes else { return }
+        throw failure(path, "\(free / 1_000_000) MB free on its disk", "\(bytes / 1_000_000) MB or more for \(purpose)")
+    }
+
     static func reason() -> String { String(cString: strerror(errno)) }
 
     static func failure(

@@ -18,12 +18,22 @@ public struct StepRecord: Sendable, Hashable, Codable {
     public var flops: Double
     /// The mean loss on held-out windows after the update, where it was measured.
     public var heldOutLoss: Double?
+    /// The steps so far that changed nothing, where there were any; they have no line of their own.
+    public var skipped: Int?
+    /// The parts of a card's peak, in dense bfloat16, that the products with weights and those with states came to in this step: their sum
+    /// is the model FLOP utilization. Operations are those of the model, however often they are done.
+    public var weightUtilization: Double?
+    public var stateUtilization: Double?
+    /// Bytes of a card's memory that were in use at most.
+    public var memory: Int?
 
     private enum CodingKeys: String, CodingKey {
-        case step, tokens, loss, seconds, flops
+        case step, tokens, loss, seconds, flops, skipped, memory
         case learningRate = "learning_rate"
         case gradientNorm = "gradient_norm"
         case tokensPerSecond = "tokens_per_second"
         case heldOutLoss = "held_out_loss"
+        case weightUtilization = "weight_utilization"
+        case stateUtilization = "state_utilization"
     }
 }

@@ -1,6 +1,8 @@
-import BackendInterface
+import CUDABackend
+import CUDARuntime
 public import LanguageModel
 public import Logging
+public import PowerAttention
 public import Tensors
 
 /// Trains a model and keeps the folder of the run.
@@ -27,12 +29,22 @@ public final class Trainer {
     /// The step that the run stands at; 0 before the first.
     public private(set) var step = 0
 
-    package private(set) var optimizer: Optimizer
-    private let batches: BatchSequence
+    /// Bytes of the card's memory that the run is expected to take, and that the card has; `nil` on the CPU.
+    public let expectedMemory: (run: Int, card: Int)?
+    private let runner: any StepRunner
     private let heldOut: Evaluator?
     private let metrics: MetricsLog
     private let lock: RunLock
-    private let flopsPerStep: Double
+    private let cost: StepCost
+    /// Operations of matrix products a second that the device is capable of, where that is known.
+    private let peakFLOPS: Double?
+    /// Steps that were begun and are not finished yet.
+    private var underWay = 0
+    /// Steps that changed nothing, in all and in a row.
+    private var skipped = 0
+    private var skippedInARow = 0
+    /// When the step that is finished next had the machine for itself.
+    private var mark = 0.0
     private let logger: Logger
     private var tokens = 0
     private var seconds = 0.0
@@ -43,15 +55,17 @@ public final class Trainer {
     ///
     /// - Throws: `invalidArgument` where the configuration is illegal, where the folder is not empty and `mode` is new, and
     ///   where a resumed run's configuration differs from the one that is there, which the error names;
-    ///   `inputOutput` and `damagedFile` where files cannot be read or written.
+    ///   `inputOutput` and `damagedFile` where files cannot be read or written; `unsupported` where there is no such device, and
+    ///   `outOfMemory` where it has no room.
     public init(
-        _ configuration: RunConfiguration, data: TrainingData, store: RunStore, mode: RunMode, logger: Logger
+        _ configuration: RunConfiguration, data: TrainingData, store: RunStore, mode: RunMode, device: Device = .cpu,
+        logger: Logger
     ) throws(PowerAttentionError) {
         try configuration.validate()
         let training = configuration.training
-        batches = try BatchSequence(data.ring, training)
+        let batches = try BatchSequence(data.ring, training)
         heldOut = try data.heldOutEvaluator(training)
-        flopsPerStep = try configuration.flopsPerStep()
+        cost = try configuration.cost(on: device)
 
         let resumes = mode == .resume && store.exists
         if !resumes { try store.create(overwrite: mode == .overwrite) }
@@ -65,8 +79,11 @@ public final class Trainer {
                 try configuration.checkContinues(try store.readConfiguration(), source: store.configurationPath)
             }
         }
-        model = try configuration.makeModel()
-        optimizer = Optimizer(model.parameters)
+        // A weight and two moments in float32.
+        try Folder.checkRoom(in: store.path, for: 12 * configuration.model.parameterCount, "a checkpoint")
+        model = try configuration.makeModel(device: device)
+        var optimizer = Optimizer(model.parameters)
+        var norms = NormHistory()
         if let checkpoint {
             try checkpoint.loadWeights(into: model)
             optimizer = try checkpoint.loadOptimizer(for: model)
@@ -74,7 +91,18 @@ public final class Trainer {
             tokens = checkpoint.state.tokens
             seconds = checkpoint.state.seconds
             flops = checkpoint.state.flops
+            skipped = checkpoint.state.skipped ?? 0
+            norms = checkpoint.state.norms ?? norms
             checkpointStep = step
+        }
+        if let layers = model.kernels as? CUDALayers {
+            runner = try DeviceStepRunner(model, layers, optimizer, norms, batches, training)
+            peakFLOPS = layers.context.properties.bfloat16FLOPS
+            expectedMemory = (try DeviceMemoryEstimate(configuration).total, layers.context.properties.totalMemory)
+        } else {
+            runner = HostStepRunner(model, optimizer, norms, batches, training)
+            peakFLOPS = nil
+            expectedMemory = nil
         }
         try store.writeJSON(try configuration.value(), to: store.configurationPath)
         metrics = try MetricsLog(store.metricsPath, continuingAfter: step)
@@ -85,89 +113,109 @@ public final class Trainer {
 
     /// Trains until all steps are done or `shouldStop` says so, which is asked after every step.
     ///
-    /// - Throws: `nonFinite` where the loss or the gradients are no longer finite numbers, with the step, before the weights
-    ///   are touched; `inputOutput` where a file cannot be written. Checkpoints that were there stay as they are.
+    /// A step whose loss or gradients are not finite, or whose gradients are a spike, changes nothing: it is skipped, reported to the
+    /// logger with the layer where numbers went out of range first, and counted.
+    ///
+    /// - Parameter onStep: called for every step that changed something.
+    /// - Throws: `nonFinite` where more steps in a row were skipped than the configuration allows; `inputOutput` where a file cannot be
+    ///   written. Checkpoints that were there stay as they are.
     public func run(
         onStep: (StepRecord) -> Void = { _ in }, shouldStop: () -> Bool = { false }
     ) throws(PowerAttentionError) -> Outcome {
         let training = configuration.training
         let clock = Stopwatch(secondsBefore: seconds)
+        var wantsStop = false
         while step < training.steps {
-            if shouldStop() {
+            wantsStop = wantsStop || shouldStop()
+            if wantsStop, underWay == 0 {
                 try writeCheckpoint()
                 return .stopped
             }
-            let record = try trainOneStep(clock)
-            try metrics.append(record)
-            onStep(record)
-            if step.isMultiple(of: training.checkpointInterval) { try writeCheckpoint() }
+            if underWay == 0 { mark = clock.seconds }
+            // The next step's work is given to a device before this one's numbers are read.
+            while !wantsStop, underWay < runner.depth, step + underWay < training.steps, !endsStretch(step + underWay) {
+                try runner.begin(step + underWay + 1)
+                underWay += 1
+            }
+            let record = try finishStep(clock)
+            if let record {
+                try metrics.append(record)
+                onStep(record)
+            }
+            if step.isMultiple(of: training.checkpointInterval), underWay == 0 { try writeCheckpoint() }
         }
         try writeCheckpoint()
         return .finished
     }
 
-    private func trainOneStep(_ clock: Stopwatch) throws(PowerAttentionError) -> StepRecord {
-        let training = configuration.training
-        let next = step + 1
-        let begin = clock.seconds
-        let loss = try accumulateGradients(step: next)
-        let norm = Optimizer.gradientNorm(model.parameters, model.kernels)
-        guard loss.isFinite, norm.isFinite else {
-            throw Self.diverged(next, "a loss of \(loss) and a gradient norm of \(norm)")
-        }
-        let rate = LearningRateSchedule(training).rate(at: next)
-        optimizer.update(
-            model.parameters, learningRate: rate,
-            gradientScale: Optimizer.clippingScale(norm: norm, limit: training.gradientClip), training, model.kernels)
-        model.zeroGradients()
-        let end = clock.seconds
+    /// Whether something has to happen after a step that is being worked on before the next one may change the parameters.
+    private func endsStretch(_ last: Int) -> Bool {
+        guard underWay > 0 else { return false }
+        return last.isMultiple(of: configuration.training.checkpointInterval) || measuresHeldOut(last)
+    }
 
-        step = next
+    private func measuresHeldOut(_ step: Int) -> Bool {
+        let interval = configuration.training.evaluationInterval
+        return heldOut != nil && interval > 0 && (step.isMultiple(of: interval) || step == configuration.training.steps)
+    }
+
+    /// Waits for a step; `nil` where it changed nothing.
+    private func finishStep(_ clock: Stopwatch) throws(PowerAttentionError) -> StepRecord? {
+        let training = configuration.training
+        let outcome = try runner.finish()
+        underWay -= 1
+        step += 1
         tokens += training.tokensPerStep
-        flops += flopsPerStep
+        flops += cost.flops
+        let end = clock.seconds
+        let duration = max(end - mark, 1e-9)
+        mark = end
+        defer { seconds = clock.seconds }
+        if let fault = outcome.fault {
+            skipped += 1
+            skippedInARow += 1
+            guard skippedInARow <= training.skipLimit else { throw Self.diverged(step, fault) }
+            logger.warning("step \(step) changes nothing (\(skippedInARow) in a row, \(skipped) in all): \(fault)")
+            return nil
+        }
+        skippedInARow = 0
         var record = StepRecord(
-            step: step, tokens: tokens, loss: loss, learningRate: rate, gradientNorm: norm, seconds: end,
-            tokensPerSecond: Double(training.tokensPerStep) / max(end - begin, 1e-9), flops: flops)
-        let interval = training.evaluationInterval
-        if let heldOut, interval > 0, step.isMultiple(of: interval) || step == training.steps {
+            step: step, tokens: tokens, loss: outcome.loss, learningRate: LearningRateSchedule(training).rate(at: step),
+            gradientNorm: outcome.norm, seconds: end,
+            tokensPerSecond: Double(training.tokensPerStep) / duration, flops: flops)
+        if skipped > 0 { record.skipped = skipped }
+        record.memory = runner.peakMemory
+        if let peakFLOPS {
+            record.weightUtilization = cost.weightFLOPs / duration / peakFLOPS
+            record.stateUtilization = cost.stateFLOPs / duration / peakFLOPS
+        }
+        if measuresHeldOut(step), let heldOut {
             record.heldOutLoss = try heldOut.meanLoss(model)
             record.seconds = clock.seconds
         }
-        seconds = record.seconds
         return record
     }
 
-    /// The mean loss of a step's batch, whose gradients are then in the model.
-    private func accumulateGradients(step: Int) throws(PowerAttentionError) -> Double {
-        let parts = configuration.training.accumulation
-        var loss = 0.0
-        for part in 0..<parts {
-            let batch = try batches.batch(step: step, part: part)
-            do throws(PowerAttentionError) {
-                loss += try model.accumulateGradients(
-                    batch.tokens, targets: batch.targets, batch: batch.rows, length: batch.length, scale: 1 / Double(parts))
-            } catch  where error.code == .invalidArgument && !["tokens", "targets"].contains(error.argument) {
-                // The shapes were right in the first step: what the operator refuses here are gates that are not numbers.
-                throw Self.diverged(step, "activations that are not finite", cause: error)
-            }
-        }
-        return loss / Double(parts)
-    }
-
-    private static func diverged(_ step: Int, _ given: String, cause: (any Error)? = nil) -> PowerAttentionError {
+    private static func diverged(_ step: Int, _ given: String) -> PowerAttentionError {
         PowerAttentionError(
             .nonFinite, argument: "step \(step)", given: given,
-            expected: "finite numbers: a lower learning rate may help; the last checkpoint is kept", cause: cause)
+            expected: "finite numbers: a lower learning rate may help; the last checkpoint is kept")
     }
+
+    /// Bytes of the card's memory that were in use at most; `nil` on the CPU.
+    public var peakMemory: Int? { runner.peakMemory }
+
+    /// The moments of the optimizer as they are on disk.
+    package func optimizerFile() throws(PowerAttentionError) -> SafetensorsFile { try runner.optimizerFile() }
 
     private func writeCheckpoint() throws(PowerAttentionError) {
         guard checkpointStep != step else { return }
         try metrics.synchronize()
         let state = CheckpointState(
-            step: step, tokens: tokens, seconds: seconds, flops: flops,
+            step: step, tokens: tokens, seconds: seconds, flops: flops, skipped: skipped, norms: try runner.history(),
             configuration: try configuration.value())
         let files = [
-            Checkpoint.modelName: model.file, Checkpoint.optimizerName: optimizer.file(model.parameters),
+            Checkpoint.modelName: try model.weights(), Checkpoint.optimizerName: try optimizerFile(),
         ]
         try store.checkpoints.write(state, files, keeping: configuration.training.checkpointsKept)
         checkpointStep = step

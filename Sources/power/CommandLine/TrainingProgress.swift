@@ -1,3 +1,4 @@
+import CUDARuntime
 import Foundation
 import Training
 
@@ -7,6 +8,7 @@ final class TrainingProgress {
     private let terminal: Terminal
     private let start = ContinuousClock.now
     private var firstStep: Int?
+    private var firstStepSeconds = 0.0
     private var lastLine: ContinuousClock.Instant?
     private var heldOut = ""
 
@@ -20,13 +22,16 @@ final class TrainingProgress {
 
     func report(_ record: StepRecord) {
         let first = firstStep ?? record.step
-        firstStep = first
         let elapsed = (ContinuousClock.now - start) / .seconds(1)
-        let secondsPerStep = elapsed / Double(record.step - first + 1)
+        // The first step fills caches, and on a card compiles kernels: it does not count once there are others.
+        if firstStep == nil { firstStepSeconds = elapsed }
+        firstStep = first
+        let others = record.step - first
+        let secondsPerStep = others == 0 ? elapsed : (elapsed - firstStepSeconds) / Double(others)
         if let loss = record.heldOutLoss { heldOut = String(format: "  held-out %.4f", loss) }
         let text =
             "step \(record.step)/\(steps)" + String(format: "  loss %.4f", record.loss) + heldOut
-            + "  \(Self.grouped(record.tokensPerSecond)) tokens/s"
+            + "  \(Self.grouped(record.tokensPerSecond)) tokens/s" + Self.utilization(record)
             + "  \(Self.duration(secondsPerStep * Double(steps - record.step))) left"
         if terminal.isInteractive {
             terminal.show(text)
@@ -34,6 +39,17 @@ final class TrainingProgress {
             terminal.line(text)
             lastLine = .now
         }
+    }
+
+    /// The parts of a card's peak that weights and states take, and its memory; nothing on the CPU.
+    private static func utilization(_ record: StepRecord) -> String {
+        guard let memory = record.memory else { return "" }
+        var text = "  \(MemoryReport.text(memory))"
+        if let weights = record.weightUtilization, let states = record.stateUtilization {
+            text += String(
+                format: "  MFU %.1f%% (weights %.1f, states %.1f)", 100 * (weights + states), 100 * weights, 100 * states)
+        }
+        return text
     }
 
     func finish() { terminal.show("") }

@@ -17,6 +17,15 @@ struct TrainingOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Decay of AdamW's second moment.", valueName: "x")) var beta2: Double?
     @Option(help: ArgumentHelp("AdamW's epsilon.", valueName: "x")) var epsilon: Double?
     @Option(help: ArgumentHelp("Largest norm of the gradients; 0 for any.", valueName: "x")) var gradientClip: Double?
+    @Option(
+        help: ArgumentHelp("Times the mean norm of gradients that is a spike, which is skipped; 0 for none.", valueName: "x"))
+    var spikeFactor: Double?
+    @Option(help: ArgumentHelp("Steps in a row that may be skipped before the run ends.", valueName: "n"))
+    var skipLimit: Int?
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Compute activations inside of blocks again for the backward pass instead of keeping them.")
+    var recomputation: Bool?
     @Option(help: ArgumentHelp("Source of the initial weights and of the order of the text.", valueName: "n")) var seed: Int?
     @Option(help: ArgumentHelp("Steps between two checkpoints.", valueName: "n")) var checkpointInterval: Int?
     @Option(help: ArgumentHelp("Checkpoints that stay.", valueName: "n")) var checkpointsKept: Int?
@@ -29,7 +38,9 @@ struct TrainingOptions: ParsableArguments {
             "steps": .init(steps), "batch_size": .init(batchSize), "accumulation": .init(accumulation),
             "context": .init(context), "learning_rate": .init(learningRate), "minimum_ratio": .init(minimumRatio),
             "warmup_steps": .init(warmupSteps), "weight_decay": .init(weightDecay), "beta1": .init(beta1),
-            "beta2": .init(beta2), "epsilon": .init(epsilon), "gradient_clip": .init(gradientClip), "seed": .init(seed),
+            "beta2": .init(beta2), "epsilon": .init(epsilon), "gradient_clip": .init(gradientClip),
+            "spike_factor": .init(spikeFactor),
+            "skip_limit": .init(skipLimit), "recomputation": .init(recomputation), "seed": .init(seed),
             "checkpoint_interval": .init(checkpointInterval), "checkpoints_kept": .init(checkpointsKept),
             "evaluation_interval": .init(evaluationInterval), "evaluation_windows": .init(evaluationWindows),
         ].compactMapValues { $0 }

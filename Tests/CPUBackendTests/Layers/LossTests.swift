@@ -30,10 +30,12 @@ import Testing
             }
         }
         let original = logits.converted(to: dataType)
-        let scored = kernels.crossEntropy(&logits, targets: targets, gradientScale: nil)
+        let scored = kernels.crossEntropy(
+            &logits, columns: vocabulary, targets: Tensor([targets.count], targets), gradientScale: nil)
         #expect(relativeError(doubles(scored), losses) < tolerance(dataType))
         #expect(doubles(logits) == doubles(original))
-        let trained = kernels.crossEntropy(&logits, targets: targets, gradientScale: 0.25)
+        let trained = kernels.crossEntropy(
+            &logits, columns: vocabulary, targets: Tensor([targets.count], targets), gradientScale: 0.25)
         #expect(relativeError(doubles(trained), losses) < tolerance(dataType))
         #expect(relativeError(doubles(logits), gradient) < tolerance(dataType))
     }
@@ -41,7 +43,9 @@ import Testing
     /// A logit that is not a number must show in the loss, not vanish.
     @Test func notANumber() {
         var logits = Tensor([1, 20], (0..<20).map { $0 == 7 ? Float.nan : 1 })
-        #expect(kernels.crossEntropy(&logits, targets: [3], gradientScale: nil).array(of: Float.self)[0].isNaN)
+        #expect(
+            kernels.crossEntropy(&logits, columns: logits.count, targets: Tensor([1], [3] as [Int32]), gradientScale: nil)
+                .array(of: Float.self)[0].isNaN)
     }
 
     @Test(arguments: [DataType.float32, .float64]) func adamW(dataType: DataType) {

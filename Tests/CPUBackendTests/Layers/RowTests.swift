@@ -13,7 +13,8 @@ import Testing
         let tokens = (0..<rows).map { _ in Int32(generator.next() % UInt64(vocabulary)) }
         let values = doubles(table)
         #expect(
-            doubles(kernels.embed(tokens, table: table)) == tokens.flatMap { values[Int($0) * width..<Int($0 + 1) * width] })
+            doubles(kernels.embed(Tensor([rows], tokens), table: table))
+                == tokens.flatMap { values[Int($0) * width..<Int($0 + 1) * width] })
 
         let gradient = generator.normal([rows, width], dataType)
         var sums = doubles(table)
@@ -21,7 +22,7 @@ import Testing
             sums[Int(tokens[index / width]) * width + index % width] += value
         }
         var tableGradient = table
-        kernels.embedBackward(tokens, gradient: gradient, tableGradient: &tableGradient)
+        kernels.embedBackward(Tensor([rows], tokens), gradient: gradient, tableGradient: &tableGradient)
         #expect(relativeError(doubles(tableGradient), sums) < tolerance(dataType))
     }
 

@@ -159,6 +159,14 @@ extension RecordingDriver {
             },
             memAlloc: { address, count in self.allocate(address, count) },
             memFree: { address in self.free(address) },
+            memHostAlloc: { out, count, _ in
+                out.pointee = UnsafeMutableRawPointer.allocate(byteCount: count, alignment: 64)
+                return self.record("memHostAlloc", "\(count)")
+            },
+            memFreeHost: { pointer in
+                pointer?.deallocate()
+                return self.record("memFreeHost")
+            },
             memcpyHtoDAsync: { to, _, count, _ in self.record("copyToCard", "\(Self.hex(to)) \(count)") },
             memcpyDtoHAsync: { _, from, count, _ in self.record("copyToHost", "\(Self.hex(from)) \(count)") },
             memcpyDtoDAsync: { to, from, count, _ in

@@ -60,7 +60,7 @@ import Testing
         let layer = try Linear("linear", inputs: 8, outputs: 5, bias: bias, source, Self.kernels)
         try check(source, forward: layer.forward) { x, gradient in
             var inputGradient = Tensor(x.shape, .float64)
-            layer.backward(x, gradient: gradient, into: &inputGradient, accumulate: false)
+            try layer.backward(x, gradient: gradient, into: &inputGradient, accumulate: false)
             return inputGradient
         }
     }
@@ -68,9 +68,9 @@ import Testing
     @Test func layerNorm() throws {
         let source = source
         let layer = try LayerNorm("norm", width: 8, source, Self.kernels)
-        try check(source, forward: { layer.forward($0).0 }) { x, gradient in
+        try check(source, forward: { try layer.forward($0).0 }) { x, gradient in
             var inputGradient = Tensor(x.shape, .float64)
-            layer.backward(layer.forward(x).1, gradient: gradient, into: &inputGradient, accumulate: true)
+            try layer.backward(layer.forward(x).1, gradient: gradient, into: &inputGradient, accumulate: true)
             return inputGradient
         }
     }
@@ -78,9 +78,9 @@ import Testing
     @Test func rmsNorm() throws {
         let source = source
         let layer = try RMSNorm("norm", width: 8, source, Self.kernels)
-        try check(source, forward: { layer.forward($0).0 }) { x, gradient in
+        try check(source, forward: { try layer.forward($0).0 }) { x, gradient in
             var inputGradient = Tensor(x.shape, .float64)
-            layer.backward(layer.forward(x).1, gradient: gradient, into: &inputGradient, accumulate: true)
+            try layer.backward(layer.forward(x).1, gradient: gradient, into: &inputGradient, accumulate: true)
             return inputGradient
         }
     }
@@ -89,17 +89,17 @@ import Testing
     func mlp(activation: ModelConfiguration.Activation, biases: Bool) throws {
         let source = source
         let layer = try MLP("mlp", SmallModels.configuration(mlp: activation, biases: biases), source, Self.kernels)
-        try check(source, forward: { layer.forward($0).0 }) { x, gradient in
-            layer.backward(layer.forward(x).1, gradient: gradient)
+        try check(source, forward: { try layer.forward($0).0 }) { x, gradient in
+            try layer.backward(layer.forward(x).1, gradient: gradient)
         }
     }
 
     @Test func gate() throws {
         let source = source
         let layer = try Gate("gate", width: 8, heads: 3, source, Self.kernels)
-        try check(source, forward: { layer.forward($0).0 }) { x, gradient in
+        try check(source, forward: { try layer.forward($0).0 }) { x, gradient in
             var inputGradient = Tensor(x.shape, .float64)
-            layer.backward(layer.forward(x).1, gradient: gradient, addingTo: &inputGradient)
+            try layer.backward(layer.forward(x).1, gradient: gradient, addingTo: &inputGradient)
             return inputGradient
         }
     }
@@ -108,7 +108,7 @@ import Testing
     @Test func gateAtTheStart() throws {
         let layer = try Gate("gate", width: 8, heads: 3, .random(seed: 1, .float64), Self.kernels)
         var generator = RandomGenerator(seed: 2)
-        let gates = doubles(layer.forward(generator.normal([5, 8], .float64, scale: 10)).0)
+        let gates = doubles(try layer.forward(generator.normal([5, 8], .float64, scale: 10)).0)
         #expect(gates.allSatisfy { abs(exp($0) - 0.999) < 1e-7 })
     }
 
@@ -128,11 +128,20 @@ import Testing
         let configuration = SmallModels.configuration(norm: norm)
         let layer = try Block("block", configuration, source, Self.kernels)
         let layout = layout(configuration)
-        try check(source, forward: { try layer.forward($0, layout).0 }) { x, gradient in
+        try check(source, forward: { try output(layer, $0, layout).0 }) { x, gradient in
             var gradient = gradient
-            try layer.backward(layer.forward(x, layout).1, layout, gradient: &gradient)
+            try layer.backward(output(layer, x, layout).1, layout, gradient: &gradient)
             return gradient
         }
+    }
+
+    /// The residual stream after a block, its last branch added.
+    private func output(_ block: Block, _ x: Tensor, _ layout: SequenceLayout) throws -> (Tensor, Block.Context) {
+        var (x, branch) = (x, nil as Tensor?)
+        let context = try block.forward(&x, adding: &branch, layout)
+        var y = try #require(branch)
+        Self.kernels.add(&y, x)
+        return (y, context)
     }
 
     /// Two sequences of three tokens.
@@ -146,15 +155,15 @@ import Testing
         let source = source
         let layer = try Embedding("embedding", vocabulary: 5, width: 3, source, Self.kernels)
         var generator = RandomGenerator(seed: 3)
-        let tokens: [Int32] = [4, 0, 4, 4]
+        let tokens = Tensor([4], [4, 0, 4, 4] as [Int32])
         let outer = generator.normal([4, 3], .float64)
-        layer.backward(tokens, gradient: outer)
+        try layer.backward(tokens, gradient: outer)
         let direction = doubles(generator.normal([5, 3], .float64))
-        let slope = difference { step in
+        let slope = try difference { step in
             let value = source.parameters[0].value
             defer { source.parameters[0].value = value }
             source.parameters[0].move(direction, by: step)
-            return dot(doubles(layer.forward(tokens)), doubles(outer))
+            return dot(doubles(try layer.forward(tokens)), doubles(outer))
         }
         #expect(abs(slope - dot(doubles(source.parameters[0].gradient), direction)) < 1e-8)
     }
@@ -164,11 +173,13 @@ import Testing
         let source = source
         let weight = try source.make("head", [11, 8], .normal(deviation: 1), decays: true)
         let head = Head(weight: weight, Self.kernels, chunkElements: chunkElements)
-        let targets: [Int32] = [3, 0, -1, 10, 7, -5]
-        func loss(_ x: Tensor) -> Tensor { Tensor([1], [doubles(head.losses(x, targets: targets)).reduce(0, +)]) }
+        let targets = Tensor([6], [3, 0, -1, 10, 7, -5] as [Int32])
+        func loss(_ x: Tensor) throws -> Tensor {
+            Tensor([1], [doubles(try head.losses(x, targets: targets)).reduce(0, +)])
+        }
         try check(source, forward: loss) { x, gradient in
-            let (sum, inputGradient) = head.backward(x, targets: targets, gradientScale: doubles(gradient)[0])
-            #expect(abs(sum - doubles(loss(x))[0]) < 1e-12)
+            let (losses, inputGradient) = try head.backward(x, targets: targets, gradientScale: doubles(gradient)[0])
+            #expect(abs(doubles(losses).reduce(0, +) - doubles(try loss(x))[0]) < 1e-12)
             return inputGradient
         }
     }

@@ -68,7 +68,7 @@ import Testing
             ModelConfiguration(vocabularySize: 300, layers: 2, width: 64, mixer: mixer), seed: 3)
         let batch = Batch(3, 150, vocabulary: 300, &generator)
         func run() throws -> [[Float]] {
-            model.zeroGradients()
+            try model.zeroGradients()
             let loss = try batch.accumulate(model)
             return [[Float(loss)]] + model.parameters.map { $0.gradient.array(of: Float.self) }
         }
@@ -83,7 +83,7 @@ import Testing
         let whole = Batch(4, 10, vocabulary: 11, &generator, unscored: false)
         let loss = try whole.accumulate(model)
         let gradients = model.parameters.map { doubles($0.gradient) }
-        model.zeroGradients()
+        try model.zeroGradients()
         #expect(model.parameters.allSatisfy { doubles($0.gradient).allSatisfy { $0 == 0 } })
         var mean = 0.0
         for part in 0..<4 {

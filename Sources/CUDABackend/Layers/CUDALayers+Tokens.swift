@@ -1,0 +1,70 @@
+package import CUDARuntime
+package import Tensors
+
+extension CUDALayers {
+    private static let (sortThreads, sortBits, tile, columnThreads) = (1024, 4, 64, 128)
+
+    package func embed(_ tokens: Tensor, table: Tensor) throws(PowerAttentionError) -> Tensor {
+        let width = table.rowWidth
+        let y = try context.tensor([tokens.count, width], table.dataType)
+        try launch(
+            source("embedding", "embed", vector: vector(width)), grid: .init(tokens.count), threads: 256,
+            [.tensor(tokens), .tensor(table), .tensor(y), .int(width)])
+        return y
+    }
+
+    package func embedBackward(
+        _ tokens: Tensor, gradient: Tensor, tableGradient: inout Tensor
+    ) throws(PowerAttentionError) {
+        let (count, vocabulary, width) = (tokens.count, tableGradient.rowCount, tableGradient.rowWidth)
+        let vector = vector(width)
+        let order = try context.tensor([count], .int32)
+        let spare = try context.tensor([count], .int32)
+        let bits = Int.bitWidth - max(vocabulary - 1, 1).leadingZeroBitCount
+        try launch(
+            source("embedding", "sort_tokens", vector: vector), grid: .init(1), threads: Self.sortThreads,
+            sharedBytes: 4 * (Self.sortThreads << Self.sortBits + Self.sortThreads / 32),
+            [
+                .tensor(tokens), .tensor(order), .tensor(spare), .int(count),
+                .int((bits + Self.sortBits - 1) / Self.sortBits),
+            ])
+        let tiles = (count + Self.tile - 1) / Self.tile
+        let perBlock = Self.columnThreads * vector
+        let grid = KernelLaunch.Grid(tiles, (width + perBlock - 1) / perBlock)
+        let partials = try context.tensor([tiles, 2, width], .float32)
+        let table = try own(&tableGradient)
+        try launch(
+            source("embedding", "embed_backward", vector: vector), grid: grid, threads: Self.columnThreads,
+            [
+                .tensor(tokens), .tensor(order), .tensor(gradient), .pointer(table), .tensor(partials), .int(count),
+                .int(width),
+            ])
+        try launch(
+            source("embedding", "join_embed_backward", vector: vector), grid: grid, threads: Self.columnThreads,
+            [.tensor(tokens), .tensor(order), .pointer(table), .tensor(partials), .int(count), .int(width)])
+    }
+
+    package func crossEntropy(
+        _ logits: inout Tensor, columns: Int, targets: Tensor, gradientScale: Double?
+    ) throws(PowerAttentionError) -> Tensor {
+        let losses = try context.tensor([targets.count], .float32)
+        let vector = vector(logits.rowWidth)
+        let threads = min(512, (columns / vector + 31) / 32 * 32 + 32)
+        let place = gradientScale == nil ? logits.devicePointer : try own(&logits)
+        try launch(
+            source("loss", "cross_entropy", vector: vector, [("THREADS", threads)]), grid: .init(targets.count),
+            threads: threads,
+            [
+                .pointer(place), .tensor(targets), .tensor(losses), .int(columns), .int(logits.rowWidth),
+                .flag(gradientScale != nil), .float(Float(gradientScale ?? 0)),
+            ])
+        return losses
+    }
+
+    /// Adds `factor` times the sum of losses to a number in float64.
+    package func addSum(of losses: Tensor, times factor: Double, to total: DevicePointer) throws(PowerAttentionError) {
+        try launch(
+            source("sums", "add_sum", vector: 1), grid: .init(1), threads: 1024,
+            [.tensor(losses), .pointer(total), .int(losses.count), .float(Float(factor))])
+    }
+}

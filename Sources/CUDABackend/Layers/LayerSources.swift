@@ -1,0 +1,40 @@
+import CUDARuntime
+import Tensors
+
+/// The kernels of layers, as they are compiled.
+enum LayerSources {
+    /// - Parameter vector: numbers that a thread reads at once: one, or 16 bytes of them.
+    static func source(
+        _ file: String, _ function: String, _ activations: DataType, vector: Int, _ macros: [(String, Int)] = []
+    ) -> KernelSource {
+        KernelSource(
+            "layers/\(file).cu", function, macros: [("ACTIVATION", activations.kernelInput), ("VECTOR", vector)] + macros)
+    }
+
+    /// All of them, for rows of common widths.
+    static func all(_ activations: DataType) throws(PowerAttentionError) -> [KernelSource] {
+        var sources: [KernelSource] = []
+        for vector in [16 / activations.byteCount, 1] {
+            func add(_ file: String, _ functions: [String], _ macros: [(String, Int)] = []) {
+                sources += functions.map { source(file, $0, activations, vector: vector, macros) }
+            }
+            add(
+                "pointwise",
+                [
+                    "gelu", "gelu_backward", "swiglu", "swiglu_backward", "add", "add_bias", "rotate", "log_sigmoid",
+                    "log_sigmoid_backward",
+                ])
+            add("sums", ["add_partial_sums", "sum_columns", "add_sum"])
+            add("embedding", ["embed", "sort_tokens", "embed_backward", "join_embed_backward"])
+            add("optimizer", ["square_sums", "decide_update", "adamw"])
+            for threads in [64, 512] { add("loss", ["cross_entropy"], [("THREADS", threads)]) }
+            for width in [32, 64, 96, 128, 1024] {
+                let configuration = try NormConfiguration(width: width * vector, vector: vector)
+                for isCentered in [0, 1] {
+                    add("norm", ["normalize", "norm_backward"], configuration.macros + [("CENTERED", isCentered)])
+                }
+            }
+        }
+        return sources
+    }
+}

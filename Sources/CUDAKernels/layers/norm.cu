@@ -1,0 +1,138 @@
+// Normalizations of rows, with the residual addition before them: y = (x − mean) · rstd · weight + bias under CENTERED, and
+// y = x · rstd · weight otherwise. ROWS rows of a block, THREADS threads each; a thread has GROUPS groups of VECTOR neighbours.
+#include "layers/activations.cuh"
+#include "layers/reduction.cuh"
+
+static_assert(ROWS == 1 || THREADS == 32, "rows of several warps have a block of their own");
+constexpr float EPSILON = 1e-5f;
+constexpr int PARTS = CENTERED ? 2 : 1;
+// Blocks of the backward pass that a multiprocessor holds at once; the grid has as many.
+constexpr int RESIDENT = THREADS * ROWS <= 512 ? 3 : 1;
+
+// The column of group `n` of this thread.
+__device__ __forceinline__ int column_of(int n) { return (n * THREADS + static_cast<int>(threadIdx.x) % THREADS) * VECTOR; }
+
+// The statistics of a row are its mean and rstd, or its rstd alone. Where there is a branch, `sum` gets x + branch, which is what is
+// normalized. Where a row has a number that is not finite, `flag` says so. Grid: rows.
+extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) normalize(
+    const activation *x, const activation *branch, activation *sum, const float *__restrict__ weight, const float *__restrict__ bias,
+    activation *__restrict__ y, float *__restrict__ statistics, int *flag, int rows, int width
+) {
+    const int row = blockIdx.x * ROWS + threadIdx.x / THREADS;
+    if (row >= rows) return;
+    const size_t start = static_cast<size_t>(row) * width;
+    float values[GROUPS][VECTOR];
+    float total = 0;
+#pragma unroll
+    for (int n = 0; n < GROUPS; ++n) {
+        const int column = column_of(n);
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i) values[n][i] = 0;
+        if (column >= width) continue;
+        load(values[n], x + start + column);
+        if (branch != nullptr) {
+            float other[VECTOR];
+            load(other, branch + start + column);
+#pragma unroll
+            for (int i = 0; i < VECTOR; ++i) values[n][i] = to_float(to_activation(values[n][i] + other[i]));
+            store(sum + start + column, values[n]);
+        }
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i) total += values[n][i];
+    }
+    const float mean = CENTERED ? sum_over<THREADS>(total) / width : 0;
+    float squares = 0;
+#pragma unroll
+    for (int n = 0; n < GROUPS; ++n)
+        if (column_of(n) < width)
+#pragma unroll
+            for (int i = 0; i < VECTOR; ++i) squares += (values[n][i] - mean) * (values[n][i] - mean);
+    const float variance = sum_over<THREADS>(squares) / width;
+    const float rstd = 1 / sqrtf(variance + EPSILON);
+    if (threadIdx.x % THREADS == 0) {
+        if (CENTERED) {
+            reinterpret_cast<float2 *>(statistics)[row] = make_float2(mean, rstd);
+        } else {
+            statistics[row] = rstd;
+        }
+        if (flag != nullptr && !isfinite(variance)) *flag = 1;
+    }
+#pragma unroll
+    for (int n = 0; n < GROUPS; ++n) {
+        const int column = column_of(n);
+        if (column >= width) continue;
+        float weights[VECTOR], biases[VECTOR];
+        load_floats(weights, weight + column);
+        if (CENTERED) load_floats(biases, bias + column);
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i) values[n][i] = (values[n][i] - mean) * rstd * weights[i] + (CENTERED ? biases[i] : 0);
+        store(y + start + column, values[n]);
+    }
+}
+
+// The gradient of the input, written or added, and for every block and row of it the sums of what its rows give to the gradients of the
+// weight and, behind it, of the bias: partials[part, PARTS, width]. A block takes every gridDim-th set of rows.
+extern "C" __global__ void __launch_bounds__(THREADS * ROWS, RESIDENT) norm_backward(
+    const activation *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ statistics,
+    const activation *__restrict__ gradient, activation *__restrict__ inputGradient, float *__restrict__ partials, int rows, int width,
+    int accumulate
+) {
+    const int member = threadIdx.x / THREADS;
+    float weightSums[GROUPS][VECTOR], biasSums[GROUPS][VECTOR];
+#pragma unroll
+    for (int n = 0; n < GROUPS; ++n)
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i) weightSums[n][i] = 0, biasSums[n][i] = 0;
+    for (int row = blockIdx.x * ROWS + member; row < rows; row += gridDim.x * ROWS) {
+        const size_t start = static_cast<size_t>(row) * width;
+        float mean = 0, rstd;
+        if (CENTERED) {
+            const float2 pair = reinterpret_cast<const float2 *>(statistics)[row];
+            mean = pair.x, rstd = pair.y;
+        } else {
+            rstd = statistics[row];
+        }
+        float normal[GROUPS][VECTOR], scaled[GROUPS][VECTOR];
+        float plain = 0, aligned = 0;
+#pragma unroll
+        for (int n = 0; n < GROUPS; ++n) {
+            const int column = column_of(n);
+            if (column >= width) continue;
+            float weights[VECTOR];
+            load(normal[n], x + start + column);
+            load(scaled[n], gradient + start + column);
+            load_floats(weights, weight + column);
+#pragma unroll
+            for (int i = 0; i < VECTOR; ++i) {
+                normal[n][i] = (normal[n][i] - mean) * rstd;
+                weightSums[n][i] += scaled[n][i] * normal[n][i];
+                biasSums[n][i] += scaled[n][i];
+                scaled[n][i] *= weights[i];
+                plain += scaled[n][i];
+                aligned += scaled[n][i] * normal[n][i];
+            }
+        }
+        plain = CENTERED ? sum_over<THREADS>(plain) / width : 0;
+        aligned = sum_over<THREADS>(aligned) / width;
+#pragma unroll
+        for (int n = 0; n < GROUPS; ++n) {
+            const int column = column_of(n);
+            if (column >= width) continue;
+            float result[VECTOR];
+#pragma unroll
+            for (int i = 0; i < VECTOR; ++i) result[i] = 0;
+            if (accumulate) load(result, inputGradient + start + column);
+#pragma unroll
+            for (int i = 0; i < VECTOR; ++i) result[i] += rstd * (scaled[n][i] - plain - normal[n][i] * aligned);
+            store(inputGradient + start + column, result);
+        }
+    }
+    float *partial = partials + static_cast<size_t>(blockIdx.x * ROWS + member) * PARTS * width;
+#pragma unroll
+    for (int n = 0; n < GROUPS; ++n) {
+        const int column = column_of(n);
+        if (column >= width) continue;
+        store_floats(partial + column, weightSums[n]);
+        if (CENTERED) store_floats(partial + width + column, biasSums[n]);
+    }
+}

@@ -1,0 +1,156 @@
+// What is done to every number, or pair of numbers, by itself. A thread does one group of VECTOR neighbours.
+#include "layers/activations.cuh"
+
+constexpr int THREADS = 256;
+
+// Groups are numbered in 32 bits: divisions of longer numbers would take longer than the memory.
+__device__ __forceinline__ unsigned own_group() { return blockIdx.x * THREADS + threadIdx.x; }
+
+// The first number of this thread's group.
+__device__ __forceinline__ size_t own_place() { return static_cast<size_t>(own_group()) * VECTOR; }
+
+__device__ __forceinline__ float sigmoid(float x) { return __fdividef(1.f, 1 + __expf(-x)); }
+
+// tanh u as 2 sigmoid(2u) − 1.
+__device__ __forceinline__ float tanh_of(float u) { return 2 * sigmoid(2 * u) - 1; }
+
+constexpr float GELU_SCALE = 0.7978845608028654f, GELU_CUBE = 0.044715f;
+
+extern "C" __global__ void __launch_bounds__(THREADS) gelu(const activation *__restrict__ x, activation *__restrict__ y, size_t count) {
+    const size_t place = own_place();
+    if (place >= count) return;
+    float values[VECTOR];
+    load(values, x + place);
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) {
+        const float v = values[i];
+        values[i] = v * sigmoid(2 * GELU_SCALE * (v + GELU_CUBE * v * v * v));
+    }
+    store(y + place, values);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) gelu_backward(
+    const activation *__restrict__ x, activation *__restrict__ gradient, size_t count
+) {
+    const size_t place = own_place();
+    if (place >= count) return;
+    float values[VECTOR], gradients[VECTOR];
+    load(values, x + place);
+    load(gradients, gradient + place);
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) {
+        const float v = values[i], square = v * v;
+        const float t = tanh_of(GELU_SCALE * (v + GELU_CUBE * v * square));
+        gradients[i] *= 0.5f * (1 + t) + 0.5f * v * (1 - t * t) * GELU_SCALE * (1 + 3 * GELU_CUBE * square);
+    }
+    store(gradient + place, gradients);
+}
+
+// Rows of x are [gate, value], 2 · width numbers. `count` is that of the results.
+extern "C" __global__ void __launch_bounds__(THREADS) swiglu(
+    const activation *__restrict__ x, activation *__restrict__ y, size_t count, int width
+) {
+    const size_t place = own_place();
+    if (place >= count) return;
+    const size_t gate = place + static_cast<size_t>(own_group() / (width / VECTOR)) * width;
+    float gates[VECTOR], values[VECTOR];
+    load(gates, x + gate);
+    load(values, x + gate + width);
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) values[i] *= gates[i] * sigmoid(gates[i]);
+    store(y + place, values);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) swiglu_backward(
+    const activation *__restrict__ x, const activation *__restrict__ gradient, activation *__restrict__ inputGradient, size_t count,
+    int width
+) {
+    const size_t place = own_place();
+    if (place >= count) return;
+    const size_t gate = place + static_cast<size_t>(own_group() / (width / VECTOR)) * width;
+    float gates[VECTOR], values[VECTOR], gradients[VECTOR];
+    load(gates, x + gate);
+    load(values, x + gate + width);
+    load(gradients, gradient + place);
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) {
+        const float s = sigmoid(gates[i]), g = gates[i];
+        const float gateGradient = gradients[i] * values[i] * s * (1 + g * (1 - s));
+        values[i] = gradients[i] * g * s;
+        gates[i] = gateGradient;
+    }
+    store(inputGradient + gate, gates);
+    store(inputGradient + gate + width, values);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) add(activation *__restrict__ x, const activation *__restrict__ y, size_t count) {
+    const size_t place = own_place();
+    if (place >= count) return;
+    float values[VECTOR], others[VECTOR];
+    load(values, x + place);
+    load(others, y + place);
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) values[i] += others[i];
+    store(x + place, values);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) add_bias(
+    activation *__restrict__ x, const float *__restrict__ bias, size_t count, int width
+) {
+    const size_t place = own_place();
+    if (place >= count) return;
+    float values[VECTOR], biases[VECTOR];
+    load(values, x + place);
+    load_floats(biases, bias + own_group() % (width / VECTOR) * VECTOR);
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) values[i] += biases[i];
+    store(x + place, values);
+}
+
+// Turns the pairs (i, i + half) of every head by the angles of its row's position; `direction` is 1 or −1. `count` is the number of pairs.
+extern "C" __global__ void __launch_bounds__(THREADS) rotate(
+    activation *__restrict__ x, const float *__restrict__ cosines, const float *__restrict__ sines, size_t count, int width, int half,
+    int length, float direction
+) {
+    if (own_place() >= count) return;
+    const unsigned perRow = width / 2 / VECTOR, perHead = half / VECTOR;
+    const unsigned row = own_group() / perRow, within = own_group() % perRow, head = within / perHead, i = within % perHead * VECTOR;
+    activation *place = x + static_cast<size_t>(row) * width + head * 2 * half + i;
+    const size_t angle = static_cast<size_t>(row % length) * half + i;
+    float first[VECTOR], second[VECTOR], cosine[VECTOR], sine[VECTOR];
+    load(first, place);
+    load(second, place + half);
+    load_floats(cosine, cosines + angle);
+    load_floats(sine, sines + angle);
+#pragma unroll
+    for (int n = 0; n < VECTOR; ++n) {
+        const float a = first[n], b = second[n], s = direction * sine[n];
+        first[n] = a * cosine[n] - b * s;
+        second[n] = a * s + b * cosine[n];
+    }
+    store(place, first);
+    store(place + half, second);
+}
+
+// log sigmoid(x + bias), one number a thread: gates are few, and float32.
+extern "C" __global__ void __launch_bounds__(THREADS) log_sigmoid(
+    const float *__restrict__ x, const float *__restrict__ bias, float *__restrict__ y, size_t count, int width
+) {
+    const unsigned place = own_group();
+    if (place >= count) return;
+    const float v = x[place] + bias[place % width];
+    y[place] = fminf(v, 0) - log1pf(expf(-fabsf(v)));
+}
+
+// The gradient of x in the type of activations and, where columns are summed afterwards, exactly.
+extern "C" __global__ void __launch_bounds__(THREADS) log_sigmoid_backward(
+    const float *__restrict__ x, const float *__restrict__ bias, const float *__restrict__ gradient, activation *__restrict__ rounded,
+    float *__restrict__ exact, size_t count, int width
+) {
+    const unsigned place = own_group();
+    if (place >= count) return;
+    const float v = x[place] + bias[place % width];
+    const float e = expf(-fabsf(v)), result = gradient[place] * (v > 0 ? e : 1.f) / (1 + e);
+    rounded[place] = to_activation(result);
+    exact[place] = result;
+}

@@ -1,0 +1,61 @@
+import Synchronization
+package import Tensors
+
+/// Matrix products on one card by cuBLASLt, sums in float32.
+///
+/// The algorithm is chosen once a shape, by the library's own judgement: the same card and library give the same bits every time.
+package final class MatrixProducts: Sendable {
+    private let context: CUDAContext
+    private let library: CUBLASLt
+    private let handle: CUBLASLt.Handle
+    /// Work of one stream is done one after another: one workspace serves all of it.
+    private let workspace: DeviceMemory
+    private let plans = Mutex<[Key: ProductPlan]>([:])
+
+    private struct Key: Hashable {
+        let shape: ProductShape
+        let alignments: ProductAlignments
+    }
+
+    /// What NVIDIA advises for Hopper.
+    private static let workspaceBytes = 32 << 20
+
+    package init(_ context: CUDAContext, library: CUBLASLt) throws(PowerAttentionError) {
+        self.context = context
+        self.library = library
+        workspace = try context.allocate(Self.workspaceBytes)
+        handle = try context.inOrder { () throws(PowerAttentionError) in
+            var handle: CUBLASLt.Handle = 0
+            try library.check(library.create(&handle), "Create")
+            return handle
+        }
+    }
+
+    deinit { context.session.release { _ in library.destroy(handle) } }
+
+    /// Queues `C = A·B`, or `C += A·B`.
+    package func multiply(
+        _ shape: ProductShape, _ a: DevicePointer, _ b: DevicePointer, into c: DevicePointer, accumulate: Bool
+    ) throws(PowerAttentionError) {
+        try context.inOrder { () throws(PowerAttentionError) in
+            let plan = try plan(Key(shape: shape, alignments: ProductAlignments(a, b, c)))
+            for pointer in [a, b, c, workspace.pointer] { context.use(pointer) }
+            var (alpha, beta) = (1 as Float, (accumulate ? 1 : 0) as Float)
+            let status = plan.choice.withUnsafeBytes { choice in
+                library.matmul(
+                    handle, plan.product, &alpha, b.address, plan.first, a.address, plan.second, &beta, c.address, plan.result,
+                    c.address, plan.result, choice.baseAddress!, workspace.pointer.address, Self.workspaceBytes,
+                    context.stream.handle)
+            }
+            try library.check(status, "Matmul", "\(shape)")
+        }
+    }
+
+    private func plan(_ key: Key) throws(PowerAttentionError) -> ProductPlan {
+        if let known = plans.withLock({ $0[key] }) { return known }
+        let plan = try ProductPlan(
+            key.shape, alignments: key.alignments, workspace: Self.workspaceBytes, library, handle)
+        plans.withLock { $0[key] = plan }
+        return plan
+    }
+}

@@ -1,0 +1,7 @@
+/// What a step did.
+struct StepOutcome: Sendable, Hashable {
+    /// The mean loss of the step's batch before the update, and the norm of all gradients before clipping.
+    var loss, norm: Double
+    /// Why nothing was updated, in words; `nil` where the parameters were.
+    var fault: String?
+}

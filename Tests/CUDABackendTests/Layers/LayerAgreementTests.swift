@@ -1,0 +1,218 @@
+import BackendInterface
+import CPUBackend
+import CUDABackend
+import CUDARuntime
+import Tensors
+import Testing
+
+/// Every layer kernel of the card against the CPU's in float64, on the same rounded inputs.
+///
+/// In float32 only the order of sums and elementary functions differ: 10⁻⁵. In bfloat16 a result is rounded once, by at most 2⁻⁹ of itself:
+/// 2⁻⁸ leaves room for the second rounding of numbers that were kept in between. Parameters' gradients are float32 in both.
+@Suite(.serialized, .enabled(if: CardLayers.isAvailable)) struct LayerAgreementTests {
+    @Test(arguments: CardLayers.types, [(5, 33, 17), (64, 48, 40)])
+    func products(type: DataType, extents: (Int, Int, Int)) throws {
+        var card = try CardLayers(type)
+        let (m, n, k) = extents
+        for (transposeA, transposeB) in [(false, false), (true, false), (false, true), (true, true)] {
+            let a = card.random(transposeA ? [k, m] : [m, k])
+            let b = card.random(transposeB ? [n, k] : [k, n])
+            for outputType in [type, .float32] {
+                var c = card.random([m, n], outputType)
+                for accumulate in [false, true] {
+                    try card.layers.multiply(
+                        a.card, transposeA: transposeA, b.card, transposeB: transposeB, into: &c.card, accumulate: accumulate)
+                    card.host.multiply(
+                        a.host, transposeA: transposeA, b.host, transposeB: transposeB, into: &c.host, accumulate: accumulate)
+                    try card.expect(c.card, c.host)
+                    c.host = try c.card.onHost().converted(to: .float64)
+                }
+            }
+        }
+    }
+
+    /// Rows of logits are longer than the vocabulary: what stands behind is neither read nor written.
+    @Test(arguments: CardLayers.types) func paddedProducts(type: DataType) throws {
+        var card = try CardLayers(type)
+        let (x, w) = (card.random([6, 16]), card.random([11, 16]))
+        var logits = try card.layers.place(Tensor([6, 24], type))
+        try card.layers.multiply(x.card, transposeA: false, w.card, transposeB: true, into: &logits, accumulate: false)
+        var expected = Tensor([6, 11], .float64)
+        card.host.multiply(x.host, transposeA: false, w.host, transposeB: true, into: &expected, accumulate: false)
+        let numbers = doubles(try logits.onHost())
+        let rows = (0..<6).map { Array(numbers[$0 * 24..<$0 * 24 + 24]) }
+        #expect(rows.allSatisfy { $0[11...].allSatisfy { $0 == 0 } })
+        let kept = Tensor([6, 11], rows.flatMap { $0.prefix(11) })
+        #expect(relativeError(doubles(kept), doubles(expected)) < card.tolerance)
+
+        var gradient = try card.layers.place(Tensor([6, 16], type))
+        try card.layers.multiply(logits, transposeA: false, w.card, transposeB: false, into: &gradient, accumulate: false)
+        var expectedGradient = Tensor([6, 16], .float64)
+        card.host.multiply(kept, transposeA: false, w.host, transposeB: false, into: &expectedGradient, accumulate: false)
+        try card.expect(gradient, expectedGradient)
+        var weights = try card.layers.place(Tensor([11, 16], .float32))
+        try card.layers.multiply(logits, transposeA: true, x.card, transposeB: false, into: &weights, accumulate: true)
+        var expectedWeights = Tensor([11, 16], .float64)
+        card.host.multiply(kept, transposeA: true, x.host, transposeB: false, into: &expectedWeights, accumulate: false)
+        try card.expect(weights, expectedWeights)
+    }
+
+    @Test(arguments: CardLayers.types, [7, 72, 768, 2048]) func norms(type: DataType, width: Int) throws {
+        for isCentered in [false, true] { try checkNorm(type, width: width, isCentered: isCentered) }
+    }
+
+    private func checkNorm(_ type: DataType, width: Int, isCentered: Bool) throws {
+        var card = try CardLayers(type)
+        let rows = width == 72 ? 150 : 9
+        let (x, branch) = (card.random([rows, width]), card.random([rows, width]))
+        let (weight, bias) = (card.random([width], .float32), card.random([width], .float32))
+        var (cardSum, hostSum) = (x.card, x.host)
+        var (cardBranch, hostBranch) = (branch.card as Tensor?, branch.host as Tensor?)
+        let (y, statistics) =
+            isCentered
+            ? try card.layers.layerNorm(&cardSum, adding: &cardBranch, weight: weight.card, bias: bias.card)
+            : try card.layers.rmsNorm(&cardSum, adding: &cardBranch, weight: weight.card)
+        #expect(cardBranch == nil)
+        card.host.add(&hostSum, branch.host)
+        try card.expect(cardSum, hostSum)
+        // The sum is rounded before it is normalized.
+        hostSum = try cardSum.onHost().converted(to: .float64)
+        hostBranch = nil
+        let (hostY, hostStatistics) =
+            isCentered
+            ? card.host.layerNorm(&hostSum, adding: &hostBranch, weight: weight.host, bias: bias.host)
+            : card.host.rmsNorm(&hostSum, adding: &hostBranch, weight: weight.host)
+        try card.expect(y, hostY)
+
+        let gradient = card.random([rows, width])
+        for accumulate in [false, true] {
+            var input = card.random([rows, width])
+            var (weightGradient, biasGradient) = (card.random([width], .float32), card.random([width], .float32))
+            if isCentered {
+                try card.layers.layerNormBackward(
+                    cardSum, weight: weight.card, statistics: statistics, gradient: gradient.card, into: &input.card,
+                    accumulate: accumulate, weightGradient: &weightGradient.card, biasGradient: &biasGradient.card)
+                card.host.layerNormBackward(
+                    hostSum, weight: weight.host, statistics: hostStatistics, gradient: gradient.host, into: &input.host,
+                    accumulate: accumulate, weightGradient: &weightGradient.host, biasGradient: &biasGradient.host)
+                try card.expect(biasGradient.card, biasGradient.host)
+            } else {
+                try card.layers.rmsNormBackward(
+                    cardSum, weight: weight.card, statistics: statistics, gradient: gradient.card, into: &input.card,
+                    accumulate: accumulate, weightGradient: &weightGradient.card)
+                card.host.rmsNormBackward(
+                    hostSum, weight: weight.host, statistics: hostStatistics, gradient: gradient.host, into: &input.host,
+                    accumulate: accumulate, weightGradient: &weightGradient.host)
+            }
+            try card.expect(input.card, input.host)
+            try card.expect(weightGradient.card, weightGradient.host)
+        }
+    }
+
+    @Test(arguments: CardLayers.types, [3, 40]) func activations(type: DataType, width: Int) throws {
+        var card = try CardLayers(type)
+        let x = card.random([37, 2 * width])
+        try card.expect(card.layers.gelu(x.card), card.host.gelu(x.host))
+        var gradient = card.random([37, 2 * width])
+        try card.layers.geluBackward(x.card, gradient: &gradient.card)
+        card.host.geluBackward(x.host, gradient: &gradient.host)
+        try card.expect(gradient.card, gradient.host)
+
+        try card.expect(card.layers.swiglu(x.card), card.host.swiglu(x.host))
+        let outer = card.random([37, width])
+        try card.expect(
+            card.layers.swigluBackward(x.card, gradient: outer.card), card.host.swigluBackward(x.host, gradient: outer.host))
+    }
+
+    @Test(arguments: CardLayers.types, [3, 16]) func rows(type: DataType, half: Int) throws {
+        var card = try CardLayers(type)
+        let width = 3 * 2 * half
+        var x = card.random([20, width])
+        let (cosines, sines) = (card.random([10, half], .float32), card.random([10, half], .float32))
+        for inverse in [false, true] {
+            try card.layers.rotate(&x.card, cosines: cosines.card, sines: sines.card, inverse: inverse)
+            card.host.rotate(&x.host, cosines: cosines.host, sines: sines.host, inverse: inverse)
+            try card.expect(x.card, x.host)
+            x.host = try x.card.onHost().converted(to: .float64)
+        }
+        let bias = card.random([width], .float32)
+        try card.layers.addBias(&x.card, bias: bias.card)
+        card.host.addBias(&x.host, bias: bias.host)
+        try card.expect(x.card, x.host)
+        x.host = try x.card.onHost().converted(to: .float64)
+        var biasGradient = card.random([width], .float32)
+        try card.layers.addBiasBackward(gradient: x.card, biasGradient: &biasGradient.card)
+        card.host.addBiasBackward(gradient: x.host, biasGradient: &biasGradient.host)
+        try card.expect(biasGradient.card, biasGradient.host)
+        let y = card.random([20, width])
+        try card.layers.add(&x.card, y.card)
+        card.host.add(&x.host, y.host)
+        try card.expect(x.card, x.host)
+    }
+
+    @Test(arguments: CardLayers.types) func gates(type: DataType) throws {
+        var card = try CardLayers(type)
+        let (x, bias) = (card.random([50, 3], .float32, scale: 4), card.random([3], .float32, scale: 4))
+        let y = try card.layers.logSigmoid(x.card, bias: bias.card)
+        #expect(y.dataType == .float32)
+        #expect(
+            relativeError(doubles(try y.onHost()), doubles(card.host.logSigmoid(x.host, bias: bias.host))) < 1e-6)
+        var gradient = card.random([50, 3], .float32)
+        var biasGradient = card.random([3], .float32)
+        try card.layers.logSigmoidBackward(
+            x.card, bias: bias.card, gradient: &gradient.card, biasGradient: &biasGradient.card)
+        card.host.logSigmoidBackward(
+            x.host, bias: bias.host, gradient: &gradient.host, biasGradient: &biasGradient.host)
+        #expect(gradient.card.dataType == type)
+        try card.expect(gradient.card, gradient.host)
+        try card.expect(biasGradient.card, biasGradient.host)
+    }
+
+    /// Tokens that come once, many times, within tiles of sorted places and across them.
+    @Test(arguments: CardLayers.types, [(5, 24), (300, 5), (70_000, 24)])
+    func embedding(type: DataType, extents: (vocabulary: Int, width: Int)) throws {
+        let (vocabulary, width) = extents
+        var card = try CardLayers(type)
+        let count = 1500
+        let table = card.random([vocabulary > 1000 ? 1000 : vocabulary, width])
+        let limit = UInt64(table.host.shape[0])
+        let tokens = (0..<count).map { index in index % 3 == 0 ? 2 : Int32(card.generator.next() % limit) }
+        let placed = try card.layers.place(Tensor([count], tokens))
+        let onHost = Tensor([count], tokens)
+        let rows = try card.layers.embed(placed, table: table.card)
+        #expect(doubles(try rows.onHost()) == doubles(card.host.embed(onHost, table: table.host)))
+
+        let gradient = card.random([count, width])
+        var tableGradient = card.random([vocabulary, width], .float32)
+        try card.layers.embedBackward(placed, gradient: gradient.card, tableGradient: &tableGradient.card)
+        card.host.embedBackward(onHost, gradient: gradient.host, tableGradient: &tableGradient.host)
+        try card.expect(tableGradient.card, tableGradient.host)
+    }
+
+    @Test(arguments: CardLayers.types, [(11, 11), (11, 64), (700, 704)])
+    func crossEntropy(type: DataType, columns: (count: Int, stride: Int)) throws {
+        var card = try CardLayers(type)
+        let rows = 9
+        var logits = card.random([rows, columns.count], scale: 3)
+        let targets = (0..<rows).map { $0 == 4 ? -1 : Int32(card.generator.next() % UInt64(columns.count)) }
+        // What stands behind the columns is not a number.
+        let values = doubles(logits.host)
+        let padded = (0..<rows).flatMap { row in
+            values[row * columns.count..<(row + 1) * columns.count]
+                + [Double](repeating: .nan, count: columns.stride - columns.count)
+        }
+        logits.card = try card.layers.place(Tensor([rows, columns.stride], padded).converted(to: type))
+        let onCard = try card.layers.place(Tensor([rows], targets))
+        let scored = try card.layers.crossEntropy(
+            &logits.card, columns: columns.count, targets: onCard, gradientScale: nil)
+        let expected = card.host.crossEntropy(
+            &logits.host, columns: columns.count, targets: Tensor([rows], targets), gradientScale: 0.25)
+        #expect(relativeError(doubles(try scored.onHost()), doubles(expected)) < 1e-5)
+        let trained = try card.layers.crossEntropy(
+            &logits.card, columns: columns.count, targets: onCard, gradientScale: 0.25)
+        #expect(doubles(try trained.onHost()) == doubles(try scored.onHost()))
+        let numbers = doubles(try logits.card.onHost())
+        let kept = (0..<rows).flatMap { numbers[$0 * columns.stride..<$0 * columns.stride + columns.count] }
+        #expect(relativeError(kept, doubles(logits.host)) < card.tolerance)
+    }
+}

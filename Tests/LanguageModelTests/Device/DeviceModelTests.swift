@@ -1,0 +1,80 @@
+import BackendInterface
+import CUDABackend
+import CUDARuntime
+import LanguageModel
+import PowerAttention
+import Tensors
+import Testing
+
+/// Whole models on a card against the same models in float64 on the CPU.
+///
+/// With activations in float32 only the order of sums differs, and what the operator's own kernels leave out: 10⁻⁴.
+///
+/// In bfloat16 parameters are numbers of that type, so that both compute with the same. Every activation and every gradient of one is
+/// rounded, by 2⁻⁹ of itself at most and 1.2·2⁻¹⁰ in the mean square, some ten times on the way through a block and back. Those errors are
+/// independent: √40 · 1.1·10⁻³, about 1%, where nothing cancels. A power of degree p multiplies the error of a score by p, and scores of
+/// random inputs cancel: 2.5% + 1.25% · p. The gradients of vectors are sums over rows that cancel once more: twice that.
+@Suite(.serialized, .enabled(if: (try? CUDABackend.shared().layers()) != nil)) struct DeviceModelTests {
+    private func check(
+        _ configuration: ModelConfiguration, activations: DataType = .bfloat16, recomputes: Bool = false
+    ) throws {
+        var generator = RandomGenerator(seed: 22)
+        let double = try LanguageModel(configuration, seed: 5, dataType: .float64)
+        let layers = try CUDALayers(CUDABackend.shared().context, activations: activations, library: .system())
+        let card = try LanguageModel(configuration, seed: 5, device: .cuda, kernels: layers)
+        card.recomputesBlocks = recomputes
+        double.perturb(&generator, deviation: 0.05)
+        for (a, b) in zip(card.parameters, double.parameters) {
+            let rounded = b.value.converted(to: .bfloat16)
+            try a.load(rounded.converted(to: .float32))
+            b.value = rounded.converted(to: .float64)
+        }
+        let batch = Batch(2, 40, vocabulary: configuration.vocabularySize, &generator)
+        let loss = try batch.accumulate(double)
+        let isExact = activations == .float32
+        #expect(abs(try batch.accumulate(card) / loss - 1) < (isExact ? 1e-6 : 2e-3))
+        #expect(abs(try batch.meanLoss(card) / loss - 1) < (isExact ? 1e-6 : 2e-3))
+        let degree = if case .power(let degree) = configuration.mixer { Double(degree) } else { 1.0 }
+        let limit = isExact ? 1e-4 : 0.025 + 0.0125 * degree
+        for (a, b) in zip(card.parameters, double.parameters) {
+            let error = relativeError(doubles(try a.gradient.onHost()), doubles(b.gradient))
+            #expect(error < (a.decays || isExact ? limit : 2 * limit), "\(a.name): \(error)")
+        }
+    }
+
+    private func configuration(mixer: Mixer, gated: Bool) -> ModelConfiguration {
+        ModelConfiguration(
+            vocabularySize: 31, layers: 2, width: 32, heads: 4, keyValueHeads: 2, mixer: mixer, gated: gated, chunkSize: 16)
+    }
+
+    @Test(arguments: SmallModels.mixers, [false, true])
+    func everyMixer(mixer: Mixer, gated: Bool) throws {
+        try check(configuration(mixer: mixer, gated: gated))
+        try check(configuration(mixer: mixer, gated: gated), activations: .float32)
+    }
+
+    @Test func everyLayer() throws {
+        var configuration = configuration(mixer: .power(degree: 2), gated: true)
+        configuration.mlp = .swiglu
+        configuration.norm = .rmsNorm
+        configuration.tiedEmbeddings = false
+        configuration.biases = true
+        try check(configuration, recomputes: true)
+        try check(configuration, activations: .float32, recomputes: true)
+    }
+
+    /// What is computed again is the same to the bit, and so are two runs.
+    @Test func recomputationChangesNoBit() throws {
+        let configuration = configuration(mixer: .power(degree: 2), gated: true)
+        func gradients(recomputes: Bool) throws -> [[Double]] {
+            var generator = RandomGenerator(seed: 3)
+            let model = try LanguageModel(configuration, seed: 5, device: .cuda)
+            model.recomputesBlocks = recomputes
+            try Batch(2, 40, vocabulary: 31, &generator).accumulate(model)
+            return try model.parameters.map { doubles(try $0.gradient.onHost()) }
+        }
+        let kept = try gradients(recomputes: false)
+        #expect(try gradients(recomputes: false) == kept)
+        #expect(try gradients(recomputes: true) == kept)
+    }
+}
