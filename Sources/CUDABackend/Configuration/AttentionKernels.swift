@@ -98,6 +98,7 @@ package struct AttentionKernels: Sendable, Hashable {
     }
 
     var cumulativeGates: KernelSource { gates("cumulative_gates") }
+    var gateSums: KernelSource { gates("gate_sums") }
     var gateGradients: KernelSource { gates("gate_gradients") }
 
     private func exchange(_ function: String) -> KernelSource {
@@ -184,7 +185,7 @@ package struct AttentionKernels: Sendable, Hashable {
         if movesState, stateTiles != nil { sources += stateSources(reverse: false) }
         guard backward else { return sources }
         sources += (queriesBringOffsets ? [] : [outputGradients]) + [backwardQueries, backwardKeys]
-        if problem.isGated { sources += [gateGradients] }
+        if problem.isGated { sources += [gateSums, gateGradients] }
         if movesState, stateTiles != nil { sources += stateSources(reverse: true) }
         return sources
     }

@@ -132,58 +132,68 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             for (int n = 0; n < COLUMNS / 2; ++n) state[m][n] *= factor;
     };
 
-    // φ of 32 tokens, two operands of 16 for every tile.
-    auto expand = [&](unsigned (&phi)[2 * TILES][4], const elem *vectors) {
-        // The lane's row of the matrices that are loaded at once, and the pieces of a block's last factors in it.
-        auto loaded = [&](int k, unsigned word) {
-            const int piece = 2 * last_index(word) + lane / 8 % 2;
-            return vectors + 64 * (piece / 8 * TOKENS + 16 * k + lane % 8 + lane / 16 * 8) + (piece ^ lane) % 8 * 8;
-        };
+    // What the features of 32 tokens are made of: loaded early, because shared memory answers late. The lane's row of the matrices that are
+    // loaded at once, and its tokens 2t, 2t + 1 at the places of a prefix; tokens 8 and more further on are in the same places of their rows.
+    const int loadedRow = 64 * (lane % 8 + lane / 16 * 8), loadedMix = (lane / 8 % 2 ^ lane % 8) * 8;
+    auto mixed = [&](int column, int mix) { return (column ^ mix) + (WIDTH > 64 ? column / 64 * 64 * (TOKENS - 1) : 0); };
+    auto loadLast = [&](FragmentA &last, const elem *vectors, int k, unsigned word) {
+        load_matrices_transposed(last.r, vectors + 64 * 16 * k + loadedRow + mixed(16 * last_index(word), loadedMix));
+    };
+    auto number = [&](const elem *vectors, int k, int n, int column) {
+        return vectors + 64 * (16 * k + 2 * t + n / 2 * 8 + n % 2) + mixed(column, 8 * (2 * t + n % 2));
+    };
+#if DEGREE == 2
+    // The blocks share their last factors, and their prefixes are neighbours.
+    struct Factors {
+        FragmentA last[2];
+        unsigned prefixes[2][4];
+    };
+    auto load = [&](Factors &factors, const elem *vectors) {
 #pragma unroll
         for (int k = 0; k < 2; ++k) {
-            FragmentA factors;
-            if (DEGREE <= 2) load_matrices_transposed(factors.r, loaded(k, block[0]));
-#if DEGREE == 1
-#pragma unroll
-            for (int m = 0; m < TILES; ++m) {
-                if (m > 0) load_matrices_transposed(factors.r, loaded(k, block[m]));
-#pragma unroll
-                for (int n = 0; n < 4; ++n) phi[k * TILES + m][n] = factors.r[n];
-            }
-#elif DEGREE == 2
-            // The blocks share their last factors, and their prefixes are neighbours.
-            unsigned prefixes[4];
+            loadLast(factors.last[k], vectors, k, block[0]);
 #pragma unroll
             for (int n = 0; n < 4; ++n) {
-                const elem *one = vectors + panel_place(16 * k + 2 * t + n / 2 * 8 + n % 2, prefix_index(block[0], 0), TOKENS);
-                prefixes[n] = TILES == 2 ? *reinterpret_cast<const unsigned *>(one) : *one;
+                const elem *one = number(vectors, k, n, prefix_index(block[0], 0));
+                factors.prefixes[k][n] = TILES == 2 ? *reinterpret_cast<const unsigned *>(one) : *one;
             }
+        }
+    };
+    auto expand = [&](unsigned (&phi)[2 * TILES][4], const Factors &factors) {
+#pragma unroll
+        for (int k = 0; k < 2; ++k)
 #pragma unroll
             for (int m = 0; m < TILES; ++m)
 #pragma unroll
                 for (int n = 0; n < 4; ++n)
                     phi[k * TILES + m][n] = multiply_bfloat16(
-                        factors.r[n], __byte_perm(prefixes[n / 2 * 2], prefixes[n / 2 * 2 + 1], m == 0 ? 0x5410 : 0x7632));
+                        factors.last[k].r[n],
+                        __byte_perm(factors.prefixes[k][n / 2 * 2], factors.prefixes[k][n / 2 * 2 + 1], m == 0 ? 0x5410 : 0x7632));
+    };
 #else
+    struct Factors {
+        const elem *vectors;
+    };
+    auto load = [&](Factors &factors, const elem *vectors) { factors.vectors = vectors; };
+    auto expand = [&](unsigned (&phi)[2 * TILES][4], const Factors &factors) {
+#pragma unroll
+        for (int k = 0; k < 2; ++k)
 #pragma unroll
             for (int m = 0; m < TILES; ++m) {
-                load_matrices_transposed(factors.r, loaded(k, block[m]));
+                FragmentA last, product;
+                loadLast(last, factors.vectors, k, block[m]);
                 float prefix[4] = {1, 1, 1, 1};
 #pragma unroll
-                for (int i = 0; i < DEGREE - 1; ++i) {
-                    const int column = prefix_index(block[m], i);
+                for (int i = 0; i < DEGREE - 1; ++i)
 #pragma unroll
                     for (int n = 0; n < 4; ++n)
-                        prefix[n] *= bfloat16_to_float(vectors[panel_place(16 * k + 2 * t + n / 2 * 8 + n % 2, column, TOKENS)]);
-                }
-                FragmentA product;
-                expand_columns(product, factors, prefix);
+                        prefix[n] *= bfloat16_to_float(*number(factors.vectors, k, n, prefix_index(block[m], i)));
+                expand_columns(product, last, prefix);
 #pragma unroll
                 for (int n = 0; n < 4; ++n) phi[k * TILES + m][n] = product.r[n];
             }
-#endif
-        }
     };
+#endif
     auto multiply = [&](const unsigned (&phi)[2 * TILES][4], const elem *values) {
         const unsigned long long matrix = panel_descriptor(values, TOKENS, true);
         products_begin();
@@ -220,19 +230,27 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             }
         }
         scaleState(chunkDecay);
-        // The features of one half of a tile are made while the products of the other are under way.
+        // The features of one half of a tile are made while the products of the other are under way, from factors that are loaded before.
+        Factors evenFactors, oddFactors;
+        load(evenFactors, stages + position.stage * STAGE);
         for (int tile = 0; tile < tileCount; ++tile) {
             unsigned even[2 * TILES][4], odd[2 * TILES][4];
             const elem *vectors = stages + position.stage * STAGE;
-            ring.wait_full(position);
-            expand(even, vectors);
+            load(oddFactors, vectors + 64 * 32);
+            expand(even, evenFactors);
             multiply(even, vectors + VECTOR_TILE);
             products_wait<1>();
             if (tile > 0) ring.release(position.before(), lane);
-            expand(odd, vectors + 64 * 32);
+            // The next tile of the chunk, or the same again.
+            RingPosition<STAGES> next = position;
+            next.advance();
+            const RingPosition<STAGES> ready = tile + 1 < tileCount ? next : position;
+            ring.wait_full(ready);
+            load(evenFactors, stages + ready.stage * STAGE);
+            expand(odd, oddFactors);
             multiply(odd, vectors + VECTOR_TILE + 64 * 32);
             products_wait<1>();
-            position.advance();
+            position = next;
         }
         products_wait<0>();
         if (tileCount == 0) position.advance();
