@@ -72,7 +72,9 @@ extension CUDALayers {
     ) throws(PowerAttentionError) -> Tensor {
         let (rows, width) = (x.rowCount, x.rowWidth)
         let configuration = try NormConfiguration(width: width, vector: vector(width))
-        let blocks = min((rows + configuration.rows - 1) / configuration.rows, configuration.resident * context.properties.multiprocessorCount)
+        let blocks = min(
+            (rows + configuration.rows - 1) / configuration.rows,
+            configuration.resident * context.properties.multiprocessorCount)
         let partials = try context.tensor([blocks * configuration.rows, (isCentered ? 2 : 1) * width], .float32)
         try launch(
             kernel("norm_backward", configuration, isCentered: isCentered), grid: .init(blocks),
