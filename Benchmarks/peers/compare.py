@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def run(name: str, command: list[str], deadline: float) -> list[dict]:
+def run(name: str, command: list[str], deadline: float, parse=report.parse) -> list[dict]:
     """The results that a program prints until it ends or time is up, and why it ended if it failed."""
     remaining = deadline - time.monotonic()
     if remaining <= 0:
@@ -57,7 +57,7 @@ def run(name: str, command: list[str], deadline: float) -> list[dict]:
         errors.seek(0)
         log = errors.read()
     print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-    results = report.parse(output)
+    results = parse(output)
     if not in_time:
         results.append({"name": name, "failed": "stopped, out of time"})
     elif process.returncode != 0:

@@ -41,6 +41,9 @@ static const char common_ptx[] = {
 static const char common_state_gradient[] = {
 #embed "common/state_gradient.cuh"
 };
+static const char hopper_backward_keys[] = {
+#embed "hopper/backward_keys.cu"
+};
 static const char hopper_backward_queries[] = {
 #embed "hopper/backward_queries.cu"
 };
@@ -121,6 +124,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("common/output.cuh", common_output),
     FILE_ENTRY("common/ptx.cuh", common_ptx),
     FILE_ENTRY("common/state_gradient.cuh", common_state_gradient),
+    FILE_ENTRY("hopper/backward_keys.cu", hopper_backward_keys),
     FILE_ENTRY("hopper/backward_queries.cu", hopper_backward_queries),
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),

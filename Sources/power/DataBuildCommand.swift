@@ -9,16 +9,21 @@ struct DataBuildCommand: ParsableCommand {
         commandName: "build",
         abstract: "Turn text files or directory trees into a token file.",
         discussion: """
-            Every file is a document, in the order of the arguments and of the paths below a directory; --join-directories and \
-            --join-depth make one document of several files. Hidden files, links to directories and empty files are passed over. \
-            Documents end with the tokenizer's end of text. The text may be larger than memory.
+            Every file is a document, in the order of the arguments and of the paths below a directory; --join-directories, \
+            --join-depth and --join-bytes make one document of several files. Hidden files, links to directories and empty files \
+            are passed over. Documents end with the tokenizer's end of text. The text may be larger than memory.
 
-            Which documents are held out depends on their names and --seed alone. The output appears when it is complete; an old \
+            --join-bytes makes long documents of a tree of short files, a subtree a document: a directory that is larger than MAX \
+            is taken apart, what is smaller than MIN is joined to what is beside it. Files are not cut.
+
+            Which documents --held-out holds out depends on their names and --seed alone; --held-out-path names directories or \
+            files, from an input on, whose text is never joined with other text. The output appears when it is complete; an old \
             file of that name stays until then.
 
             EXAMPLES
               power data build novels/ -o novels.tokens --held-out 1
               power data build src/ -o code.tokens --extension c,h,md --join-depth 1 --held-out 2%
+              power data build linux/ -o linux.tokens --extension c,h --join-bytes 256K:2M --held-out-path fs/ext4
               power data build a.txt b.txt -o bytes.tokens --tokenizer bytes
               power train --data novels.tokens --tokenizer gpt2
             """)
@@ -30,6 +35,10 @@ struct DataBuildCommand: ParsableCommand {
     @Option(help: ArgumentHelp("gpt2 (the ids of tiktoken's gpt2) or bytes.", valueName: "name")) var tokenizer = "gpt2"
     @Option(help: ArgumentHelp("Documents to hold out: a number, or a part such as 0.05 or 5%.", valueName: "amount"))
     var heldOut = "0"
+    @Option(
+        help: ArgumentHelp(
+            "Hold out what is in this directory or file, a path from an input on; may be repeated.", valueName: "path"))
+    var heldOutPath: [String] = []
     @Option(help: ArgumentHelp("Chooses which documents are held out.", valueName: "n")) var seed: UInt64 = 0
     @Flag(help: "Make one document of the files of each directory (not of those in directories below it).")
     var joinDirectories = false
@@ -38,6 +47,16 @@ struct DataBuildCommand: ParsableCommand {
             "Make one document of all that is in a directory so many levels below an input; 0 joins all of an input.",
             valueName: "n"))
     var joinDepth: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Make one document of each subtree of MIN to MAX bytes, such as 256K:2M (K and M are 1,024 and 1,024²).",
+            valueName: "min:max"),
+        transform: Self.bounds)
+    var joinBytes: ClosedRange<Int>?
+    @Option(
+        help: ArgumentHelp(
+            "Pass over this directory or file, a path from an input on; may be repeated.", valueName: "path"))
+    var omit: [String] = []
     @Option(
         name: .customLong("extension"),
         help: ArgumentHelp("Take only files with these endings from directories: txt,md (default: all).", valueName: "list"))
@@ -51,11 +70,14 @@ struct DataBuildCommand: ParsableCommand {
 
     func validate() throws {
         if let joinDepth, joinDepth < 0 { throw ValidationError("--join-depth must be at least 0.") }
-        if joinDepth != nil, joinDirectories { throw ValidationError("Give --join-directories or --join-depth, not both.") }
+        if [joinDepth != nil, joinDirectories, joinBytes != nil].count(where: { $0 }) > 1 {
+            throw ValidationError("Give one of --join-directories, --join-depth and --join-bytes.")
+        }
     }
 
     func run() throws {
-        let split = try HeldOutSplit(heldOut, seed: seed)
+        var split = try HeldOutSplit(heldOut, seed: seed)
+        split.paths = heldOutPath
         var builder = TokenFileBuilder(try BuiltInTokenizer(named: tokenizer).load())
         builder.tokenType = tokenType
         builder.endsDocuments = !noEndOfText
@@ -78,6 +100,7 @@ struct DataBuildCommand: ParsableCommand {
         terminal.show("")
         guard !quiet else { return }
         print(TokenFileSummary(try TokenFile(output)).text)
+        print("text       \(size) bytes, \(Self.speed(size, since: start))")
     }
 
     private static func tokenType(_ name: String) throws -> TokenType {
@@ -85,10 +108,38 @@ struct DataBuildCommand: ParsableCommand {
         return type
     }
 
+    /// Two sizes, such as `256K:2M`.
+    private static func bounds(_ text: String) throws -> ClosedRange<Int> {
+        let sizes = try text.split(separator: ":", omittingEmptySubsequences: false).map { part in
+            let unit = part.last == "K" ? 1 << 10 : part.last == "M" ? 1 << 20 : 1
+            let size = Int(unit > 1 ? part.dropLast() : part)?.multipliedReportingOverflow(by: unit)
+            guard let size, !size.overflow, size.partialValue >= 1 else {
+                throw ValidationError("\(part) is not a size: a number of bytes, or one with K or M.")
+            }
+            return size.partialValue
+        }
+        guard sizes.count == 2, sizes[0] <= sizes[1] else {
+            throw ValidationError("It must be two sizes, the smaller first, such as 256K:2M.")
+        }
+        return sizes[0]...sizes[1]
+    }
+
+    private static func speed(_ bytes: Int, since start: ContinuousClock.Instant) -> String {
+        String(format: "%.1f MB/s", Double(bytes) / max((ContinuousClock.now - start) / .seconds(1), 1e-3) / 1e6)
+    }
+
     private var search: TextSearch {
         var search = TextSearch()
         search.extensions = Set((extensions ?? "").split(separator: ",").map { $0.drop { $0 == "." } }.map(String.init))
-        search.joining = joinDepth.map { .level($0) } ?? (joinDirectories ? .folders : .nothing)
+        if let joinBytes {
+            search.joining = .subtrees(joinBytes)
+        } else if let joinDepth {
+            search.joining = .level(joinDepth)
+        } else if joinDirectories {
+            search.joining = .folders
+        }
+        search.omitted = omit
+        search.separate = heldOutPath
         return search
     }
 
@@ -96,7 +147,7 @@ struct DataBuildCommand: ParsableCommand {
         let seconds = max((ContinuousClock.now - start) / .seconds(1), 1e-3)
         let speed = Double(progress.bytes) / seconds
         return "\(progress.bytes * 100 / max(size, 1))%  \(progress.documents) documents  \(progress.tokens) tokens"
-            + String(format: "  %.1f MB/s", speed / 1e6)
+            + "  \(Self.speed(progress.bytes, since: start))"
             + "  \(TrainingProgress.duration(Double(size - progress.bytes) / speed)) left"
     }
 }

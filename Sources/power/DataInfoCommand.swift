@@ -14,9 +14,11 @@ struct DataInfoCommand: ParsableCommand {
             EXAMPLES
               power data info novels.tokens
               power data info novels.tokens --json | jq .tokens
+              power data info novels.tokens --at-least 65536
             """)
 
     @Argument(help: ArgumentHelp("A token file.", valueName: "file"), completion: .file()) var path: String
+    @Option(help: ArgumentHelp("Count only documents of at least so many tokens.", valueName: "n")) var atLeast = 0
     @Flag(help: "Read every token and check that it belongs to the vocabulary.") var verify = false
     @Flag(help: "Print JSON instead of a table.") var json = false
 
@@ -27,7 +29,7 @@ struct DataInfoCommand: ParsableCommand {
                 _ = try file.tokens(in: start..<min(start + 1 << 20, file.tokenCount))
             }
         }
-        let summary = TokenFileSummary(file)
+        let summary = TokenFileSummary(file, atLeast: atLeast)
         print(json ? try summary.json() : summary.text)
     }
 }
@@ -52,8 +54,8 @@ struct TokenFileSummary: Encodable {
         let median: Int
         let longest: Int
 
-        init(_ documents: [Range<Int>]) {
-            let lengths = documents.map(\.count).sorted()
+        init(_ documents: [Range<Int>], atLeast: Int) {
+            let lengths = documents.map(\.count).filter { $0 >= atLeast }.sorted()
             self.documents = lengths.count
             tokens = lengths.reduce(0, +)
             shortest = lengths.first ?? 0
@@ -68,7 +70,8 @@ struct TokenFileSummary: Encodable {
         }
     }
 
-    init(_ file: TokenFile) {
+    /// - Parameter atLeast: the number of tokens below which a document does not count as one for training or as one held out.
+    init(_ file: TokenFile, atLeast: Int = 0) {
         path = file.path
         format = file.format.rawValue
         tokenizer = file.tokenizer
@@ -76,8 +79,8 @@ struct TokenFileSummary: Encodable {
         tokenType = file.tokenType.rawValue
         bytes = file.byteCount
         tokens = file.tokenCount
-        training = Part(file.trainingDocuments)
-        heldOut = Part(file.heldOutDocuments)
+        training = Part(file.trainingDocuments, atLeast: atLeast)
+        heldOut = Part(file.heldOutDocuments, atLeast: atLeast)
     }
 
     var text: String {

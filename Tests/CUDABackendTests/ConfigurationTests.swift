@@ -44,7 +44,7 @@ import Testing
                 states: .init(queries: true, keys: true), fewTokens: false, work: StateWork(features: 2560, walks: 8),
                 limits: CardLimits(architecture: architecture))
             let sources = kernels.sources(backward: true, movesState: true)
-            for path in ["hopper/forward.cu", "hopper/backward_queries.cu", "hopper/state_update.cu"] {
+            for path in ["forward", "backward_queries", "backward_keys", "state_update"].map({ "hopper/\($0).cu" }) {
                 #expect(sources.contains { $0.path == path } == (isHopper && type == .bfloat16), "\(path)")
             }
         }

@@ -30,6 +30,21 @@ import Testing
         #expect((object?["held_out"] as? [String: Any])?["documents"] as? Int == 1)
     }
 
+    @Test func subtrees() throws {
+        for (name, size) in [("a/1.c", 90), ("a/2.h", 40), ("a/2.o", 900), ("b/1.c", 120), ("b/2.c", 150), ("c/1.c", 100)] {
+            try folder.write([UInt8](repeating: UInt8(ascii: "x"), count: size), to: "tree/\(name)")
+        }
+        let build = try PowerProcess.run([
+            "data", "build", folder.file("tree"), "-o", output, "--tokenizer", "bytes", "--extension", "c,h", "--join-bytes",
+            "100:200", "--held-out-path", "b/2.c", "--omit", "c",
+        ])
+        #expect(build.status == 0 && build.output.contains("text       400 bytes, "), "\(build)")
+        #expect(build.output.contains("training   2 documents, 253 tokens (121 to 132 each, median 132)"), "\(build)")
+        #expect(build.output.contains("held out   1 document, 151 tokens"))
+        let info = try PowerProcess.run(["data", "info", output, "--at-least", "130"])
+        #expect(info.output.contains("training   1 document, 132 tokens") && info.output.contains("held out   1 document"))
+    }
+
     @Test func quiet() throws {
         let result = try PowerProcess.run(["data", "build", makeTexts(), "-o", output, "-q"])
         #expect(result.status == 0 && result.output.isEmpty && result.errors.isEmpty)
@@ -38,7 +53,9 @@ import Testing
     static let refused: [(arguments: [String], status: Int32)] = [
         (["texts", "--held-out", "5"], 64), (["texts", "--held-out", "1.5"], 64), (["texts", "--tokenizer", "words"], 64),
         (["texts", "--extension", "pdf"], 64), (["texts", "--join-depth", "1", "--join-directories"], 64), (["missing"], 74),
-        (["texts", "--token-type", "uint8"], 64), ([], 64),
+        (["texts", "--token-type", "uint8"], 64), ([], 64), (["texts", "--join-bytes", "1K"], 64),
+        (["texts", "--join-bytes", "2M:1M"], 64), (["texts", "--join-bytes", "1:9223372036854775807M"], 64),
+        (["texts", "--join-bytes", "1:2", "--join-depth", "1"], 64), (["texts", "--held-out-path", "elsewhere"], 64),
     ]
 
     @Test(arguments: refused) func refuses(arguments: [String], status: Int32) throws {

@@ -13,6 +13,8 @@ package struct AttentionKernels: Sendable, Hashable {
     /// Takes the place of `backwardQueriesTiles` where the card and the problem allow it.
     let hopperBackwardQueries: HopperBackwardQueriesConfiguration?
     let backwardKeysTiles: BackwardKeysConfiguration
+    /// Takes the place of `backwardKeysTiles` where the card and the problem allow it.
+    let hopperBackwardKeys: HopperBackwardKeysConfiguration?
     let stateTiles: StateUpdateConfiguration?
     /// Takes the place of `stateTiles` where the card and the problem allow it.
     let hopperState: HopperStateUpdateConfiguration?
@@ -57,6 +59,7 @@ package struct AttentionKernels: Sendable, Hashable {
         backwardQueriesTiles = backwardQueries
         hopperBackwardQueries = HopperBackwardQueriesConfiguration(problem, hasStates: states.queries, limits: limits)
         backwardKeysTiles = backwardKeys
+        hopperBackwardKeys = HopperBackwardKeysConfiguration(problem, hasStates: states.keys, limits: limits)
         self.stateTiles = stateTiles
         hopperState = HopperStateUpdateConfiguration(problem, work: work, limits: limits)
     }
@@ -65,7 +68,8 @@ package struct AttentionKernels: Sendable, Hashable {
     package var sharedBytes: [Int] {
         [
             hopperForward?.sharedBytes ?? forwardTiles.sharedBytes,
-            hopperBackwardQueries?.sharedBytes ?? backwardQueriesTiles.sharedBytes, backwardKeysTiles.sharedBytes,
+            hopperBackwardQueries?.sharedBytes ?? backwardQueriesTiles.sharedBytes,
+            hopperBackwardKeys?.sharedBytes ?? backwardKeysTiles.sharedBytes,
         ]
             + ((hopperState?.sharedBytes ?? stateTiles?.sharedBytes).map { [$0] } ?? [])
     }
@@ -157,8 +161,16 @@ package struct AttentionKernels: Sendable, Hashable {
                 + (hopperBackwardQueries?.macros ?? backwardQueriesTiles.macros))
     }
 
+    /// Keys of a tile of the keys' kernel.
+    var backwardKeysRows: Int { hopperBackwardKeys?.rows ?? backwardKeysTiles.rows }
+
     var backwardKeys: KernelSource {
-        KernelSource(
+        if let tiles = hopperBackwardKeys {
+            return KernelSource(
+                "hopper/backward_keys.cu", "attention_backward_keys",
+                macros: problem.productMacros + [problem.normalizationMacro] + tiles.macros(problem))
+        }
+        return KernelSource(
             "attention/backward_keys.cu", "attention_backward_keys",
             macros: problem.productMacros + [problem.normalizationMacro, ("VALUE_WIDTH", problem.valueWidth)]
                 + backwardKeysTiles.macros)

@@ -106,30 +106,42 @@ extension AttentionPass {
     private func keyGradients(
         _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory, stateGradients: DeviceMemory?, hasFinalGradient: Bool
     ) throws(PowerAttentionError) -> (dk: DeviceMemory, dv: DeviceMemory, columnSums: DeviceMemory?) {
-        let (tiles, prepared) = (kernels.backwardKeysTiles, output.prepared)
+        let prepared = output.prepared
         let keyRows = problem.tokenCount * problem.keyHeads
         let dk = try context.allocate(keyRows * problem.keyWidth, dataType.byteCount)
         let dv = try context.allocate(keyRows * problem.valueWidth, dataType.byteCount)
         let columnSums = isGated ? try context.allocate(columnParts * keyRows, 4) : nil
-        let parts = max(paddedWidth / tiles.widthTile, paddedValueWidth / tiles.valueTile)
-        try context.launch(
-            KernelLaunch(
-                kernels.backwardKeys, grid: .init(keyTileCount, problem.keyHeads, parts), threads: tiles.warps * 32,
-                sharedBytes: tiles.sharedBytes,
-                arguments: .rows(prepared) + [
-                    .pointer(prepared.values), .pointer(dy),
-                    .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
-                    .memory(stateGradients), .memory(features?.blocks), .memory(prepared.keyExponents), .memory(keyTiles),
-                    .memory(chunks), .memory(dk), .memory(dv), .memory(columnSums), .int(problem.tokenCount),
-                    .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
-                    .int(features?.blockCount ?? 0), .flag(hasFinalGradient), .int(window), .float(exponentScale),
-                    .float(Float(problem.scale)),
-                ]))
+        let arguments: [KernelArgument] =
+            .rows(prepared) + [
+                .pointer(prepared.values), .pointer(dy),
+                .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
+                .memory(stateGradients), .memory(features?.blocks), .memory(prepared.keyExponents), .memory(keyTiles),
+                .memory(chunks), .memory(dk), .memory(dv), .memory(columnSums), .int(problem.tokenCount),
+                .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
+                .int(features?.blockCount ?? 0), .flag(hasFinalGradient), .int(window), .float(exponentScale),
+                .float(Float(problem.scale)),
+            ]
+        if let tiles = kernels.hopperBackwardKeys {
+            let items = keyTileCount * problem.keyHeads
+            try context.launch(
+                KernelLaunch(
+                    kernels.backwardKeys, grid: .init(min(items, context.properties.multiprocessorCount)),
+                    threads: tiles.threads, sharedBytes: tiles.sharedBytes, arguments: arguments + [.int(keyTileCount)]))
+        } else {
+            let tiles = kernels.backwardKeysTiles
+            let parts = max(paddedWidth / tiles.widthTile, paddedValueWidth / tiles.valueTile)
+            try context.launch(
+                KernelLaunch(
+                    kernels.backwardKeys, grid: .init(keyTileCount, problem.keyHeads, parts), threads: tiles.warps * 32,
+                    sharedBytes: tiles.sharedBytes, arguments: arguments))
+        }
         return (dk, dv, columnSums)
     }
 
     /// The parts in which the keys' kernel leaves its sums: one of an exponential, one a tile of columns of a power.
-    private var columnParts: Int { problem.degree == nil ? 1 : paddedWidth / kernels.backwardKeysTiles.widthTile }
+    private var columnParts: Int {
+        problem.degree == nil || kernels.hopperBackwardKeys != nil ? 1 : paddedWidth / kernels.backwardKeysTiles.widthTile
+    }
 
     private func gateGradients(
         _ inputs: PassInputs, rowSums: DeviceMemory?, columnSums: DeviceMemory?, finalProducts: DeviceMemory?

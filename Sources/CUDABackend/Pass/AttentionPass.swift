@@ -35,7 +35,7 @@ package final class AttentionPass: Sendable {
         (preparationTiles, preparationTileCount) = try tiles(PreparationConfiguration.tokens)
         (forwardTiles, forwardTileCount) = try tiles(plan.kernels.forwardRows)
         (queryTiles, queryTileCount) = try tiles(plan.kernels.backwardQueriesRows)
-        (keyTiles, keyTileCount) = try tiles(plan.kernels.backwardKeysTiles.rows)
+        (keyTiles, keyTileCount) = try tiles(plan.kernels.backwardKeysRows)
     }
 
     /// Compiles what the calls run, all at once; where this was not called, each kernel is compiled at its first launch.

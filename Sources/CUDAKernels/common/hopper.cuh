@@ -147,6 +147,16 @@ __device__ __forceinline__ void operands_ready(unsigned (&a)[count][4]) {
 #define NAMES_64 NAMES_56 ", %56, %57, %58, %59, %60, %61, %62, %63"
 #define NAMES_68 NAMES_64 ", %64, %65, %66, %67"
 
+// Whether to add is written into the instruction: where a register says so, the compiler may keep what it thinks the sums hold before the
+// first product, all around a loop.
+#define MULTIPLY_SHARED(columns, sums, accumulate, p0, p1, p2)                                                                \
+    asm volatile(                                                                                                             \
+        "{\n.reg .pred p;\nmov.pred p, " #accumulate ";\n"                                                                    \
+        "wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32.bf16.bf16 {" NAMES_##sums "}, %" #p0 ", %" #p1                  \
+        ", p, 1, 1, 0, %" #p2 ";\n}\n"                                                                                        \
+        : SUMS_##sums                                                                                                         \
+        : "l"(a), "l"(b), "n"(rowsAreK ? 1 : 0))
+
 #define DEFINE_PRODUCTS(columns, sums, p0, p1, p2, p3, p4, p5, p6)                                                               \
     template <bool rowsAreK>                                                                                                      \
     __device__ __forceinline__ void multiply_group(                                                                               \
@@ -159,16 +169,15 @@ __device__ __forceinline__ void operands_ready(unsigned (&a)[count][4]) {
             : SUMS_##sums                                                                                                         \
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(accumulate)), "n"(rowsAreK ? 1 : 0));     \
     }                                                                                                                             \
-    template <bool rowsAreK>                                                                                                      \
-    __device__ __forceinline__ void multiply_group(                                                                               \
-        float (&c)[sums], unsigned long long a, unsigned long long b, bool accumulate                                             \
-    ) {                                                                                                                           \
-        asm volatile(                                                                                                             \
-            "{\n.reg .pred p;\nsetp.ne.b32 p, %" #p2 ", 0;\n"                                                                     \
-            "wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32.bf16.bf16 {" NAMES_##sums "}, %" #p0 ", %" #p1                    \
-            ", p, 1, 1, 0, %" #p3 ";\n}\n"                                                                                        \
-            : SUMS_##sums                                                                                                         \
-            : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)), "n"(rowsAreK ? 1 : 0));                                         \
+    template <bool rowsAreK>                                                                                                  \
+    __device__ __forceinline__ void multiply_group(                                                                           \
+        float (&c)[sums], unsigned long long a, unsigned long long b, bool accumulate                                         \
+    ) {                                                                                                                       \
+        if (accumulate) {                                                                                                     \
+            MULTIPLY_SHARED(columns, sums, 1, p0, p1, p2);                                                                    \
+        } else {                                                                                                              \
+            MULTIPLY_SHARED(columns, sums, 0, p0, p1, p2);                                                                    \
+        }                                                                                                                     \
     }
 
 DEFINE_PRODUCTS(16, 8, 8, 9, 10, 11, 12, 13, 14)
@@ -185,3 +194,4 @@ DEFINE_PRODUCTS(128, 64, 64, 65, 66, 67, 68, 69, 70)
 DEFINE_PRODUCTS(136, 68, 68, 69, 70, 71, 72, 73, 74)
 
 #undef DEFINE_PRODUCTS
+#undef MULTIPLY_SHARED

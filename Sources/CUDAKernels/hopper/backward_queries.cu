@@ -28,6 +28,7 @@ constexpr int GRADIENT_TILE = panel_numbers(64, VALUE_WIDTH);
 // Multiples of 8 that share out a multiprocessor's 65,536.
 constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 56;
 constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 208 : 152;
+static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
 static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");

@@ -4,6 +4,12 @@
 #include "common/elements.cuh"
 #include "common/hopper.cuh"
 
+// Whether a producer and `groups` consumers can have so many registers a thread: those that the block starts with, the most that there are
+// for all of its threads in multiples of 8. One who waits for more than others give back waits forever.
+constexpr bool share_registers(int groups, int producer, int consumer) {
+    return producer + groups * consumer <= (groups + 1) * (512 / (groups + 1) / 8 * 8);
+}
+
 // The numbers that a matrix takes.
 constexpr int panel_numbers(int rows, int columns) { return rows * ((columns + 63) / 64 * 64); }
 
@@ -15,14 +21,13 @@ __device__ __forceinline__ int panel_place(int row, int column, int rows) {
 // How far a descriptor goes from (0, 0) to (row, column), multiples of 8 and of 16.
 constexpr int panel_offset(int row, int column, int rows) { return 64 * (column / 64 * rows + row) + column % 64; }
 
-// `rows` rows of `pieces` times 8 numbers, `stride` apart, by a warpgroup. Rows from `valid` on become zero. Neighbouring threads read
-// neighbouring numbers.
-template <int rows, int pieces>
+// `rows` rows of `pieces` times 8 numbers, from piece `first` on, `stride` apart, by a warpgroup. Rows from `valid` on become zero.
+// Neighbouring threads read neighbouring numbers.
+template <int rows, int pieces, int first = 0>
 __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, size_t stride, int valid, int thread) {
-    constexpr int copies = rows * pieces;
-    if constexpr (128 % pieces == 0) {
+    if constexpr (pieces <= 16 && 128 % pieces == 0) {
         // A thread stays in its columns; rows that are a multiple of 8 apart have their pieces in the same places.
-        const int row = thread / pieces, piece = thread % pieces;
+        const int row = thread / pieces, piece = first + thread % pieces;
         const elem *source = global + row * stride + piece * 8;
         elem *destination = shared + panel_place(row, piece * 8, rows);
         if (valid >= rows) {
@@ -37,13 +42,10 @@ __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, si
             }
         }
     } else {
-#pragma unroll
-        for (int first = 0; first < copies; first += 128) {
-            const int n = first + thread, row = n / pieces, piece = n % pieces;
-            const bool isValid = row < valid;
-            if (first + 128 <= copies || n < copies)
-                copy_16(shared + panel_place(row, piece * 8, rows), global + (isValid ? row * stride : 0) + piece * 8, isValid);
-        }
+        // The pieces of the largest power of two, then the others.
+        constexpr int most = pieces > 16 ? 16 : pieces > 8 ? 8 : pieces > 4 ? 4 : 2;
+        copy_panels<rows, most, first>(shared, global, stride, valid, thread);
+        copy_panels<rows, pieces - most, first + most>(shared, global, stride, valid, thread);
     }
 }
 

@@ -15,8 +15,9 @@ constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VECTOR_TILE = panel_numbers(TOKENS, WIDTH);
 constexpr int STAGE = VECTOR_TILE + panel_numbers(TOKENS, COLUMNS);
 // Multiples of 8 that share out a multiprocessor's 65,536.
-constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 152;
+constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 240;
 constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 208 : 240;
+static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
 static_assert(GROUPS == 1 || GROUPS == 2, "registers are shared out for one or two");

@@ -5,7 +5,7 @@ public import Tensors
 ///
 /// Every document has a number that depends on its name and the seed alone; those with the least numbers are held out. So the
 /// choice does not depend on where the files are or in which order they are found, and documents that are added later displace
-/// few of those chosen before.
+/// few of those chosen before. Documents may be named, too, by the folders that they are in.
 public struct HeldOutSplit: Sendable, Hashable {
     /// How much is held out.
     public enum Amount: Sendable, Hashable {
@@ -16,6 +16,9 @@ public struct HeldOutSplit: Sendable, Hashable {
 
     public var amount: Amount
     public var seed: UInt64
+    /// Files and folders, as paths from where the search began: documents of what is in them are held out. The amount is that of the
+    /// others.
+    public var paths: [String] = []
 
     public init(_ amount: Amount, seed: UInt64 = 0) {
         self.amount = amount
@@ -40,20 +43,32 @@ public struct HeldOutSplit: Sendable, Hashable {
 
     /// Which of the documents of these names are held out.
     ///
-    /// - Throws: ``PowerAttentionError`` with code `invalidArgument` where none would be left to train on.
+    /// - Throws: ``PowerAttentionError`` with code `invalidArgument` where none would be left to train on, or where a path has no
+    ///   document.
     public func heldOut(among names: [String]) throws(PowerAttentionError) -> [Bool] {
+        var result = [Bool](repeating: false, count: names.count)
+        for path in paths {
+            let place = TextSearch.trimmed(path)
+            let chosen = names.indices.filter { TextSearch.contains(place, TextSearch.trimmed(names[$0])) }
+            guard !chosen.isEmpty else {
+                throw PowerAttentionError(
+                    argument: "held-out path", given: "\"\(path)\", which has no document",
+                    expected: "a file or a folder, from an input on")
+            }
+            for index in chosen { result[index] = true }
+        }
+        let others = names.indices.filter { !result[$0] }
         let count: Int
         switch amount {
         case .documents(let documents): count = documents
-        case .fraction(let fraction): count = max(1, Int((fraction * Double(names.count)).rounded()))
+        case .fraction(let fraction): count = max(1, Int((fraction * Double(others.count)).rounded()))
         }
-        guard count >= 0, count == 0 || count < names.count else {
+        guard count >= 0, count < others.count || names.isEmpty && count == 0 else {
             throw PowerAttentionError(
-                argument: "held-out", given: "\(count) of \(names.count) documents", expected: "at least one left to train on")
+                argument: "held-out", given: "\(count) of \(others.count) documents", expected: "at least one left to train on")
         }
         let numbers = names.map(number)
-        let order = names.indices.sorted { (numbers[$0], $0) < (numbers[$1], $1) }
-        var result = [Bool](repeating: false, count: names.count)
+        let order = others.sorted { (numbers[$0], $0) < (numbers[$1], $1) }
         for index in order.prefix(count) { result[index] = true }
         return result
     }

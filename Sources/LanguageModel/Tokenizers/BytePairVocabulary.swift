@@ -1,3 +1,4 @@
+import Foundation
 import Tensors
 
 /// A byte-pair vocabulary: byte strings with their ranks, and which two neighbours merge into which string.
@@ -9,7 +10,7 @@ final class BytePairVocabulary: Sendable {
     private let bytes: [UInt8]
     private let starts: [Int32]
     private let strings: [Int32]
-    private let pairs: [UInt64: Int32]
+    private let pairs: PairTable
     private let single: [Int32]
 
     var count: Int { starts.count - 1 }
@@ -45,8 +46,7 @@ final class BytePairVocabulary: Sendable {
             single.append(id)
         }
         self.single = single
-        var pairs: [UInt64: Int32] = [:]
-        pairs.reserveCapacity(4 * tokens.count)
+        var pairs = PairTable(capacity: 2 * tokens.count)
         for (id, token) in tokens.enumerated() where token.count > 1 {
             token.withUnsafeBufferPointer { whole in
                 for cut in 1..<whole.count {
@@ -55,33 +55,46 @@ final class BytePairVocabulary: Sendable {
                         let a = Self.find(.init(rebasing: left), bytes: bytes, starts: starts, strings: strings),
                         let b = Self.find(.init(rebasing: right), bytes: bytes, starts: starts, strings: strings)
                     else { continue }
-                    pairs[Self.key(a, b)] = Int32(id)
+                    pairs.insert(Int32(id), for: a, b)
                 }
             }
         }
         self.pairs = pairs
     }
 
-    private static func key(_ a: Int32, _ b: Int32) -> UInt64 {
-        UInt64(UInt32(bitPattern: a)) << 32 | UInt64(UInt32(bitPattern: b))
-    }
-
-    /// FNV-1a.
+    /// Eight bytes at a time: the product with an odd number spreads them over the upper half, the shift brings that down.
     private static func hash(_ string: UnsafeBufferPointer<UInt8>) -> Int {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in string { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        return Int(truncatingIfNeeded: hash ^ hash >> 29)
+        let raw = UnsafeRawBufferPointer(string)
+        var hash = UInt64(truncatingIfNeeded: raw.count)
+        var index = 0
+        while index < raw.count {
+            var word: UInt64 = 0
+            if index + 8 <= raw.count {
+                word = raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            } else {
+                for byte in raw[index...] { word = word << 8 | UInt64(byte) }
+            }
+            hash = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
+            hash ^= hash >> 32
+            index += 8
+        }
+        return Int(truncatingIfNeeded: hash & 0x7FFF_FFFF)
     }
 
     private static func find(
         _ string: UnsafeBufferPointer<UInt8>, bytes: [UInt8], starts: [Int32], strings: [Int32]
     ) -> Int32? {
+        guard let wanted = string.baseAddress else { return nil }
         let mask = strings.count - 1
         var slot = hash(string) & mask
         while strings[slot] >= 0 {
             let id = Int(strings[slot])
-            let range = Int(starts[id])..<Int(starts[id + 1])
-            if range.count == string.count, bytes[range].elementsEqual(string) { return Int32(id) }
+            let (start, end) = (Int(starts[id]), Int(starts[id + 1]))
+            if end - start == string.count,
+                bytes.withUnsafeBytes({ $0.baseAddress.map { memcmp($0 + start, wanted, string.count) } }) == 0
+            {
+                return Int32(id)
+            }
             slot = (slot + 1) & mask
         }
         return nil
@@ -95,7 +108,9 @@ final class BytePairVocabulary: Sendable {
 
     /// Appends the ids of one piece: the pair of neighbours of the lowest rank merges first, the leftmost of equals.
     func encode(_ piece: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
-        if let id = Self.find(piece, bytes: bytes, starts: starts, strings: strings) {
+        if piece.count == 1 {
+            ids.append(single[Int(piece[0])])
+        } else if let id = Self.find(piece, bytes: bytes, starts: starts, strings: strings) {
             ids.append(id)
         } else if piece.count <= 64 {
             mergeByScanning(piece, into: &ids)
@@ -113,14 +128,14 @@ final class BytePairVocabulary: Sendable {
                 let rank = UnsafeMutableBufferPointer(rebasing: ranks).baseAddress
             else { return }
             func merged(_ index: Int) -> Int32 {
-                index + 1 < count ? pairs[Self.key(part[index], part[index + 1])] ?? .max : .max
+                index + 1 < count ? pairs.find(part[index], part[index + 1]) : PairTable.none
             }
             for index in 0..<count { part[index] = single[Int(piece[index])] }
             for index in 0..<count { rank[index] = merged(index) }
             while true {
                 var best = 0
                 for index in 1..<count where rank[index] < rank[best] { best = index }
-                guard rank[best] != .max else { break }
+                guard rank[best] != PairTable.none else { break }
                 part[best] = rank[best]
                 for index in best + 1..<count - 1 {
                     part[index] = part[index + 1]
@@ -143,7 +158,8 @@ final class BytePairVocabulary: Sendable {
         func push(_ left: Int) {
             guard left >= 0, next[left] < parts.count else { return }
             let right = next[left]
-            guard let id = pairs[Self.key(parts[left], parts[right])] else { return }
+            let id = pairs.find(parts[left], parts[right])
+            guard id != PairTable.none else { return }
             heap.push(Merge(rank: id, left: left, leftID: parts[left], rightID: parts[right]))
         }
         for index in parts.indices { push(index) }

@@ -5,6 +5,8 @@
 /// A byte that is no part of valid UTF-8 counts as a scalar that is neither letter, number nor space.
 struct PieceScanner {
     private let bytes: UnsafeBufferPointer<UInt8>
+    /// ``basicPlane``, at hand: a static property is asked for with a call.
+    private let kinds = Self.basicPlane
     private var position = 0
 
     init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
@@ -60,7 +62,7 @@ struct PieceScanner {
     /// The kind and length of the scalar at an index.
     private func scalar(at index: Int) -> (Kind, Int) {
         let byte = bytes[index]
-        if byte < 0x80 { return (Self.basicPlane[Int(byte)], 1) }
+        if byte < 0x80 { return (kinds[Int(byte)], 1) }
         let length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2
         guard byte >= 0xC2, byte <= 0xF4, index + length <= bytes.count else { return (.other, 1) }
         var value = UInt32(byte) & (0x7F >> UInt32(length))

@@ -345,8 +345,7 @@ EMULATION_NOINLINE void waitForProducts(u32 pending) {
 }
 
 template <int count>
-constexpr bool isProduct =
-    count == 8 || count == 12 || count == 16 || count == 20 || count == 32 || count == 36 || count == 64 || count == 68;
+constexpr bool isProduct = (count % 8 == 0 && count >= 8 && count <= 64) || count == 12 || count == 20 || count == 36 || count == 68;
 
 }  // namespace emulation
 

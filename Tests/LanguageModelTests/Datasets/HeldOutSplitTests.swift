@@ -27,6 +27,21 @@ import Testing
         #expect(try chosen(split, names + ["another"]).intersection(first).count >= 19)
     }
 
+    /// What is in a folder, and nothing whose name merely begins like it; the amount is that of the others.
+    @Test func namesFolders() throws {
+        let names = ["fs/", "fs/ext4/", "fs/ext4/inode.c…", "fs/ext4.c", "fs/ext40/", "net/a.c", "net/b.c"]
+        var split = HeldOutSplit(.documents(0))
+        split.paths = ["./fs/ext4/", "net/b.c"]
+        #expect(try chosen(split, names) == ["fs/ext4/", "fs/ext4/inode.c…", "net/b.c"])
+        split.amount = .documents(2)
+        #expect(try chosen(split, names).count == 5)
+        for paths in [["fs/ext4/inode"], [""], ["."], ["fs", "net"]] {
+            split.paths = paths
+            split.amount = .documents(0)
+            #expect(throws: PowerAttentionError.self) { try split.heldOut(among: names) }
+        }
+    }
+
     @Test(arguments: ["", "-1", "1.0", "1.5", "100%", "0%", "nan", "inf", "five", "1e300"]) func refuses(text: String) {
         #expect(throws: PowerAttentionError.self) { try HeldOutSplit(text) }
     }

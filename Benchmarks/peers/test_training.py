@@ -1,0 +1,204 @@
+"""Tests of the training comparison's parts that need no GPU; those of the model need a PyTorch of any kind."""
+
+import contextlib
+import importlib.util
+import io
+import json
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import zlib
+from pathlib import Path
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import compare
+import compare_training
+import flops
+import train_peer
+import training_report
+from cases import OURS
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+
+class FlopsTests(unittest.TestCase):
+    def test_what_power_flops_prints(self):
+        shape = flops.Shape()
+        self.assertEqual(flops.weights(shape), 509_607_936)
+        self.assertEqual(flops.exponential(shape, 65_536), 4_227_922_944)
+        self.assertEqual(flops.power(shape, 65_536), 303_528_456)
+        for context, expected in [(1_024, 66.1), (16_384, 297.1), (262_144, 305.1)]:
+            self.assertAlmostEqual(flops.power(shape, context) / 1e6, expected, delta=0.05)
+        self.assertEqual(flops.per_token(shape, 1_024, "power"), flops.per_token(shape, 1_024, "exponential"))
+
+
+class ReportTests(unittest.TestCase):
+    def result(self, name, rate, **more):
+        return {"name": name, "context": 65_536, "sequences": 1, "tokens_per_second": rate, "ms_per_step": 65_536e3 / rate} | more
+
+    def test_our_line_is_found(self):
+        line = json.dumps({"tokens_per_second": 5e5, "ms_per_step": 131.0, "card": "H100", "unknown": 1})
+        found = training_report.parse_ours(f'starts\n{{"step": 1}}\n{line}\n[1]\n')
+        self.assertEqual(found, [{"name": OURS, "environment": {"card": "H100"}, "tokens_per_second": 5e5, "ms_per_step": 131.0}])
+        self.assertEqual(training_report.parse_ours("nothing\n"), [])
+
+    def test_page(self):
+        results = [
+            self.result("retention", 2e5, first_step_seconds=180.4, environment={"PyTorch": "2.11"}),
+            self.result(OURS, 6e5, environment={"card": "H100"}),
+            self.result("cudnn", 1e5, peak_memory_bytes=40e9),
+            {"name": "flash", "context": 65_536, "sequences": 1, "failed": "Traceback\nOutOfMemoryError: a | b"},
+        ]
+        page = training_report.page(results, 989.4)
+        rows = [line for line in page.splitlines() if line.startswith("| 65,536 × 1")]
+        self.assertEqual(rows[0], "| 65,536 × 1 | power-attention | 109.2 | 600,000 | – | 49.3% | – | – |")
+        self.assertEqual(rows[1], "| 65,536 × 1 | SDPA cuDNN | 655.4 | 100,000 | 6.00× | 47.9% | 40.0 GB | – |")
+        self.assertEqual(rows[2], "| 65,536 × 1 | SDPA flash | failed: OutOfMemoryError: a / b | – | – | – | – | – |")
+        self.assertEqual(rows[3], "| 65,536 × 1 | retention (Triton) | 327.7 | 200,000 | 3.00× | 16.4% | – | 180 s |")
+        self.assertIn("card H100", page)
+        self.assertIn("No results.", training_report.page([], 989.4))
+
+
+class DriverTests(unittest.TestCase):
+    def test_commands(self):
+        options = compare_training.arguments(["--power", "/bin/power", "--peer-options", "--compile whole", "--steps", "7"])
+        self.assertEqual(options.sizes, [(65_536, 1), (1_024, 64)])
+        ours = compare_training.command(OURS, 1_024, 64, options)
+        self.assertEqual(
+            ours, "/bin/power bench train --device cuda --context 1024 --sequences 64 --steps 7 --json".split())
+        peer = compare_training.command("flash", 1_024, 64, options)
+        self.assertEqual(peer[1:3], [str(compare_training.PEER), "flash"])
+        with contextlib.redirect_stderr(io.StringIO()):
+            parsed = train_peer.parser().parse_args(peer[2:])
+        self.assertEqual((parsed.context, parsed.sequences, parsed.steps, parsed.compile), (1_024, 64, 7, "whole"))
+
+    def test_options(self):
+        for options in [["--steps", "0"], ["--sizes", "65536"], ["--sizes", "0x1"], ["--sizes", "1x-1"], ["--only", "gla"]]:
+            with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit):
+                compare_training.arguments(options)
+        for options in [["flash", "--context", "0"], ["flash", "--heads", "7"], ["flash", "--warm-up", "0"], ["unknown"]]:
+            process = subprocess.run([sys.executable, train_peer.__file__, *options], capture_output=True, text=True)
+            self.assertEqual(process.returncode, 2, process.stderr)
+
+    def test_a_run_with_a_program_of_ours(self):
+        """All of the driver, with a stand-in for `power`, and one that fails."""
+        with tempfile.TemporaryDirectory() as folder:
+            power, log = Path(folder) / "power", Path(folder) / "log"
+            script = '#!/bin/sh\n[ "$6" = 64 ] && { echo "no memory" >&2; exit 1; }\n'
+            power.write_text(script + 'echo \'{"ms_per_step": 100, "tokens_per_second": 655360}\'\n')
+            power.chmod(0o755)
+            command = [sys.executable, compare_training.__file__, "--power", str(power), "--only", OURS, "--json", str(log)]
+            process = subprocess.run([*command, "--sizes", "65536x1", "64x4"], capture_output=True, text=True)
+            self.assertEqual(process.returncode, 0, process.stderr)
+            self.assertIn("| 65,536 × 1 | power-attention | 100.0 | 655,360 |", process.stdout)
+            self.assertIn("| 64 × 4 | power-attention | failed: no memory |", process.stdout)
+            self.assertEqual([json.loads(line)["context"] for line in log.read_text().splitlines()], [65_536, 64])
+
+
+@unittest.skipUnless(HAS_TORCH, "needs PyTorch")
+class ModelTests(unittest.TestCase):
+    tiny = "--device cpu --layers 2 --width 64 --heads 2 --vocabulary 300 --compile none --learning-rate 3e-3".split()
+
+    def train(self, *arguments):
+        return train_peer.train(train_peer.parser().parse_args([*arguments, *self.tiny]))
+
+    def test_the_loss_goes_down(self):
+        for mixer in ["math", "definition"]:
+            result = self.train(mixer, "--context", "64", "--sequences", "2", "--steps", "12", "--warm-up", "2", "--loss-rows", "50")
+            self.assertAlmostEqual(result["first_loss"], 5.7, delta=0.2)
+            self.assertLess(result["last_loss"], result["first_loss"] - 0.5)
+            self.assertAlmostEqual(result["tokens_per_second"] * result["ms_per_step"], 128e3, delta=1)
+
+    def test_size_of_the_model(self):
+        import torch
+
+        import gpt
+
+        with torch.device("meta"):
+            count = sum(parameter.numel() for parameter in gpt.GPT(gpt.Settings(vocabulary=50_257)).parameters())
+        # 12·768² in each of 12 layers, the embedding, and 25 norms with weight and bias.
+        self.assertEqual(count, 12 * 12 * 768**2 + 50_257 * 768 + 25 * 2 * 768)
+
+    def test_loss_in_chunks(self):
+        import torch
+        import torch.nn.functional as F
+
+        import gpt
+
+        torch.manual_seed(2)
+        targets = torch.randint(0, 30, (17,))
+        leaves = [torch.randn(17, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)]
+        copies = [leaf.detach().clone().requires_grad_() for leaf in leaves]
+        (3 * F.cross_entropy(leaves[0] @ leaves[1].T, targets)).backward()
+        for rows in [5, 17, 100]:
+            loss = gpt.ChunkedCrossEntropy.apply(*copies, targets, rows)
+            (3 * loss).backward()
+            for leaf, copy in zip(leaves, copies):
+                torch.testing.assert_close(copy.grad, leaf.grad, rtol=1e-5, atol=1e-6)
+                copy.grad = None
+
+    def test_recomputation_changes_nothing(self):
+        import torch
+
+        import gpt
+
+        gradients = []
+        for recompute in [False, True]:
+            torch.manual_seed(3)
+            gpt.select_sdpa("math")
+            model = gpt.GPT(gpt.Settings(flops.Shape(2, 32, 2), 50, "math", recompute=recompute, residual=torch.float32))
+            tokens = torch.randint(0, 50, (2, 9), generator=torch.Generator().manual_seed(1))
+            model(tokens[:, :-1], tokens[:, 1:]).backward()
+            gradients.append([parameter.grad for parameter in model.parameters()])
+        for first, second in zip(*gradients):
+            torch.testing.assert_close(first, second)
+
+    def test_a_mixer_that_does_not_compile(self):
+        """The first step is done again with the mixer hidden from the compiler; what fails without one is an error."""
+        import torch
+
+        import gpt
+
+        def compiler(graph, _):
+            if "cumsum" in graph.code:
+                raise RuntimeError("no cumulative sums")
+            return graph.forward
+
+        compiled = torch.compile
+        arguments = train_peer.parser().parse_args(
+            ["definition", *self.tiny, "--context", "16", "--sequences", "1", "--steps", "1", "--warm-up", "1", "--compile", "block"])
+        with contextlib.ExitStack() as patches:
+            patches.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            patches.enter_context(
+                mock.patch.object(torch, "compile", lambda function, **more: compiled(function, backend=compiler, **more)))
+            patches.enter_context(mock.patch.object(gpt.ChunkedCrossEntropy, "step"))
+            self.assertTrue(train_peer.train(arguments)["opaque_mixer"])
+            patches.enter_context(mock.patch.object(gpt, "mixing", lambda settings: None))
+            with self.assertRaises(Exception):
+                train_peer.train(arguments)
+
+    def test_windows_of_a_token_file(self):
+        tokens, ends = list(range(100)), [30, 60, 100]
+        header = struct.pack("<8sIIQQQ", b"PWRTOKEN", 1, 2, 100, 3, 200)
+        table = struct.pack("<3Q", 2 * ends[0], 2 * ends[1] + 1, 2 * ends[2])
+        header += struct.pack("<II", zlib.crc32(table), 4) + b"gpt2".ljust(76, b"\0")
+        header += struct.pack("<I", zlib.crc32(header))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "tokens"
+            path.write_bytes(header + struct.pack("<100H", *tokens) + table)
+            found = train_peer.windows(str(path), 12, 99, 200)
+            self.assertEqual(sorted(window[0] for window in found.tolist()), [0, 12, 60, 72, 84])
+            self.assertTrue(all(window == list(range(window[0], window[0] + 12)) for window in found.tolist()))
+            for arguments in [(41, 1, 200), (12, 99, 90)]:
+                with self.assertRaises(SystemExit):
+                    train_peer.windows(str(path), *arguments)
+            result = self.train("math", "--context", "11", "--sequences", "2", "--steps", "2", "--data", str(path))
+            self.assertGreater(result["first_loss"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

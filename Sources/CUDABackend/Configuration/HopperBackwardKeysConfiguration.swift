@@ -1,0 +1,50 @@
+/// The tiles of `hopper/backward_keys.cu`.
+struct HopperBackwardKeysConfiguration: Sendable, Hashable {
+    /// Warpgroups that multiply, 64 keys each; one more brings what they need.
+    let groups = 2
+    let features = 64
+    let queries, stages: Int
+    /// Tiles of keys in shared memory: one in use, and one under way where there is room.
+    let keyTiles: Int
+    /// Words of features that stay in shared memory where there are no more.
+    let words = 1024
+    let hasStates: Bool
+    let sharedBytes: Int
+
+    /// Keys of a tile.
+    var rows: Int { groups * 64 }
+    var threads: Int { (groups + 1) * 128 }
+
+    func macros(_ problem: KernelProblem) -> [(String, Int)] {
+        [
+            ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("QUERIES", queries), ("FEATURES", features),
+            ("STAGES", stages), ("KEY_TILES", keyTiles), ("STATES", hasStates ? 1 : 0), ("WORDS", words),
+        ]
+    }
+
+    /// `nil` where other kernels serve the problem.
+    init?(_ problem: KernelProblem, hasStates: Bool, limits: CardLimits) {
+        guard limits.isHopper, problem.precision == .bfloat16, problem.degree > 0, problem.width <= 128,
+            problem.valueWidth <= 128
+        else { return nil }
+        func bytes(_ rows: Int, _ columns: Int) -> Int { 2 * Panels.numbers(rows, columns) }
+        func bothBytes(_ rows: Int) -> Int { bytes(rows, problem.width) + bytes(rows, problem.valueWidth) }
+        // Sums of wide rows take the registers of half of the scores.
+        queries = problem.width > 64 || problem.valueWidth > 64 ? 32 : 64
+        self.hasStates = hasStates
+        let rows = groups * 64
+        let stage =
+            max(bothBytes(queries), hasStates ? bytes(features, problem.valueWidth + 8) : 0) + 16 * queries + 16
+        let tile = bothBytes(rows) + 8 * (rows + 4) + 8
+        let others = 32 * groups * queries + (hasStates ? 4 * rows * (problem.width + 4) + 4 * words : 0)
+        for keyTiles in [2, 1] {
+            let stages = min((limits.sharedBytes - others - keyTiles * tile) / stage, 8)
+            guard stages >= (keyTiles == 2 ? 4 : 3) else { continue }
+            self.keyTiles = keyTiles
+            self.stages = stages
+            sharedBytes = others + keyTiles * tile + stages * stage
+            return
+        }
+        return nil
+    }
+}

@@ -1,0 +1,502 @@
+// attention/backward_keys.cu for Hopper: the same gradients, from products of warpgroups.
+//
+// A block stays on its multiprocessor and takes one tile of keys and values of one key head after another. One warpgroup brings tiles of
+// the gradient of the state, then of queries and of gradients of outputs, to a ring of stages; GROUPS warpgroups of 64 keys each multiply.
+// Scores and their gradients are products [keys, queries], so that the weights become the operand of the next products in registers. While
+// a warpgroup weighs a tile, its products of the tile before are under way.
+//
+// The tiles of queries come from the last of the chunk to the first that sees a key, those of all heads of the group at each place. What is
+// summed has decayed to the last key of the warpgroup, until its own tiles come, the last ones.
+//
+// Grid: as many blocks as fit. Shared memory: KEY_TILES of keys [ROWS, WIDTH] and values [ROWS, VALUE_WIDTH]; STAGES of queries
+// [QUERIES, WIDTH] and ∂y [QUERIES, VALUE_WIDTH] or of states [FEATURES, VALUE_WIDTH + 8], all in panels; with states ∂k of the state
+// [ROWS, STATE_GRADIENT_STRIDE] float; factors and offsets of every warp's tile of queries [QUERIES] float2; up to WORDS words of features;
+// KEY_TILES of gates [ROWS + 4] float2, after those of the keys that of the chunk's end, first token and count, and the exponent of the
+// keys; STAGES of gates float2, offsets and statistics float [QUERIES]; barriers.
+#include "common/decay.cuh"
+#include "common/exponents.cuh"
+#include "common/output.cuh"
+#include "hopper/features.cuh"
+#include "hopper/state_gradient.cuh"
+
+constexpr int ROWS = 64 * GROUPS;
+constexpr int THREADS = 128 * (GROUPS + 1);
+constexpr int KEY_TILE = panel_numbers(ROWS, WIDTH) + panel_numbers(ROWS, VALUE_WIDTH);
+constexpr int QUERY_TILE = panel_numbers(QUERIES, WIDTH);
+constexpr int QUERY_STAGE = QUERY_TILE + panel_numbers(QUERIES, VALUE_WIDTH);
+constexpr int STATE_STAGE = STATES ? panel_numbers(FEATURES, VALUE_WIDTH + 8) : 0;
+constexpr int STAGE = QUERY_STAGE > STATE_STAGE ? QUERY_STAGE : STATE_STAGE;
+constexpr int KEY_GATES = ROWS + 4;
+// Multiples of 8 that share out a multiprocessor's 65,536.
+constexpr int PRODUCER_REGISTERS = 72;
+constexpr int CONSUMER_REGISTERS = 216;
+static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
+static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
+static_assert(DEGREE > 0, "powers only");
+static_assert(GROUPS == 2, "registers are shared out for two");
+static_assert(QUERIES == 32 || QUERIES == 64, "the keys of a warpgroup are the queries of whole tiles");
+static_assert(FEATURES == 64, "four blocks of features a stage");
+static_assert(KEY_TILES == 1 || KEY_TILES == 2, "one tile of keys in use, and one under way at most");
+
+struct Item {
+    int firstToken, count, chunk, chunkEnd, head, places;
+    bool hasState;
+
+    __device__ __forceinline__ Item(int index, const int4 *tiles, const int4 *chunks, int keyHeads, int hasFinalGradient) {
+        // The first tiles of a chunk are seen by the most queries: they start first.
+        const int4 tile = tiles[index / keyHeads];
+        firstToken = tile.x, count = tile.y, chunk = tile.z;
+        head = index % keyHeads;
+        const int4 span = chunks[chunk];
+        chunkEnd = span.x + span.y;
+        places = (chunkEnd - firstToken + QUERIES - 1) / QUERIES;
+        hasState = STATES && (hasFinalGradient || !(span.w & 2));
+    }
+};
+
+// Where a thread of a warpgroup is. Every part of a tile's work asks anew: what the compiler derives from it would otherwise be kept in
+// registers through all of them.
+struct Place {
+    int group, warp, lane, g, t;
+
+    __device__ __forceinline__ Place() {
+        const unsigned index = thread_index();
+        group = static_cast<int>(index / 128) - 1, warp = index / 32 % 4, lane = index % 32, g = index % 32 / 4, t = index % 4;
+    }
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys(
+    const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
+    const elem *__restrict__ v, const elem *__restrict__ dy,
+    const float *__restrict__ offsets, const float *__restrict__ statistics, const float2 *__restrict__ gates,
+    const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks,
+    const int *__restrict__ keyExponents, const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dk,
+    input *__restrict__ dv, float *__restrict__ columnSums, int tokens, int queryHeads, int keyHeads, int width, int valueWidth,
+    int blockCount, int hasFinalGradient, int window, float scale, float gradientScale, int tileCount
+) {
+    extern __shared__ __align__(1024) unsigned char memory[];
+    elem *keyTiles = reinterpret_cast<elem *>(memory);
+    elem *stages = keyTiles + KEY_TILES * KEY_TILE;
+    float *stateGradients = reinterpret_cast<float *>(stages + STAGES * STAGE);
+    float2 *columns = reinterpret_cast<float2 *>(stateGradients + (STATES ? ROWS * STATE_GRADIENT_STRIDE : 0));
+    uint4 *sharedWords = reinterpret_cast<uint4 *>(columns + 4 * GROUPS * QUERIES);
+    float2 *keyGates = reinterpret_cast<float2 *>(sharedWords + (STATES ? WORDS / 4 : 0));
+    float2 *queryGates = keyGates + KEY_TILES * KEY_GATES;
+    float *queryOffsets = reinterpret_cast<float *>(queryGates + STAGES * QUERIES);
+    float *queryStatistics = queryOffsets + STAGES * QUERIES;
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(queryStatistics + STAGES * QUERIES);
+    unsigned long long *keysEmpty = barriers;
+    Ring<STAGES, GROUPS> ring(barriers + KEY_TILES);
+
+    const int index = thread_index(), thread = index % 128, group = index / 128 - 1;
+    const int itemCount = tileCount * keyHeads, members = queryHeads / keyHeads;
+#if STATES
+    // Two stages at a time; `blocks` goes on with zeros.
+    const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
+    const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
+#endif
+
+    if (index == 0) {
+        for (int n = 0; n < KEY_TILES; ++n) barrier_init(keysEmpty + n, 4 * GROUPS);
+        ring.initialize();
+    }
+#if STATES
+    const uint4 *words = reinterpret_cast<const uint4 *>(blocks);
+    for (int n = index; n < min(stateStages, WORDS / 4); n += THREADS) sharedWords[n] = words[n];
+    // Up to degree 2 there are never more.
+    if (DEGREE <= 2 || 4 * stateStages <= WORDS) words = sharedWords;
+#endif
+    __syncthreads();
+
+    if (group < 0) {
+        lower_registers<PRODUCER_REGISTERS>();
+        const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
+        RingPosition<STAGES> position;
+        RingPosition<KEY_TILES> keyPosition;
+        for (int turn = blockIdx.x; turn < itemCount; turn += gridDim.x) {
+            const Item item(turn, tiles, chunks, keyHeads, hasFinalGradient);
+            const size_t keyRow = static_cast<size_t>(item.firstToken) * keyHeads + item.head;
+#if GATED
+            const float2 *headGates = gates + static_cast<size_t>(item.head) * tokens;
+#endif
+            // They arrive with the first stage.
+            barrier_wait(keysEmpty + keyPosition.stage, keyPosition.parity ^ 1);
+            elem *keys = keyTiles + keyPosition.stage * KEY_TILE;
+            copy_panels<ROWS, WIDTH / 8>(keys, k + keyRow * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, item.count, thread);
+            copy_panels<ROWS, VALUE_WIDTH / 8>(
+                keys + panel_numbers(ROWS, WIDTH), v + keyRow * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, item.count, thread);
+            float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
+#if GATED
+            for (int n = thread; n < ROWS; n += 128)
+                copy_few<8>(tileGates + n, headGates + item.firstToken + min(n, item.count - 1), true);
+            if (thread == 0) copy_few<8>(tileGates + ROWS, headGates + item.chunkEnd - 1, true);
+#endif
+            if (thread == 0) {
+                copy_few<8>(tileGates + ROWS + 1, tiles + turn / keyHeads, true);
+                copy_few<4>(tileGates + ROWS + 2, keyExponents + static_cast<size_t>(item.chunk) * keyHeads + item.head, true);
+            }
+            keyPosition.advance();
+#if STATES
+            if (item.hasState) {
+                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.head) * featureCount * stateStride;
+                for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
+                    const int stage = ring.begin(position);
+                    copy_state<FEATURES, VALUE_WIDTH>(
+                        stages + stage * STAGE, state + static_cast<size_t>(first) * stateStride, featureCount - first, thread);
+                    ring.end(position);
+                }
+            }
+#endif
+            for (int place = item.places - 1; place >= 0; --place)
+                for (int member = 0; member < members; ++member) {
+                    const int stage = ring.begin(position);
+                    const int first = item.firstToken + place * QUERIES, count = item.chunkEnd - first;
+                    const size_t row = static_cast<size_t>(first) * queryHeads + item.head * members + member;
+                    elem *queries = stages + stage * STAGE;
+                    copy_panels<QUERIES, WIDTH / 8>(queries, q + row * WIDTH, static_cast<size_t>(queryHeads) * WIDTH, count, thread);
+                    copy_panels<QUERIES, VALUE_WIDTH / 8>(
+                        queries + QUERY_TILE, dy + row * VALUE_WIDTH, static_cast<size_t>(queryHeads) * VALUE_WIDTH, count, thread);
+                    if (thread < QUERIES) {
+                        const int valid = min(thread, count - 1);
+                        const size_t number = row + static_cast<size_t>(valid) * queryHeads;
+                        copy_few<4>(queryOffsets + stage * QUERIES + thread, offsets + number, thread < count);
+                        copy_few<4>(queryStatistics + stage * QUERIES + thread, statistics + number, true);
+#if GATED
+                        copy_few<8>(queryGates + stage * QUERIES + thread, headGates + first + valid, true);
+#endif
+                    }
+                    ring.end(position);
+                }
+        }
+        finish_copies();
+    } else {
+        raise_registers<CONSUMER_REGISTERS>();
+        RingPosition<STAGES> position;
+        RingPosition<KEY_TILES> keyPosition;
+        for (int turn = blockIdx.x; turn < itemCount; turn += gridDim.x) {
+            const Item item(turn, tiles, chunks, keyHeads, hasFinalGradient);
+            // Numbers of keys are read where they are needed: registers are few.
+            const elem *keyTile = keyTiles + keyPosition.stage * KEY_TILE;
+            const float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
+            ring.wait_full(position);
+            float valueSums[VALUE_WIDTH / 2] = {};
+
+            // The gradient of the state after the chunk.
+#if STATES
+            {
+                const Place at;
+                const elem *keys = keyTile + 64 * 64 * at.group, *values = keys + panel_numbers(ROWS, WIDTH);
+                const RowFeatures<ROWS> features(keys + 64 * 16 * at.warp, at.lane);
+                StateGradient gradient(stateGradients + (4 * at.group + at.warp) * STATE_GRADIENT_TILE, at.lane);
+                gradient.clear();
+                // The normalizer's column follows the others, its factor is 1.
+                const unsigned one = at.t == 0 ? 0x3f80 : 0;
+                auto multiplyValues = [&](float (&gradients)[FEATURES / 2], int stage) {
+                    const unsigned long long rows = panel_descriptor(values, ROWS, false);
+                    const unsigned long long state = panel_descriptor(stages + stage * STAGE, FEATURES, false);
+                    unsigned ones[1][4] = {{one, one, 0, 0}};
+                    operands_ready(ones);
+                    products_begin();
+#pragma unroll
+                    for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth)
+                        multiply_group<false>(
+                            gradients, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)),
+                            panel_advance(state, panel_offset(0, 16 * depth, FEATURES)), depth > 0);
+                    multiply_group<false>(gradients, ones[0], panel_advance(state, panel_offset(0, VALUE_WIDTH, FEATURES)), true);
+                    products_commit();
+                };
+                auto multiplyFeatures = [&](const unsigned (&a)[4][4], int stage) {
+                    const unsigned long long state = panel_descriptor(stages + stage * STAGE, FEATURES, true);
+#pragma unroll
+                    for (int n = 0; n < 4; ++n) multiply_group<true>(valueSums, a[n], panel_advance(state, panel_offset(16 * n, 0, FEATURES)), true);
+                };
+                // Gradients of features of one stage are taken apart during products of the other, and those during products of features.
+                const int count = item.hasState ? stateStages : 0;
+                for (int n = 0; n < count; n += 2) {
+                    float evenGradients[FEATURES / 2], oddGradients[FEATURES / 2];
+                    unsigned even[4][4], odd[4][4];
+                    const RingPosition<STAGES> first = position;
+                    ring.wait_full(position);
+                    multiplyValues(evenGradients, position.stage);
+                    position.advance();
+                    ring.wait_full(position);
+                    multiplyValues(oddGradients, position.stage);
+                    FeatureFactors<ROWS> factors;
+                    factors.load(features, words[n]);
+                    factors.multiply(even, features);
+                    products_wait<1>();
+                    products_use(evenGradients);
+                    gradient.add(evenGradients, features, factors, words[n]);
+                    factors.load(features, words[n + 1]);
+                    factors.multiply(odd, features);
+                    operands_ready(even);
+                    operands_ready(odd);
+                    products_begin();
+                    multiplyFeatures(even, first.stage);
+                    multiplyFeatures(odd, position.stage);
+                    products_commit();
+                    products_wait<1>();
+                    products_use(oddGradients);
+                    gradient.add(oddGradients, features, factors, words[n + 1]);
+                    products_wait<0>();
+                    operands_ready(even);
+                    operands_ready(odd);
+                    ring.release(first, at.lane);
+                    ring.release(position, at.lane);
+                    position.advance();
+                }
+                products_use(valueSums);
+                gradient.flush();
+#if GATED
+                const float baseDecay = decay(tileGates[ROWS], tileGates[64 * at.group + 63]);
+#pragma unroll
+                for (int n = 0; n < VALUE_WIDTH / 2; ++n) valueSums[n] *= baseDecay;
+#endif
+            }
+#endif
+
+            float keySums[WIDTH / 2] = {};
+            // The queries of the chunk from the warpgroup's first key on; a warpgroup without keys multiplies nothing.
+            {
+                const Place at;
+                const elem *keys = keyTile + 64 * 64 * at.group, *values = keys + panel_numbers(ROWS, WIDTH);
+                float2 *warpColumns = columns + (4 * at.group + at.warp) * QUERIES;
+                constexpr int ownPlaces = 64 / QUERIES;
+                const int places = item.places - ownPlaces * at.group;
+                const int laterCount = max(places - ownPlaces, 0) * members;
+                // Weights and gradients of scores of the tile at `position`, as operands of their products with ∂y and queries.
+                unsigned weights[QUERIES / 16][4], scoreGradients[QUERIES / 16][4];
+                auto multiplyKeys = [&](float (&scores)[QUERIES / 2]) {
+                    const unsigned long long rows = panel_descriptor(keys, ROWS, false);
+                    const unsigned long long columns = panel_descriptor(stages + position.stage * STAGE, QUERIES, false);
+                    products_begin();
+#pragma unroll
+                    for (int depth = 0; depth < WIDTH / 16; ++depth)
+                        multiply_group<false>(
+                            scores, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)),
+                            panel_advance(columns, panel_offset(0, 16 * depth, QUERIES)), depth > 0);
+                    products_commit();
+                };
+                auto multiplyValues = [&](float (&products)[QUERIES / 2]) {
+                    const unsigned long long rows = panel_descriptor(values, ROWS, false);
+                    const unsigned long long columns =
+                        panel_descriptor(stages + position.stage * STAGE + QUERY_TILE, QUERIES, false);
+                    products_begin();
+#pragma unroll
+                    for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth)
+                        multiply_group<false>(
+                            products, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)),
+                            panel_advance(columns, panel_offset(0, 16 * depth, QUERIES)), depth > 0);
+                    products_commit();
+                };
+                auto multiplyRows = [&](int stage) {
+                    const elem *queries = stages + stage * STAGE;
+                    const unsigned long long queryRows = panel_descriptor(queries, QUERIES, true);
+                    const unsigned long long outputRows = panel_descriptor(queries + QUERY_TILE, QUERIES, true);
+                    products_begin();
+#pragma unroll
+                    for (int depth = 0; depth < QUERIES / 16; ++depth)
+                        multiply_group<true>(valueSums, weights[depth], panel_advance(outputRows, panel_offset(16 * depth, 0, QUERIES)), true);
+#pragma unroll
+                    for (int depth = 0; depth < QUERIES / 16; ++depth)
+                        multiply_group<true>(keySums, scoreGradients[depth], panel_advance(queryRows, panel_offset(16 * depth, 0, QUERIES)), true);
+                    products_commit();
+                };
+                // Factor and offset of every query of the tile at `position`, for the lanes of the warp.
+                auto loadColumns = [&](bool isOwn) {
+#if GATED
+                    const float2 baseGate = tileGates[64 * at.group + 63];
+#endif
+                    __syncwarp();
+#pragma unroll
+                    for (int n = at.lane; n < QUERIES; n += 32) {
+                        const int place = position.stage * QUERIES + n;
+                        float factor = queryStatistics[place];
+                        // The sign of a normalized row's factor says that it sees one key only, its own.
+                        if (NORMALIZED && !isOwn) factor = fabsf(factor);
+#if GATED
+                        if (!isOwn) factor *= decay(queryGates[place], baseGate);
+#endif
+                        warpColumns[n] = make_float2(factor, queryOffsets[place]);
+                    }
+                    __syncwarp();
+                };
+                // A score becomes the weight a_ij, the other product the gradient of the score over p.
+                auto weighOne = [&](float &score, float &product, float factor, float offset) {
+                    float slope = factor;
+#pragma unroll
+                    for (int n = 1; n < DEGREE; ++n) slope *= score;
+                    score *= slope;
+                    product = (product + offset) * slope;
+                };
+                // The same for queries that see all keys of the warpgroup.
+                auto weigh = [&](float (&scores)[QUERIES / 2], float (&products)[QUERIES / 2]) {
+#pragma unroll
+                    for (int n = 0; n < QUERIES / 8; ++n) {
+                        const float4 two = *reinterpret_cast<const float4 *>(warpColumns + 8 * n + 2 * at.t);
+#pragma unroll
+                        for (int half = 0; half < 2; ++half) {
+                            weighOne(scores[4 * n + 2 * half], products[4 * n + 2 * half], two.x, two.y);
+                            weighOne(scores[4 * n + 2 * half + 1], products[4 * n + 2 * half + 1], two.z, two.w);
+                        }
+                    }
+                };
+                auto pack = [&](const float (&scores)[QUERIES / 2], const float (&products)[QUERIES / 2]) {
+#pragma unroll
+                    for (int depth = 0; depth < QUERIES / 16; ++depth) {
+                        make_operand(weights[depth], scores, 8 * depth);
+                        make_operand(scoreGradients[depth], products, 8 * depth);
+                    }
+                };
+                // Multiplies the rows of the tile at `position`, and goes on to the next.
+                auto finishTile = [&] {
+                    multiplyRows(position.stage);
+                    products_wait<0>();
+                    products_use(valueSums);
+                    products_use(keySums);
+                    ring.release(position, at.lane);
+                    position.advance();
+                };
+                if (laterCount > 0) {
+                    {
+                        float scores[QUERIES / 2], products[QUERIES / 2];
+                        ring.wait_full(position);
+                        loadColumns(false);
+                        multiplyKeys(scores);
+                        multiplyValues(products);
+                        products_wait<0>();
+                        products_use(scores);
+                        products_use(products);
+                        weigh(scores, products);
+                        pack(scores, products);
+                    }
+                    for (int n = 1; n < laterCount; ++n) {
+                        float scores[QUERIES / 2], products[QUERIES / 2];
+                        const RingPosition<STAGES> previous = position;
+                        position.advance();
+                        ring.wait_full(position);
+                        loadColumns(false);
+                        multiplyKeys(scores);
+                        multiplyValues(products);
+                        multiplyRows(previous.stage);
+                        products_wait<1>();
+                        products_use(scores);
+                        products_use(products);
+                        weigh(scores, products);
+                        // The compiler keeps operands in place until here only: those of the next turn would overwrite them.
+                        products_wait<0>();
+                        ring.release(previous, at.lane);
+                        pack(scores, products);
+                    }
+                    finishTile();
+                }
+#if GATED
+                // What was summed so far has decayed to the last key of the warpgroup only.
+#pragma unroll
+                for (int half = 0; half < 2; ++half) {
+                    const float factor = decay(tileGates[64 * at.group + 63], tileGates[64 * at.group + 16 * at.warp + 8 * half + at.g]);
+#pragma unroll
+                    for (int n = 0; n < VALUE_WIDTH / 8; ++n) valueSums[4 * n + 2 * half] *= factor, valueSums[4 * n + 2 * half + 1] *= factor;
+#pragma unroll
+                    for (int n = 0; n < WIDTH / 8; ++n) keySums[4 * n + 2 * half] *= factor, keySums[4 * n + 2 * half + 1] *= factor;
+                }
+#endif
+                // The tiles of the warpgroup's own queries.
+                for (int first = (min(places, ownPlaces) - 1) * QUERIES; first >= 0; first -= QUERIES)
+                for (int member = 0; member < members; ++member) {
+                    float scores[QUERIES / 2], products[QUERIES / 2];
+                    ring.wait_full(position);
+                    loadColumns(true);
+#if GATED
+                    const float2 rowGates[2] = {
+                        tileGates[64 * at.group + 16 * at.warp + at.g], tileGates[64 * at.group + 16 * at.warp + 8 + at.g]};
+#endif
+                    multiplyKeys(scores);
+                    multiplyValues(products);
+                    products_wait<0>();
+                    products_use(scores);
+                    products_use(products);
+                    const int lead = 16 * at.warp + at.g - 2 * at.t - first;
+#pragma unroll
+                    for (int n = 0; n < QUERIES / 8; ++n) {
+                        const int place = 8 * n + 2 * at.t;
+                        const float4 two = *reinterpret_cast<const float4 *>(warpColumns + place);
+#if GATED
+                        const float4 gates = *reinterpret_cast<const float4 *>(queryGates + position.stage * QUERIES + place);
+#endif
+#pragma unroll
+                        for (int c = 0; c < 4; ++c) {
+                            // By how much the key is further on than the query.
+                            const int ahead = lead + 8 * (c / 2) - 8 * n - c % 2;
+                            const bool isCausal = ahead <= 0;
+                            const float statistic = c % 2 ? two.z : two.x;
+                            float factor = isCausal ? NORMALIZED ? fabsf(statistic) : statistic : 0;
+#if GATED
+                            const float2 gate = c % 2 ? make_float2(gates.z, gates.w) : make_float2(gates.x, gates.y);
+                            factor *= exp2f(isCausal ? decay_exponent(gate, rowGates[c / 2]) : 0);
+#endif
+                            weighOne(scores[4 * n + c], products[4 * n + c], factor, c % 2 ? two.w : two.y);
+                            // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the score.
+                            if (NORMALIZED && ahead == 0 && statistic < 0) products[4 * n + c] = 0;
+                        }
+                    }
+                    pack(scores, products);
+                    finishTile();
+                }
+                // Tiles that only other warpgroups' keys are seen by.
+                for (int n = max(places, 0) * members; n < item.places * members; ++n) {
+                    ring.wait_full(position);
+                    ring.release(position, at.lane);
+                    position.advance();
+                }
+            }
+
+            {
+                const Place at;
+                const elem *keys = keyTile + 64 * 64 * at.group;
+#if STATES
+                const float *warpGradients = stateGradients + (4 * at.group + at.warp) * STATE_GRADIENT_TILE;
+#endif
+                // The gradient of a key scaled by 2^−exponent.
+                const float unit = power_of_two(-__float_as_int(tileGates[ROWS + 2].x));
+                const int firstToken = __float_as_int(tileGates[ROWS + 1].x), count = __float_as_int(tileGates[ROWS + 1].y);
+                __syncwarp();
+#pragma unroll
+                for (int half = 0; half < 2; ++half) {
+                    const int row = 16 * at.warp + 8 * half + at.g;
+                    const bool isStored = 64 * at.group + row < count;
+                    const size_t place = static_cast<size_t>(firstToken + (isStored ? 64 * at.group + row : 0)) * keyHeads + item.head;
+#pragma unroll
+                    for (int n = 0; n < VALUE_WIDTH / 8; ++n)
+                        if (isStored)
+                            store_pair(
+                                dv, place * valueWidth, n * 8 + 2 * at.t, valueWidth, valueSums[4 * n + 2 * half], valueSums[4 * n + 2 * half + 1]);
+#if STATES && GATED
+                    const float stateDecay = decay(tileGates[ROWS], tileGates[64 * at.group + row]);
+#elif STATES
+                    const float stateDecay = 1;
+#endif
+                    float product = 0;
+#pragma unroll
+                    for (int n = 0; n < WIDTH / 8; ++n) {
+                        const int column = n * 8 + 2 * at.t;
+                        const unsigned key = *reinterpret_cast<const unsigned *>(keys + panel_place(row, column, ROWS));
+                        float left = DEGREE * keySums[4 * n + 2 * half], right = DEGREE * keySums[4 * n + 2 * half + 1];
+#if STATES
+                        const float2 pair =
+                            *reinterpret_cast<const float2 *>(warpGradients + (8 * half + at.g) * STATE_GRADIENT_STRIDE + column);
+                        left += stateDecay * pair.x, right += stateDecay * pair.y;
+#endif
+                        product += left * low_bfloat16(key) + right * high_bfloat16(key);
+                        if (isStored) store_pair(dk, place * width, column, width, left * unit, right * unit);
+                    }
+                    // What the weights of the column take from the gradient of its gate, as Euler gives it for a power.
+                    product = row_sum(product);
+                    if (columnSums != nullptr && isStored && at.t == 0) columnSums[place] = product / DEGREE;
+                }
+                arrive_warp(keysEmpty + keyPosition.stage, at.lane);
+            }
+            keyPosition.advance();
+        }
+    }
+}
