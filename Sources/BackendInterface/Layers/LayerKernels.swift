@@ -61,6 +61,15 @@ package protocol LayerKernels: Sendable {
     /// Turns the output's gradient into the input's, in place.
     func geluBackward(_ x: Tensor, gradient: inout Tensor) throws(PowerAttentionError)
 
+    /// `hidden = x·Wᵀ`, and its GELU.
+    func multiplyGELU(
+        _ x: Tensor, weight: Tensor
+    ) throws(PowerAttentionError) -> (hidden: Tensor, activated: Tensor)
+    /// The gradient of `hidden`, `(gradient·W) · gelu′(hidden)`, for the gradient of `gelu(hidden)·Wᵀ`.
+    func multiplyGELUBackward(
+        _ gradient: Tensor, weight: Tensor, hidden: Tensor
+    ) throws(PowerAttentionError) -> Tensor
+
     /// `silu(gate) · value`, where a row of `x` is `[gate, value]`; the result has half the width (Shazeer 2020).
     func swiglu(_ x: Tensor) throws(PowerAttentionError) -> Tensor
     func swigluBackward(_ x: Tensor, gradient: Tensor) throws(PowerAttentionError) -> Tensor
@@ -89,4 +98,24 @@ package protocol LayerKernels: Sendable {
     func crossEntropy(
         _ logits: inout Tensor, columns: Int, targets: Tensor, gradientScale: Double?
     ) throws(PowerAttentionError) -> Tensor
+}
+
+extension LayerKernels {
+    /// The product first, then the activation: what a backend does that has nothing better.
+    package func multiplyGELU(
+        _ x: Tensor, weight: Tensor
+    ) throws(PowerAttentionError) -> (hidden: Tensor, activated: Tensor) {
+        var hidden = try uninitialized([x.shape[0], weight.shape[0]], x.dataType)
+        try multiply(x, transposeA: false, weight, transposeB: true, into: &hidden, accumulate: false)
+        return (hidden, try gelu(hidden))
+    }
+
+    package func multiplyGELUBackward(
+        _ gradient: Tensor, weight: Tensor, hidden: Tensor
+    ) throws(PowerAttentionError) -> Tensor {
+        var result = try uninitialized(hidden.shape, hidden.dataType)
+        try multiply(gradient, transposeA: false, weight, transposeB: false, into: &result, accumulate: false)
+        try geluBackward(hidden, gradient: &result)
+        return result
+    }
 }

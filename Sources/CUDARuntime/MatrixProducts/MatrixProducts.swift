@@ -10,7 +10,7 @@ package final class MatrixProducts: Sendable {
     private let handle: CUBLASLt.Handle
     /// Work of one stream is done one after another: one workspace serves all of it.
     private let workspace: DeviceMemory
-    private let plans = Mutex<[Key: ProductPlan]>([:])
+    private let plans = Mutex<[Key: ProductPlan?]>([:])
 
     private struct Key: Hashable {
         let shape: ProductShape
@@ -34,12 +34,33 @@ package final class MatrixProducts: Sendable {
     deinit { context.session.release { _ in library.destroy(handle) } }
 
     /// Queues `C = A·B`, or `C += A·B`.
+    ///
+    /// - Throws: `unsupported` where cuBLASLt has no algorithm for it.
     package func multiply(
         _ shape: ProductShape, _ a: DevicePointer, _ b: DevicePointer, into c: DevicePointer, accumulate: Bool
     ) throws(PowerAttentionError) {
+        guard try attempt(shape, a, b, into: c, accumulate: accumulate) else {
+            throw PowerAttentionError(
+                .unsupported, argument: "matrix product", given: "\(shape)", expected: "one that cuBLASLt has an algorithm for")
+        }
+    }
+
+    /// The same, or nothing where cuBLASLt has no algorithm.
+    ///
+    /// - Parameter auxiliary: the epilogue's matrix.
+    /// - Returns: whether it was queued.
+    package func attempt(
+        _ shape: ProductShape, _ a: DevicePointer, _ b: DevicePointer, into c: DevicePointer, accumulate: Bool,
+        auxiliary: DevicePointer? = nil
+    ) throws(PowerAttentionError) -> Bool {
         try context.inOrder { () throws(PowerAttentionError) in
-            let plan = try plan(Key(shape: shape, alignments: ProductAlignments(a, b, c)))
+            let key = Key(shape: shape, alignments: ProductAlignments(a, b, c, auxiliary))
+            guard let plan = try plan(key) else { return false }
             for pointer in [a, b, c, workspace.pointer] { context.use(pointer) }
+            if let auxiliary {
+                context.use(auxiliary)
+                try plan.setAuxiliary(auxiliary)
+            }
             var (alpha, beta) = (1 as Float, (accumulate ? 1 : 0) as Float)
             let status = plan.choice.withUnsafeBytes { choice in
                 library.matmul(
@@ -48,14 +69,15 @@ package final class MatrixProducts: Sendable {
                     context.stream.handle)
             }
             try library.check(status, "Matmul", "\(shape)")
+            return true
         }
     }
 
-    private func plan(_ key: Key) throws(PowerAttentionError) -> ProductPlan {
+    private func plan(_ key: Key) throws(PowerAttentionError) -> ProductPlan? {
         if let known = plans.withLock({ $0[key] }) { return known }
         let plan = try ProductPlan(
             key.shape, alignments: key.alignments, workspace: Self.workspaceBytes, library, handle)
-        plans.withLock { $0[key] = plan }
+        plans.withLock { $0[key] = .some(plan) }
         return plan
     }
 }

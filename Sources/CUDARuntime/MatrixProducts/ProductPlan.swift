@@ -4,18 +4,19 @@ import Tensors
 ///
 /// It takes matrices in columns. A matrix in rows is its transpose there, and `Cᵀ = Bᵀ·Aᵀ`: B goes first, and is transposed where it was
 /// stored transposed.
-final class ProductPlan: Sendable {
+///
+/// Used by one thread at a time: the context's order sees to that.
+final class ProductPlan: @unchecked Sendable {
     private let library: CUBLASLt
     let product, first, second, result: CUBLASLt.Handle
     /// `cublasLtMatmulHeuristicResult_t`, which begins with the algorithm.
-    let choice: [UInt64]
-
-    private static let choiceWords = 12
+    private(set) var choice = [UInt64](repeating: 0, count: 12)
 
     /// - Parameters:
-    ///   - alignments: those of A, B and C in bytes.
+    ///   - alignments: those of A, B, C and the epilogue's matrix in bytes.
     ///   - workspace: bytes that the algorithm may use.
-    init(
+    /// - Returns: `nil` where the library has no algorithm.
+    init?(
         _ shape: ProductShape, alignments: ProductAlignments, workspace: Int, _ library: CUBLASLt, _ handle: CUBLASLt.Handle
     ) throws(PowerAttentionError) {
         self.library = library
@@ -40,6 +41,13 @@ final class ProductPlan: Sendable {
             var operation: CInt = transposed ? 1 : 0
             try library.check(library.matmulDescSetAttribute(product, attribute, &operation, 4), "MatmulDescSetAttribute")
         }
+        if let code = shape.epilogue.code {
+            // CUBLASLT_MATMUL_DESC_EPILOGUE, …_EPILOGUE_AUX_LD.
+            var (code, stride) = (code, Int64(shape.strideC))
+            try library.check(library.matmulDescSetAttribute(product, 7, &code, 4), "MatmulDescSetAttribute")
+            try library.check(library.matmulDescSetAttribute(product, 12, &stride, 8), "MatmulDescSetAttribute")
+            try setAuxiliary(DevicePointer(address: UInt64(alignments.auxiliary)))
+        }
         var preference: CUBLASLt.Handle = 0
         try library.check(library.matmulPreferenceCreate(&preference), "MatmulPreferenceCreate")
         defer { _ = library.matmulPreferenceDestroy(preference) }
@@ -51,17 +59,20 @@ final class ProductPlan: Sendable {
             try library.check(
                 library.matmulPreferenceSetAttribute(preference, attribute, &value, 4), "MatmulPreferenceSetAttribute")
         }
-        var choice = [UInt64](repeating: 0, count: Self.choiceWords)
         var count: CInt = 0
-        try library.check(
-            library.matmulAlgoGetHeuristic(
-                handle, product, first, second, result, result, preference, 1, &choice, &count), "MatmulAlgoGetHeuristic",
-            "\(shape)")
-        guard count > 0 else {
-            throw PowerAttentionError(
-                .unsupported, argument: "matrix product", given: "\(shape)", expected: "one that cuBLASLt has an algorithm for")
-        }
-        self.choice = choice
+        let status = library.matmulAlgoGetHeuristic(
+            handle, product, first, second, result, result, preference, 1, &choice, &count)
+        // CUBLAS_STATUS_NOT_SUPPORTED.
+        guard status != 15 else { return nil }
+        try library.check(status, "MatmulAlgoGetHeuristic", "\(shape)")
+        if count == 0 { return nil }
+    }
+
+    /// Where the epilogue's matrix is, for the next call.
+    func setAuxiliary(_ pointer: DevicePointer) throws(PowerAttentionError) {
+        var address = pointer.address
+        // CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER.
+        try library.check(library.matmulDescSetAttribute(product, 11, &address, 8), "MatmulDescSetAttribute")
     }
 
     deinit {
@@ -70,15 +81,27 @@ final class ProductPlan: Sendable {
     }
 }
 
-/// What the addresses of A, B and C are multiples of, in bytes; at most 256.
+/// What the addresses of A, B, C and the epilogue's matrix are multiples of, in bytes; at most 256.
 struct ProductAlignments: Sendable, Hashable {
-    let a, b, c: Int
+    let a, b, c, auxiliary: Int
 
-    init(_ a: DevicePointer, _ b: DevicePointer, _ c: DevicePointer) {
+    init(_ a: DevicePointer, _ b: DevicePointer, _ c: DevicePointer, _ auxiliary: DevicePointer?) {
         func alignment(_ pointer: DevicePointer) -> Int { 1 << min(8, pointer.address.trailingZeroBitCount) }
         self.a = alignment(a)
         self.b = alignment(b)
         self.c = alignment(c)
+        self.auxiliary = auxiliary.map(alignment) ?? 256
+    }
+}
+
+extension ProductShape.Epilogue {
+    /// `cublasLtEpilogue_t`: CUBLASLT_EPILOGUE_GELU_AUX, CUBLASLT_EPILOGUE_DGELU.
+    fileprivate var code: UInt32? {
+        switch self {
+        case .none: nil
+        case .gelu: 160
+        case .geluGradient: 192
+        }
     }
 }
 

@@ -8,10 +8,20 @@ package struct ProductShape: Sendable, Hashable, CustomStringConvertible {
     package var strideA, strideB, strideC: Int
     /// The type of A and B, and that of C.
     package var input, output: DataType
+    package var epilogue: Epilogue
+
+    /// What is done to the sums before they are written. Each reads or writes a second matrix, laid out as C is.
+    package enum Epilogue: Sendable, Hashable {
+        case none
+        /// `C = gelu(A·B)`, in the tanh form; the second matrix gets A·B.
+        case gelu
+        /// `C = (A·B) · gelu′(H)`, H the second matrix.
+        case geluGradient
+    }
 
     package init(
         m: Int, n: Int, k: Int, transposeA: Bool, transposeB: Bool, strideA: Int, strideB: Int, strideC: Int, input: DataType,
-        output: DataType
+        output: DataType, epilogue: Epilogue = .none
     ) {
         self.m = m
         self.n = n
@@ -23,9 +33,11 @@ package struct ProductShape: Sendable, Hashable, CustomStringConvertible {
         self.strideC = strideC
         self.input = input
         self.output = output
+        self.epilogue = epilogue
     }
 
     package var description: String {
         "[\(m), \(k)]\(transposeA ? "ᵀ" : "") × [\(k), \(n)]\(transposeB ? "ᵀ" : "") in \(input), result in \(output)"
+            + (epilogue == .none ? "" : ", \(epilogue)")
     }
 }

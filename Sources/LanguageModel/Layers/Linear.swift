@@ -35,6 +35,11 @@ package struct Linear {
     ) throws(PowerAttentionError) {
         try kernels.multiply(
             gradient, transposeA: false, weight.operand, transposeB: false, into: &inputGradient, accumulate: accumulate)
+        try addParameterGradients(x, gradient: gradient)
+    }
+
+    /// Adds the parameters' gradients.
+    func addParameterGradients(_ x: Tensor, gradient: Tensor) throws(PowerAttentionError) {
         try kernels.multiply(gradient, transposeA: true, x, transposeB: false, into: &weight.gradient, accumulate: true)
         if let bias { try kernels.addBiasBackward(gradient: gradient, biasGradient: &bias.gradient) }
     }

@@ -25,18 +25,28 @@ package struct MLP {
     }
 
     package func forward(_ x: Tensor) throws(PowerAttentionError) -> (Tensor, Context) {
-        let hidden = try input.forward(x)
-        let activated = activation == .swiglu ? try kernels.swiglu(hidden) : try kernels.gelu(hidden)
+        let hidden, activated: Tensor
+        if activation == .gelu, input.bias == nil {
+            (hidden, activated) = try kernels.multiplyGELU(x, weight: input.weight.operand)
+        } else {
+            hidden = try input.forward(x)
+            activated = activation == .swiglu ? try kernels.swiglu(hidden) : try kernels.gelu(hidden)
+        }
         return (try output.forward(activated), Context(x: x, hidden: hidden, activated: activated))
     }
 
     /// The gradient with respect to the input.
     package func backward(_ context: Context, gradient: Tensor) throws(PowerAttentionError) -> Tensor {
-        var hiddenGradient = try kernels.uninitialized(context.activated.shape, context.activated.dataType)
-        try output.backward(context.activated, gradient: gradient, into: &hiddenGradient, accumulate: false)
+        var hiddenGradient: Tensor
         switch activation {
-        case .gelu: try kernels.geluBackward(context.hidden, gradient: &hiddenGradient)
-        case .swiglu: hiddenGradient = try kernels.swigluBackward(context.hidden, gradient: hiddenGradient)
+        case .gelu:
+            hiddenGradient = try kernels.multiplyGELUBackward(
+                gradient, weight: output.weight.operand, hidden: context.hidden)
+            try output.addParameterGradients(context.activated, gradient: gradient)
+        case .swiglu:
+            hiddenGradient = try kernels.uninitialized(context.activated.shape, context.activated.dataType)
+            try output.backward(context.activated, gradient: gradient, into: &hiddenGradient, accumulate: false)
+            hiddenGradient = try kernels.swigluBackward(context.hidden, gradient: hiddenGradient)
         }
         var inputGradient = try kernels.uninitialized(context.x.shape, context.x.dataType)
         try input.backward(context.x, gradient: hiddenGradient, into: &inputGradient, accumulate: false)

@@ -130,8 +130,18 @@ final class DeviceStepRunner: StepRunner {
         try layers.addSum(of: losses, times: scale, to: update.loss)
     }
 
-    /// Records what was just queued. The memory that it used is free again by now, in the order of the stream.
+    /// Records what was just queued. The memory that it used is free again by now, in the order of the stream; where pieces of it that do not
+    /// fit are in the way, they go back to the card first.
     private func record() throws(PowerAttentionError) {
+        do throws(PowerAttentionError) {
+            try capture()
+        } catch  where error.code == .outOfMemory {
+            layers.context.releaseCachedMemory()
+            try capture()
+        }
+    }
+
+    private func capture() throws(PowerAttentionError) {
         let context = layers.context
         recordings = Recordings(
             part: try context.capture { () throws(PowerAttentionError) in try queuePart() },

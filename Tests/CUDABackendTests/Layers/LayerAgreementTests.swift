@@ -124,6 +124,22 @@ import Testing
             card.layers.swigluBackward(x.card, gradient: outer.card), card.host.swigluBackward(x.host, gradient: outer.host))
     }
 
+    @Test(arguments: CardLayers.types, [5, 24]) func fusedActivations(type: DataType, width: Int) throws {
+        var card = try CardLayers(type)
+        let (x, weight) = (card.random([37, 16]), card.random([width, 16], scale: 0.3))
+        let (fused, separate) = (
+            try card.layers.multiplyGELU(x.card, weight: weight.card), try card.host.multiplyGELU(x.host, weight: weight.host)
+        )
+        try card.expect(fused.hidden, separate.hidden)
+        try card.expect(fused.activated, separate.activated)
+        // What goes back is that of the rounded units.
+        let hidden = try fused.hidden.onHost().converted(to: .float64)
+        let (gradient, back) = (card.random([37, 16]), card.random([16, width]))
+        try card.expect(
+            card.layers.multiplyGELUBackward(gradient.card, weight: back.card, hidden: fused.hidden),
+            card.host.multiplyGELUBackward(gradient.host, weight: back.host, hidden: hidden))
+    }
+
     @Test(arguments: CardLayers.types, [3, 16]) func rows(type: DataType, half: Int) throws {
         var card = try CardLayers(type)
         let width = 3 * 2 * half

@@ -1,4 +1,5 @@
 // cuBLASLt: products of matrices in columns, float32 or bfloat16, sums in float32.
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -15,8 +16,13 @@ namespace {
 
 enum { R_32F = 0, R_16BF = 14, COMPUTE_32F = 68 };
 
+enum Epilogue : uint32_t { NOTHING = 1, GELU_AUX = 160, DGELU = 192 };
+
 struct Product {
     int32_t transposeA = 0, transposeB = 0;
+    uint32_t epilogue = NOTHING;
+    uint64_t auxiliary = 0;
+    int64_t auxiliaryStride = 0;
 };
 
 struct Layout {
@@ -60,6 +66,8 @@ void setElement(const Layout &layout, uint64_t address, size_t row, size_t colum
     reinterpret_cast<uint16_t *>(address)[place] = isNaN ? 0x7fff : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
+float geluInner(float x) { return 0.7978845608f * (x + 0.044715f * x * x * x); }
+
 // The matrix op(X) as rows of `depth` numbers: those of A by their rows, those of B by their columns.
 std::vector<float> gathered(const Layout &layout, uint64_t address, bool byRows, size_t count, size_t depth) {
     std::vector<float> result(count * depth);
@@ -90,12 +98,18 @@ EXPORTED cublasStatus cublasLtMatmulDescDestroy(Product *product) {
     return CUBLAS_SUCCESS;
 }
 EXPORTED cublasStatus cublasLtMatmulDescSetAttribute(Product *product, int attribute, const void *value, size_t bytes) {
-    if (bytes != 4) return CUBLAS_INVALID_VALUE;
+    void *place;
     switch (attribute) {
-    case 3: memcpy(&product->transposeA, value, 4); return CUBLAS_SUCCESS;
-    case 4: memcpy(&product->transposeB, value, 4); return CUBLAS_SUCCESS;
+    case 3: place = &product->transposeA; break;
+    case 4: place = &product->transposeB; break;
+    case 7: place = &product->epilogue; break;
+    case 11: place = &product->auxiliary; break;
+    case 12: place = &product->auxiliaryStride; break;
     default: return CUBLAS_NOT_SUPPORTED;
     }
+    if (bytes != (attribute > 7 ? 8 : 4)) return CUBLAS_INVALID_VALUE;
+    memcpy(place, value, bytes);
+    return CUBLAS_SUCCESS;
 }
 
 EXPORTED cublasStatus cublasLtMatrixLayoutCreate(Layout **layout, int type, uint64_t rows, uint64_t columns, int64_t stride) {
@@ -134,6 +148,10 @@ EXPORTED cublasStatus cublasLtMatmulAlgoGetHeuristic(
     if ((product->transposeB ? b->columns : b->rows) != k || c->rows != m || c->columns != n || d->rows != m || d->columns != n)
         return CUBLAS_INVALID_VALUE;
     if (a->type != b->type || c->type != d->type || (a->type == R_32F && c->type != R_32F)) return CUBLAS_NOT_SUPPORTED;
+    if (product->epilogue != NOTHING) {
+        if (product->epilogue != GELU_AUX && product->epilogue != DGELU) return CUBLAS_NOT_SUPPORTED;
+        if (d->type != R_16BF || product->auxiliaryStride % 8 != 0 || product->auxiliary % 16 != 0) return CUBLAS_NOT_SUPPORTED;
+    }
     *count = room > 0;
     if (room < 1) return CUBLAS_SUCCESS;
     memset(results, 0, sizeof *results);
@@ -156,6 +174,10 @@ EXPORTED cublasStatus cublasLtMatmul(
     const Layout A = *aLayout, B = *bLayout, C = *cLayout, D = *dLayout;
     const bool transposeA = product->transposeA != 0, transposeB = product->transposeB != 0;
     const float first = *alpha, second = *beta;
+    const uint32_t epilogue = product->epilogue;
+    const uint64_t auxiliary = product->auxiliary;
+    const Layout H{D.type, D.rows, D.columns, product->auxiliaryStride};
+    if (epilogue != NOTHING && !isAllocated(auxiliary, H.bytes())) return CUBLAS_INVALID_VALUE;
     const CUresult result = submit(stream, [=] {
         const size_t m = D.rows, n = D.columns, k = transposeA ? A.rows : A.columns;
         const std::vector<float> left = gathered(A, a, !transposeA, m, k), right = gathered(B, b, transposeB, n, k);
@@ -171,6 +193,13 @@ EXPORTED cublasStatus cublasLtMatmul(
                     for (; i < k; ++i) sum += x[i] * y[i];
                     sum *= first;
                     if (second != 0) sum += second * element(C, c, row, column);
+                    if (epilogue == GELU_AUX) {
+                        setElement(H, auxiliary, row, column, sum);
+                        sum *= (1 + std::tanh(geluInner(sum))) / 2;
+                    } else if (epilogue == DGELU) {
+                        const float h = element(H, auxiliary, row, column), t = std::tanh(geluInner(h));
+                        sum *= (1 + t) / 2 + h * (1 - t * t) / 2 * 0.7978845608f * (1 + 3 * 0.044715f * h * h);
+                    }
                     setElement(D, d, row, column, sum);
                 }
         };
