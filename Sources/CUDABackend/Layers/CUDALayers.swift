@@ -68,7 +68,9 @@ extension CUDALayers {
         let centered = norm.macros + [("CENTERED", isCentered ? 1 : 0)]
         try context.prepare(
             ["normalize", "norm_backward"].map { source("norm", $0, vector: wide, centered) }
-                + ["embed", "sort_tokens", "embed_backward", "join_embed_backward"].map { source("embedding", $0, vector: wide) }
+                + ["embed", "sort_tokens", "embed_backward", "join_embed_backward"].map {
+                    source("embedding", $0, vector: wide)
+                }
                 + ["rotate", "swiglu", "swiglu_backward"].map { source("pointwise", $0, vector: wide) }
                 + ["log_sigmoid", "log_sigmoid_backward"].map { source("pointwise", $0, vector: 1) }
                 + ["add_partial_sums", "add_sum"].map { source("sums", $0, vector: 1) }
