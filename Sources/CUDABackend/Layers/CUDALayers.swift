@@ -59,6 +59,26 @@ extension CUDALayers {
         try context.copy(rows.devicePointer, to: target, byteCount: rows.storage.byteCount)
     }
 
+    /// Compiles what a training step of a usual model launches, all at once; other kernels are compiled when they are first launched.
+    ///
+    /// - Parameter isCentered: whether its norms are layer norms.
+    package func prepare(width: Int, isCentered: Bool) throws(PowerAttentionError) {
+        let wide = vector(width)
+        let norm = try NormConfiguration(width: width, vector: wide)
+        let centered = norm.macros + [("CENTERED", isCentered ? 1 : 0)]
+        try context.prepare(
+            ["normalize", "norm_backward"].map { source("norm", $0, vector: wide, centered) }
+                + ["embed", "sort_tokens", "embed_backward", "join_embed_backward"].map {
+                    source("embedding", $0, vector: wide)
+                }
+                + ["rotate", "swiglu", "swiglu_backward"].map { source("pointwise", $0, vector: wide) }
+                + ["log_sigmoid", "log_sigmoid_backward"].map { source("pointwise", $0, vector: 1) }
+                + ["add_partial_sums", "add_sum"].map { source("sums", $0, vector: 1) }
+                + [LayerSources.source("sums", "sum_columns", .float32, vector: 1)]
+                + [source("loss", "cross_entropy", vector: vector(columnAlignment), [("THREADS", 512)])]
+                + ["square_sums", "decide_update", "adamw"].map { source("optimizer", $0, vector: 1) })
+    }
+
     /// Where to write in place, after making sure that no other tensor shares the elements.
     func own(_ x: inout Tensor) throws(PowerAttentionError) -> DevicePointer {
         if !x.isUnique() {
