@@ -13,6 +13,17 @@ extension Tensor {
         convert_elements(storage.pointer, dataType.kernelCode, destination, target.kernelCode, count)
         return result
     }
+
+    /// The same rows, and zeros after them: `rows` rows in all, or the tensor itself where it has as many.
+    ///
+    /// - Complexity: O(n) of the result; free where nothing is added.
+    package func padded(toRows rows: Int) -> Tensor {
+        guard rows > shape[0] else { return self }
+        var result = Tensor([rows] + shape.dropFirst(), dataType)
+        result.mutablePointer(to: UInt8.self).update(
+            from: storage.pointer.assumingMemoryBound(to: UInt8.self), count: storage.byteCount)
+        return result
+    }
 }
 
 extension DataType {

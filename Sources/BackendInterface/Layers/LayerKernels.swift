@@ -12,7 +12,7 @@ package import Tensors
 package protocol LayerKernels: Sendable {
     /// The type of activations on a device; `nil` on the host, where it is that of the parameters.
     var activationType: DataType? { get }
-    /// What the number of columns of logits should be a multiple of: see ``multiply(_:transposeA:_:transposeB:into:accumulate:)``.
+    /// What the number of columns of logits, and of rows of what products read as weights, should be a multiple of: see ``multiply(_:transposeA:_:transposeB:into:accumulate:)``.
     var columnAlignment: Int { get }
 
     /// A tensor with undefined contents where the backend computes.
@@ -93,8 +93,8 @@ package protocol LayerKernels: Sendable {
     func add(_ x: inout Tensor, _ y: Tensor) throws(PowerAttentionError)
 
     /// `−log softmax(logits)[target]` for every row, in the type of the parameters, over the first `columns` logits; a negative target
-    /// is not scored and gives 0. Where `gradientScale` is given, `logits` become the derivative of `gradientScale · Σ_r loss_r`;
-    /// otherwise they stay. Targets are int32.
+    /// is not scored and gives 0. Where `gradientScale` is given, `logits` become the derivative of `gradientScale · Σ_r loss_r`, and
+    /// columns behind them zeros; otherwise they stay. Targets are int32.
     func crossEntropy(
         _ logits: inout Tensor, columns: Int, targets: Tensor, gradientScale: Double?
     ) throws(PowerAttentionError) -> Tensor

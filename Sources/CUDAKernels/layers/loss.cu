@@ -6,7 +6,7 @@
 __device__ __forceinline__ float nothing() { return __int_as_float(0xff800000); }
 
 // losses[row] = −log softmax(logits)[target] over the first `columns` numbers of a row of `stride`, 0 where the target is negative. Under
-// `writesGradient` the logits become the derivative of `scale` times the loss. Grid: rows.
+// `writesGradient` the logits become the derivative of `scale` times the loss, and what follows them zeros. Grid: rows.
 extern "C" __global__ void __launch_bounds__(THREADS) cross_entropy(
     activation *__restrict__ logits, const int *__restrict__ targets, float *__restrict__ losses, int columns, int stride,
     int writesGradient, float scale
@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) cross_entropy(
         float zeros[VECTOR];
 #pragma unroll
         for (int i = 0; i < VECTOR; ++i) zeros[i] = 0;
-        for (int column = threadIdx.x * VECTOR; column < columns; column += THREADS * VECTOR) store(row + column, zeros);
+        for (int column = threadIdx.x * VECTOR; column < stride; column += THREADS * VECTOR) store(row + column, zeros);
         return;
     }
     // The sum of the exponentials of what this thread has seen, relative to the largest of it.
@@ -45,12 +45,12 @@ extern "C" __global__ void __launch_bounds__(THREADS) cross_entropy(
     // The target's logit has been read.
     __syncthreads();
     const float factor = scale / total;
-    for (int column = threadIdx.x * VECTOR; column < columns; column += THREADS * VECTOR) {
+    for (int column = threadIdx.x * VECTOR; column < stride; column += THREADS * VECTOR) {
         float values[VECTOR];
         load(values, row + column);
 #pragma unroll
         for (int i = 0; i < VECTOR; ++i)
-            values[i] = factor * __expf(values[i] - maximum) - (column + i == target ? scale : 0);
+            values[i] = column + i < columns ? factor * __expf(values[i] - maximum) - (column + i == target ? scale : 0) : 0;
         store(row + column, values);
     }
 }

@@ -9,7 +9,8 @@ public final class Parameter {
     public package(set) var value: Tensor
     /// Whether weight decay applies: to matrices, embeddings among them, not to biases and the weights of norms.
     public let decays: Bool
-    /// The value in the type of activations, where that is another one.
+    /// The value in the type of activations, where that is another one; a matrix has whole ``LayerKernels/columnAlignment`` rows, those
+    /// behind the value's are zeros, so that products with it have columns as the kernels like them.
     package private(set) var workingCopy: Tensor?
     /// `nil` while there is none: a model that only generates needs no memory for gradients.
     private var gradientSum: Tensor?
@@ -40,14 +41,19 @@ extension Parameter {
         guard let type = kernels.activationType else { return }
         let host = value
         value = try kernels.place(host)
-        if type != host.dataType { workingCopy = try kernels.place(host.converted(to: type)) }
+        guard type != host.dataType else { return }
+        let rows = (host.shape[0] + kernels.columnAlignment - 1) / kernels.columnAlignment * kernels.columnAlignment
+        workingCopy = try kernels.place(
+            host.converted(to: type).padded(toRows: host.shape.count == 2 ? rows : host.shape[0]))
     }
 
     /// Takes another value, given in host memory. On a device it takes the old one's place.
     package func load(_ host: Tensor) throws(PowerAttentionError) {
         guard value.isOnDevice else { return value = host }
         try value.overwrite(with: host)
-        if let workingCopy { try workingCopy.overwrite(with: host.converted(to: workingCopy.dataType)) }
+        if let workingCopy {
+            try workingCopy.overwrite(with: host.converted(to: workingCopy.dataType).padded(toRows: workingCopy.shape[0]))
+        }
     }
 
     /// Makes sure that there is memory for gradients.
