@@ -11,8 +11,8 @@
 // Grid: as many blocks as fit. Shared memory: KEY_TILES of keys [ROWS, WIDTH] and values [ROWS, VALUE_WIDTH]; STAGES of queries
 // [QUERIES, WIDTH] and ∂y [QUERIES, VALUE_WIDTH] or of states [FEATURES, VALUE_WIDTH + 8], all in panels; with states ∂k of the state
 // [ROWS, STATE_GRADIENT_STRIDE] float; factors and offsets of every warp's tile of queries [QUERIES] float2; up to WORDS words of features;
-// KEY_TILES of gates [ROWS + 4] float2, after those of the keys that of the chunk's end, first token and count, and the exponent of the
-// keys; STAGES of gates float2, offsets and statistics float [QUERIES]; barriers.
+// KEY_TILES of gates [ROWS + 4] float2, after those of the keys that of the chunk's end, then first token and count of the tile, exponent
+// of the keys and flags of the chunk, first token and count of the chunk; STAGES of gates float2, offsets and statistics float [QUERIES]; barriers.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -38,6 +38,12 @@ static_assert(QUERIES == 32 || QUERIES == 64, "the keys of a warpgroup are the q
 static_assert(FEATURES == 64, "four blocks of features a stage");
 static_assert(KEY_TILES == 1 || KEY_TILES == 2, "one tile of keys in use, and one under way at most");
 
+// Tiles of queries of one head from a tile of keys to the end of the chunk.
+__device__ __forceinline__ int places_of(int chunkEnd, int firstToken) { return (chunkEnd - firstToken + QUERIES - 1) / QUERIES; }
+
+// Whether the state after a chunk of these flags has a gradient.
+__device__ __forceinline__ bool receives_state(int flags, int hasFinalGradient) { return STATES && (hasFinalGradient || !(flags & 2)); }
+
 struct Item {
     int firstToken, count, chunk, chunkEnd, head, places;
     bool hasState;
@@ -49,9 +55,22 @@ struct Item {
         head = index % keyHeads;
         const int4 span = chunks[chunk];
         chunkEnd = span.x + span.y;
-        places = (chunkEnd - firstToken + QUERIES - 1) / QUERIES;
-        hasState = STATES && (hasFinalGradient || !(span.w & 2));
+        places = places_of(chunkEnd, firstToken);
+        hasState = receives_state(span.w, hasFinalGradient);
     }
+};
+
+// What warpgroups that multiply know of the item, after the gates of its keys. They read it where they need it: registers are few.
+struct TileFacts {
+    const int *numbers;
+
+    __device__ __forceinline__ explicit TileFacts(const float2 *tileGates) : numbers(reinterpret_cast<const int *>(tileGates + ROWS + 1)) {}
+
+    __device__ __forceinline__ int firstToken() const { return numbers[0]; }
+    __device__ __forceinline__ int count() const { return numbers[1]; }
+    __device__ __forceinline__ int exponent() const { return numbers[2]; }
+    __device__ __forceinline__ int places() const { return places_of(numbers[4] + numbers[5], firstToken()); }
+    __device__ __forceinline__ bool has_state(int hasFinalGradient) const { return receives_state(numbers[3], hasFinalGradient); }
 };
 
 // Where a thread of a warpgroup is. Every part of a tile's work asks anew: what the compiler derives from it would otherwise be kept in
@@ -134,6 +153,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             if (thread == 0) {
                 copy_few<8>(tileGates + ROWS + 1, tiles + turn / keyHeads, true);
                 copy_few<4>(tileGates + ROWS + 2, keyExponents + static_cast<size_t>(item.chunk) * keyHeads + item.head, true);
+                copy_few<4>(&tileGates[ROWS + 2].y, &chunks[item.chunk].w, true);
+                copy_few<8>(tileGates + ROWS + 3, chunks + item.chunk, true);
             }
             keyPosition.advance();
 #if STATES
@@ -174,10 +195,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         RingPosition<STAGES> position;
         RingPosition<KEY_TILES> keyPosition;
         for (int turn = blockIdx.x; turn < itemCount; turn += gridDim.x) {
-            const Item item(turn, tiles, chunks, keyHeads, hasFinalGradient);
-            // Numbers of keys are read where they are needed: registers are few.
             const elem *keyTile = keyTiles + keyPosition.stage * KEY_TILE;
             const float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
+            const TileFacts facts(tileGates);
             ring.wait_full(position);
             float valueSums[VALUE_WIDTH / 2] = {};
 
@@ -211,7 +231,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     for (int n = 0; n < 4; ++n) multiply_group<true>(valueSums, a[n], panel_advance(state, panel_offset(16 * n, 0, FEATURES)), true);
                 };
                 // Gradients of features of one stage are taken apart during products of the other, and those during products of features.
-                const int count = item.hasState ? stateStages : 0;
+                const int count = facts.has_state(hasFinalGradient) ? stateStages : 0;
                 for (int n = 0; n < count; n += 2) {
                     float evenGradients[FEATURES / 2], oddGradients[FEATURES / 2];
                     unsigned even[4][4], odd[4][4];
@@ -259,16 +279,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             // The queries of the chunk from the warpgroup's first key on; a warpgroup without keys multiplies nothing.
             {
                 const Place at;
-                const elem *keys = keyTile + 64 * 64 * at.group, *values = keys + panel_numbers(ROWS, WIDTH);
-                float2 *warpColumns = columns + (4 * at.group + at.warp) * QUERIES;
+                const elem *keys = keyTile + 64 * 64 * at.group;
                 constexpr int ownPlaces = 64 / QUERIES;
-                const int places = item.places - ownPlaces * at.group;
-                const int laterCount = max(places - ownPlaces, 0) * members;
+                const int laterCount = max(facts.places() - ownPlaces * (at.group + 1), 0) * members;
                 // Weights and gradients of scores of the tile at `position`, as operands of their products with ∂y and queries.
                 unsigned weights[QUERIES / 16][4], scoreGradients[QUERIES / 16][4];
                 auto multiplyKeys = [&](float (&scores)[QUERIES / 2]) {
                     const unsigned long long rows = panel_descriptor(keys, ROWS, false);
-                    const unsigned long long columns = panel_descriptor(stages + position.stage * STAGE, QUERIES, false);
+                    const unsigned long long columns = panel_advance(panel_descriptor(stages, QUERIES, false), position.stage * STAGE);
                     products_begin();
 #pragma unroll
                     for (int depth = 0; depth < WIDTH / 16; ++depth)
@@ -278,9 +296,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     products_commit();
                 };
                 auto multiplyValues = [&](float (&products)[QUERIES / 2]) {
-                    const unsigned long long rows = panel_descriptor(values, ROWS, false);
+                    const unsigned long long rows = panel_advance(panel_descriptor(keys, ROWS, false), panel_numbers(ROWS, WIDTH));
                     const unsigned long long columns =
-                        panel_descriptor(stages + position.stage * STAGE + QUERY_TILE, QUERIES, false);
+                        panel_advance(panel_descriptor(stages, QUERIES, false), position.stage * STAGE + QUERY_TILE);
                     products_begin();
 #pragma unroll
                     for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth)
@@ -290,9 +308,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     products_commit();
                 };
                 auto multiplyRows = [&](int stage) {
-                    const elem *queries = stages + stage * STAGE;
-                    const unsigned long long queryRows = panel_descriptor(queries, QUERIES, true);
-                    const unsigned long long outputRows = panel_descriptor(queries + QUERY_TILE, QUERIES, true);
+                    const unsigned long long queryRows = panel_advance(panel_descriptor(stages, QUERIES, true), stage * STAGE);
+                    const unsigned long long outputRows = panel_advance(queryRows, QUERY_TILE);
                     products_begin();
 #pragma unroll
                     for (int depth = 0; depth < QUERIES / 16; ++depth)
@@ -307,6 +324,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
 #if GATED
                     const float2 baseGate = tileGates[64 * at.group + 63];
 #endif
+                    float2 *warpColumns = columns + (4 * at.group + at.warp) * QUERIES;
                     __syncwarp();
 #pragma unroll
                     for (int n = at.lane; n < QUERIES; n += 32) {
@@ -331,6 +349,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 };
                 // The same for queries that see all keys of the warpgroup.
                 auto weigh = [&](float (&scores)[QUERIES / 2], float (&products)[QUERIES / 2]) {
+                    const float2 *warpColumns = columns + (4 * at.group + at.warp) * QUERIES;
 #pragma unroll
                     for (int n = 0; n < QUERIES / 8; ++n) {
                         const float4 two = *reinterpret_cast<const float4 *>(warpColumns + 8 * n + 2 * at.t);
@@ -370,7 +389,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         weigh(scores, products);
                         pack(scores, products);
                     }
-                    for (int n = 1; n < laterCount; ++n) {
+                    for (int left = laterCount - 1; left > 0; --left) {
                         float scores[QUERIES / 2], products[QUERIES / 2];
                         const RingPosition<STAGES> previous = position;
                         position.advance();
@@ -394,6 +413,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 // What was summed so far has decayed to the last key of the warpgroup only.
 #pragma unroll
                 for (int half = 0; half < 2; ++half) {
+                    const Place at;
                     const float factor = decay(tileGates[64 * at.group + 63], tileGates[64 * at.group + 16 * at.warp + 8 * half + at.g]);
 #pragma unroll
                     for (int n = 0; n < VALUE_WIDTH / 8; ++n) valueSums[4 * n + 2 * half] *= factor, valueSums[4 * n + 2 * half + 1] *= factor;
@@ -402,20 +422,22 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 }
 #endif
                 // The tiles of the warpgroup's own queries.
-                for (int first = (min(places, ownPlaces) - 1) * QUERIES; first >= 0; first -= QUERIES)
+                for (int first = (min(facts.places() - ownPlaces * at.group, ownPlaces) - 1) * QUERIES; first >= 0; first -= QUERIES)
                 for (int member = 0; member < members; ++member) {
                     float scores[QUERIES / 2], products[QUERIES / 2];
                     ring.wait_full(position);
                     loadColumns(true);
-#if GATED
-                    const float2 rowGates[2] = {
-                        tileGates[64 * at.group + 16 * at.warp + at.g], tileGates[64 * at.group + 16 * at.warp + 8 + at.g]};
-#endif
                     multiplyKeys(scores);
                     multiplyValues(products);
                     products_wait<0>();
                     products_use(scores);
                     products_use(products);
+                    const Place at;
+                    const float2 *warpColumns = columns + (4 * at.group + at.warp) * QUERIES;
+#if GATED
+                    const float2 rowGates[2] = {
+                        tileGates[64 * at.group + 16 * at.warp + at.g], tileGates[64 * at.group + 16 * at.warp + 8 + at.g]};
+#endif
                     const int lead = 16 * at.warp + at.g - 2 * at.t - first;
 #pragma unroll
                     for (int n = 0; n < QUERIES / 8; ++n) {
@@ -444,7 +466,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     finishTile();
                 }
                 // Tiles that only other warpgroups' keys are seen by.
-                for (int n = max(places, 0) * members; n < item.places * members; ++n) {
+                for (int n = min(facts.places(), ownPlaces * at.group) * members; n > 0; --n) {
                     ring.wait_full(position);
                     ring.release(position, at.lane);
                     position.advance();
@@ -458,14 +480,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 const float *warpGradients = stateGradients + (4 * at.group + at.warp) * STATE_GRADIENT_TILE;
 #endif
                 // The gradient of a key scaled by 2^−exponent.
-                const float unit = power_of_two(-__float_as_int(tileGates[ROWS + 2].x));
-                const int firstToken = __float_as_int(tileGates[ROWS + 1].x), count = __float_as_int(tileGates[ROWS + 1].y);
+                const float unit = power_of_two(-facts.exponent());
+                const int firstToken = facts.firstToken(), count = facts.count(), head = turn % keyHeads;
                 __syncwarp();
 #pragma unroll
                 for (int half = 0; half < 2; ++half) {
                     const int row = 16 * at.warp + 8 * half + at.g;
                     const bool isStored = 64 * at.group + row < count;
-                    const size_t place = static_cast<size_t>(firstToken + (isStored ? 64 * at.group + row : 0)) * keyHeads + item.head;
+                    const size_t place = static_cast<size_t>(firstToken + (isStored ? 64 * at.group + row : 0)) * keyHeads + head;
 #pragma unroll
                     for (int n = 0; n < VALUE_WIDTH / 8; ++n)
                         if (isStored)
