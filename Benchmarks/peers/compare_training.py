@@ -18,6 +18,7 @@ from cases import OURS
 from training_report import NAMES
 
 PEER = Path(__file__).with_name("train_peer.py")
+OUR_TRAINING = Path(__file__).with_name("power_train.py")
 
 
 def size(text: str) -> tuple[int, int]:
@@ -51,7 +52,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 def command(name: str, context: int, sequences: int, options: argparse.Namespace) -> list[str]:
     shape = ["--context", str(context), "--sequences", str(sequences), "--steps", str(options.steps)]
     if name == OURS:
-        return [options.power, "bench", "train", "--device", "cuda", *shape, "--json"]
+        return [sys.executable, str(OUR_TRAINING), "--power", options.power, *shape]
     return [sys.executable, str(PEER), name, *shape, "--peak-tflops", str(options.peak_tflops), *options.peer_options.split()]
 
 

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import compare
 import compare_training
 import flops
+import power_train
 import train_peer
 import training_report
 from cases import OURS
@@ -41,10 +42,17 @@ class ReportTests(unittest.TestCase):
         return {"name": name, "context": 65_536, "sequences": 1, "tokens_per_second": rate, "ms_per_step": 65_536e3 / rate} | more
 
     def test_our_line_is_found(self):
-        line = json.dumps({"tokens_per_second": 5e5, "ms_per_step": 131.0, "card": "H100", "unknown": 1})
+        line = json.dumps({"tokens_per_second": 5e5, "ms_per_step": 131.0, "peak_memory_bytes": 1})
         found = training_report.parse_ours(f'starts\n{{"step": 1}}\n{line}\n[1]\n')
-        self.assertEqual(found, [{"name": OURS, "environment": {"card": "H100"}, "tokens_per_second": 5e5, "ms_per_step": 131.0}])
+        self.assertEqual(found, [{"name": OURS, "tokens_per_second": 5e5, "ms_per_step": 131.0, "peak_memory_bytes": 1}])
         self.assertEqual(training_report.parse_ours("nothing\n"), [])
+
+    def test_our_steps_are_summed_up(self):
+        rates = [1.0] * power_train.WARMUP + [100.0, 300.0, 200.0, 2.0]
+        records = [{"tokens_per_second": rate, "memory": 7, "loss": 9 - n, "seconds": n + 1} for n, rate in enumerate(rates)]
+        found = power_train.summary(records, 1_000)
+        self.assertEqual((found["tokens_per_second"], found["ms_per_step"]), (200, 5_000))
+        self.assertEqual((found["first_loss"], found["first_step_seconds"], found["peak_memory_bytes"]), (9, 1, 7))
 
     def test_page(self):
         results = [
@@ -68,8 +76,8 @@ class DriverTests(unittest.TestCase):
         options = compare_training.arguments(["--power", "/bin/power", "--peer-options", "--compile whole", "--steps", "7"])
         self.assertEqual(options.sizes, [(65_536, 1), (1_024, 64)])
         ours = compare_training.command(OURS, 1_024, 64, options)
-        self.assertEqual(
-            ours, "/bin/power bench train --device cuda --context 1024 --sequences 64 --steps 7 --json".split())
+        self.assertEqual(ours[1:], [
+            str(compare_training.OUR_TRAINING), *"--power /bin/power --context 1024 --sequences 64 --steps 7".split()])
         peer = compare_training.command("flash", 1_024, 64, options)
         self.assertEqual(peer[1:3], [str(compare_training.PEER), "flash"])
         with contextlib.redirect_stderr(io.StringIO()):
@@ -88,8 +96,11 @@ class DriverTests(unittest.TestCase):
         """All of the driver, with a stand-in for `power`, and one that fails."""
         with tempfile.TemporaryDirectory() as folder:
             power, log = Path(folder) / "power", Path(folder) / "log"
-            script = '#!/bin/sh\n[ "$6" = 64 ] && { echo "no memory" >&2; exit 1; }\n'
-            power.write_text(script + 'echo \'{"ms_per_step": 100, "tokens_per_second": 655360}\'\n')
+            # `train … --context N … -o FOLDER`; it fails at a context of 64.
+            script = '#!/bin/sh\ncase "$*" in *"--context 64 "*) echo "no memory" >&2; exit 1;; esac\n'
+            script += 'for folder; do :; done\nmkdir -p "$folder"\nfor n in 1 2 3 4 5 6 7 8; do\n'
+            line = json.dumps({"tokens_per_second": 655360, "memory": 1, "loss": 1, "seconds": 1})
+            power.write_text(script + f"echo '{line}' >> \"$folder/metrics.jsonl\"\ndone\n")
             power.chmod(0o755)
             command = [sys.executable, compare_training.__file__, "--power", str(power), "--only", OURS, "--json", str(log)]
             process = subprocess.run([*command, "--sizes", "65536x1", "64x4"], capture_output=True, text=True)

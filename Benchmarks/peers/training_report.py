@@ -11,16 +11,14 @@ NAMES = [OURS, "cudnn", "flash", "retention"]
 
 
 def parse_ours(text: str) -> list[dict]:
-    """The result of `power bench train --json`: the last line that has a rate. The one place that knows its keys."""
+    """The result of `power_train.py`: the last line that has a rate."""
     for line in reversed(text.splitlines()):
         try:
             value = json.loads(line)
         except ValueError:
             continue
         if isinstance(value, dict) and {"tokens_per_second", "ms_per_step"} <= value.keys():
-            facts = {fact: value[fact] for fact in ["card", "driver", "commit"] if fact in value}
-            kept = ["tokens_per_second", "ms_per_step", "peak_memory_bytes", "first_loss", "last_loss"]
-            return [{"name": OURS, "environment": facts} | {key: value[key] for key in kept if key in value}]
+            return [{"name": OURS} | value]
     return []
 
 
