@@ -73,15 +73,15 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The largest power of two from 64 to 1,024 at which the pairs inside a chunk cost at most an eighth of the products with
-    /// the state (on a GPU a quarter: there a state goes through memory between chunks): small enough to cost little, large enough
-    /// that the state seldom moves.
+    /// the state: small enough to cost little, large enough that the state seldom moves. On a GPU a state goes through memory between
+    /// chunks: there it is a quarter, and no less than 512, since linear attention took twice as long in chunks of 64.
     static func chunkSize(_ problem: AttentionProblem, _ expansion: SymmetricPower, _ device: Device) -> Int {
         let (d, e) = (Double(problem.keyWidth), Double(problem.valueWidth))
         let (queryHeads, keyHeads) = (Double(problem.queryHeads), Double(problem.keyHeads))
         let perToken = 2 * Double(expansion.dimension) * (e + 1) * (queryHeads + keyHeads)
         let perPair = (d + e) * queryHeads
         let share = device == .cuda ? 4.0 : 8.0
-        var size = 64
+        var size = device == .cuda ? 512 : 64
         while size < 1024 && Double(2 * size) * perPair <= perToken / share { size *= 2 }
         return size
     }
