@@ -50,6 +50,6 @@ extension Tensor {
 }
 
 extension KernelArgument {
-    static func tensor(_ tensor: Tensor?) -> KernelArgument { .pointer(tensor?.devicePointer) }
+    static func tensor(_ tensor: Tensor?) -> KernelArgument { .pointer(tensor?.devicePointer, heldBy: tensor?.storage) }
     static func count(_ value: Int) -> KernelArgument { .int64(Int64(value)) }
 }

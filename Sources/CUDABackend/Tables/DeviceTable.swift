@@ -43,7 +43,6 @@ extension CUDAContext {
 }
 
 extension KernelArgument {
-    static func memory(_ memory: DeviceMemory?) -> KernelArgument { .pointer(memory?.pointer) }
     static func int(_ value: Int) -> KernelArgument { .int32(Int32(value)) }
     static func flag(_ value: Bool) -> KernelArgument { .int32(value ? 1 : 0) }
 }

@@ -34,7 +34,7 @@ extension CUDAContext {
             let (observer, capturing) = state.withLock { ($0.observer, $0.capture != nil) }
             observer?(launch)
             if capturing {
-                for case .pointer(let pointer?) in launch.arguments { allocator.use(pointer) }
+                for case .pointer(let pointer?, _) in launch.arguments { allocator.use(pointer) }
             }
             session.remember(launch.kernel)
             let result = launch.withArguments { arguments in
@@ -42,6 +42,7 @@ extension CUDAContext {
                     kernel.function, Driver.Extent(launch.grid.x, launch.grid.y, launch.grid.z),
                     Driver.Extent(launch.threads), CUnsignedInt(launch.sharedBytes), stream.handle, arguments)
             }
+            withExtendedLifetime(launch) {}
             try session.check(result, "cuLaunchKernel", launch.description)
         }
     }
@@ -79,7 +80,7 @@ extension KernelArgument {
     /// The bytes of the value, the lowest first, zeros behind.
     var bits: UInt64 {
         switch self {
-        case .pointer(let pointer): (pointer?.address ?? 0).littleEndian
+        case .pointer(let pointer, _): (pointer?.address ?? 0).littleEndian
         case .int32(let value): UInt64(UInt32(bitPattern: value)).littleEndian
         case .int64(let value): UInt64(bitPattern: value).littleEndian
         case .float(let value): UInt64(value.bitPattern).littleEndian

@@ -35,12 +35,15 @@ package struct KernelLaunch: Sendable, CustomStringConvertible {
 }
 
 /// An argument of a kernel, as the driver takes it.
-package enum KernelArgument: Sendable, Hashable {
-    /// An address, or null.
-    case pointer(DevicePointer?)
+package enum KernelArgument: Sendable {
+    /// An address, or null, and what keeps the memory there until the launch is queued: another thread would be given memory that is let
+    /// go before.
+    case pointer(DevicePointer?, heldBy: (any Sendable)? = nil)
     case int32(Int32)
     case int64(Int64)
     case float(Float)
+
+    package static func memory(_ memory: DeviceMemory?) -> KernelArgument { .pointer(memory?.pointer, heldBy: memory) }
 
     /// The size of the parameter.
     var byteCount: Int {

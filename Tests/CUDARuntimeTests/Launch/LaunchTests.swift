@@ -1,4 +1,5 @@
 import CUDARuntime
+import Synchronization
 import Tensors
 import Testing
 
@@ -97,6 +98,18 @@ import Testing
             #expect(error?.argument == "arguments of f[VALUE=1]" && error?.expected == "sizes [8, 4, 8] in bytes")
         }
         #expect(recorder.takeTrace().filter { $0.hasPrefix("launch") }.count == 1)
+    }
+
+    /// Between the last use of its owner and the launch, another thread might be given the memory.
+    @Test func argumentsHoldTheirMemoryUntilTheLaunchIsQueued() throws {
+        let context = try recordedContext(recorder)
+        let held = Mutex(0)
+        context.launchObserver = { _ in held.withLock { $0 = context.memoryReport.inUse } }
+        func partialSums() throws -> KernelLaunch { launch([.memory(try context.allocate(4096))]) }
+        try context.launch(partialSums())
+        #expect(held.withLock { $0 } >= 4096)
+        #expect(context.memoryReport.inUse == 0)
+        context.launchObserver = nil
     }
 
     @Test func aRefusedLaunchIsDescribed() throws {
