@@ -56,6 +56,9 @@ static const char hopper_forward[] = {
 static const char hopper_item[] = {
 #embed "hopper/item.cuh"
 };
+static const char hopper_key_item[] = {
+#embed "hopper/key_item.cuh"
+};
 static const char hopper_panels[] = {
 #embed "hopper/panels.cuh"
 };
@@ -129,6 +132,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
     FILE_ENTRY("hopper/item.cuh", hopper_item),
+    FILE_ENTRY("hopper/key_item.cuh", hopper_key_item),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
     FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),

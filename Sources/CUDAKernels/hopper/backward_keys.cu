@@ -17,9 +17,9 @@
 #include "common/exponents.cuh"
 #include "common/output.cuh"
 #include "hopper/features.cuh"
+#include "hopper/key_item.cuh"
 #include "hopper/state_gradient.cuh"
 
-constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int KEY_TILE = panel_numbers(ROWS, WIDTH) + panel_numbers(ROWS, VALUE_WIDTH);
 constexpr int QUERY_TILE = panel_numbers(QUERIES, WIDTH);
@@ -27,7 +27,7 @@ constexpr int QUERY_STAGE = QUERY_TILE + panel_numbers(QUERIES, VALUE_WIDTH);
 constexpr int STATE_STAGE = STATES ? panel_numbers(FEATURES, VALUE_WIDTH + 8) : 0;
 constexpr int STAGE = QUERY_STAGE > STATE_STAGE ? QUERY_STAGE : STATE_STAGE;
 constexpr int KEY_GATES = ROWS + 4;
-// Multiples of 8 that share out a multiprocessor's 65,536.
+// Two more sums take more registers than the consumers of other kernels have.
 constexpr int PRODUCER_REGISTERS = 72;
 constexpr int CONSUMER_REGISTERS = 216;
 static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
@@ -37,52 +37,6 @@ static_assert(GROUPS == 2, "registers are shared out for two");
 static_assert(QUERIES == 32 || QUERIES == 64, "the keys of a warpgroup are the queries of whole tiles");
 static_assert(FEATURES == 64, "four blocks of features a stage");
 static_assert(KEY_TILES == 1 || KEY_TILES == 2, "one tile of keys in use, and one under way at most");
-
-// Tiles of queries of one head from a tile of keys to the end of the chunk.
-__device__ __forceinline__ int places_of(int chunkEnd, int firstToken) { return (chunkEnd - firstToken + QUERIES - 1) / QUERIES; }
-
-// Whether the state after a chunk of these flags has a gradient.
-__device__ __forceinline__ bool receives_state(int flags, int hasFinalGradient) { return STATES && (hasFinalGradient || !(flags & 2)); }
-
-struct Item {
-    int firstToken, count, chunk, chunkEnd, head, places;
-    bool hasState;
-
-    __device__ __forceinline__ Item(int index, const int4 *tiles, const int4 *chunks, int keyHeads, int hasFinalGradient) {
-        // The first tiles of a chunk are seen by the most queries: they start first.
-        const int4 tile = tiles[index / keyHeads];
-        firstToken = tile.x, count = tile.y, chunk = tile.z;
-        head = index % keyHeads;
-        const int4 span = chunks[chunk];
-        chunkEnd = span.x + span.y;
-        places = places_of(chunkEnd, firstToken);
-        hasState = receives_state(span.w, hasFinalGradient);
-    }
-};
-
-// What warpgroups that multiply know of the item, after the gates of its keys. They read it where they need it: registers are few.
-struct TileFacts {
-    const int *numbers;
-
-    __device__ __forceinline__ explicit TileFacts(const float2 *tileGates) : numbers(reinterpret_cast<const int *>(tileGates + ROWS + 1)) {}
-
-    __device__ __forceinline__ int firstToken() const { return numbers[0]; }
-    __device__ __forceinline__ int count() const { return numbers[1]; }
-    __device__ __forceinline__ int exponent() const { return numbers[2]; }
-    __device__ __forceinline__ int places() const { return places_of(numbers[4] + numbers[5], firstToken()); }
-    __device__ __forceinline__ bool has_state(int hasFinalGradient) const { return receives_state(numbers[3], hasFinalGradient); }
-};
-
-// Where a thread of a warpgroup is. Every part of a tile's work asks anew: what the compiler derives from it would otherwise be kept in
-// registers through all of them.
-struct Place {
-    int group, warp, lane, g, t;
-
-    __device__ __forceinline__ Place() {
-        const unsigned index = thread_index();
-        group = static_cast<int>(index / 128) - 1, warp = index / 32 % 4, lane = index % 32, g = index % 32 / 4, t = index % 4;
-    }
-};
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys(
     const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
@@ -120,10 +74,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         ring.initialize();
     }
 #if STATES
-    const uint4 *words = reinterpret_cast<const uint4 *>(blocks);
-    for (int n = index; n < min(stateStages, WORDS / 4); n += THREADS) sharedWords[n] = words[n];
-    // Up to degree 2 there are never more.
-    if (DEGREE <= 2 || 4 * stateStages <= WORDS) words = sharedWords;
+    const uint4 *words = share_words(blocks, stateStages, sharedWords, index, THREADS);
 #endif
     __syncthreads();
 
@@ -133,7 +84,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         RingPosition<STAGES> position;
         RingPosition<KEY_TILES> keyPosition;
         for (int turn = blockIdx.x; turn < itemCount; turn += gridDim.x) {
-            const Item item(turn, tiles, chunks, keyHeads, hasFinalGradient);
+            const KeyItem item(turn, tiles, chunks, keyHeads, hasFinalGradient);
             const size_t keyRow = static_cast<size_t>(item.firstToken) * keyHeads + item.head;
 #if GATED
             const float2 *headGates = gates + static_cast<size_t>(item.head) * tokens;
@@ -466,11 +417,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     finishTile();
                 }
                 // Tiles that only other warpgroups' keys are seen by.
-                for (int n = min(facts.places(), ownPlaces * at.group) * members; n > 0; --n) {
-                    ring.wait_full(position);
-                    ring.release(position, at.lane);
-                    position.advance();
-                }
+                for (int n = min(facts.places(), ownPlaces * at.group) * members; n > 0; --n) ring.skip(position, at.lane);
             }
 
             {

@@ -25,10 +25,6 @@ constexpr int STAGE = KEY_TILE + VALUE_TILE > STATE_TILE ? KEY_TILE + VALUE_TILE
 // The tiles of one warpgroup.
 constexpr int QUERY_TILE = panel_numbers(64, WIDTH);
 constexpr int GRADIENT_TILE = panel_numbers(64, VALUE_WIDTH);
-// Multiples of 8 that share out a multiprocessor's 65,536.
-constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 56;
-constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 208 : 152;
-static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
 static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");
@@ -65,10 +61,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     // Two stages at a time; `blocks` goes on with zeros.
     const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
     const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
-    const uint4 *words = reinterpret_cast<const uint4 *>(blocks);
-    for (int n = index; n < min(stateStages, WORDS / 4); n += THREADS) sharedWords[n] = words[n];
-    // Up to degree 2 there are never more.
-    if (DEGREE <= 2 || 4 * stateStages <= WORDS) words = sharedWords;
+    const uint4 *words = share_words(blocks, stateStages, sharedWords, index, THREADS);
 #endif
 
     if (index == 0) {
@@ -78,7 +71,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     __syncthreads();
 
     if (index < 128) {
-        lower_registers<PRODUCER_REGISTERS>();
+        lower_registers<producer_registers(GROUPS)>();
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<QUERY_STAGES> queryPosition;
@@ -144,7 +137,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
         }
         finish_copies();
     } else {
-        raise_registers<CONSUMER_REGISTERS>();
+        raise_registers<consumer_registers(GROUPS)>();
         RingPosition<STAGES> position;
         RingPosition<QUERY_STAGES> queryPosition;
         for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
@@ -390,11 +383,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             }
             finishTile();
             // Tiles that only other warpgroups see.
-            for (int first = groupFirst + 64; first < end; first += KEYS) {
-                ring.wait_full(position);
-                ring.release(position, lane);
-                position.advance();
-            }
+            for (int first = groupFirst + 64; first < end; first += KEYS) ring.skip(position, lane);
 
             const int lastIndex = thread_index(), lastLane = lastIndex % 32, ownWarp = lastIndex / 32 - 4;
 #pragma unroll

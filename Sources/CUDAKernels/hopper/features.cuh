@@ -3,6 +3,14 @@
 #include "common/expansion.cuh"
 #include "hopper/panels.cuh"
 
+// The words of `stages` stages of 64 features, four of each: copied to shared memory by all threads of a block where there is room for them,
+// which up to degree 2 there always is.
+__device__ __forceinline__ const uint4 *share_words(const unsigned *blocks, int stages, uint4 *shared, int index, int threads) {
+    const uint4 *words = reinterpret_cast<const uint4 *>(blocks);
+    for (int n = index; n < min(stages, WORDS / 4); n += threads) shared[n] = words[n];
+    return DEGREE <= 2 || 4 * stages <= WORDS ? shared : words;
+}
+
 // The rows of one warp: `rows` points to the first of 16, in a matrix of `matrixRows`.
 template <int matrixRows>
 struct RowFeatures {

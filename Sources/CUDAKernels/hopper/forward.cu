@@ -22,10 +22,6 @@ constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
 constexpr int STAGE = KEY_TILE + VALUE_TILE;
 static_assert(!STATES || panel_numbers(FEATURES, COLUMNS) <= KEY_TILE + KEYS * (VALUE_WIDTH / 64 * 64), "room for a state");
 constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
-// Multiples of 8 that share out a multiprocessor's 65,536.
-constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 56;
-constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 208 : 152;
-static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
 static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");
@@ -69,16 +65,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         *reinterpret_cast<uint4 *>(row) = make_uint4(0x3f80, 0, 0, 0);
     }
 #if STATES
-    const uint4 *words = reinterpret_cast<const uint4 *>(blocks);
-    for (int n = index; n < min(stateStages, WORDS / 4); n += THREADS) sharedWords[n] = words[n];
-    // Up to degree 2 there are never more.
-    if (DEGREE <= 2 || 4 * stateStages <= WORDS) words = sharedWords;
+    const uint4 *words = share_words(blocks, stateStages, sharedWords, index, THREADS);
 #endif
     fence_products();
     __syncthreads();
 
     if (group < 0) {
-        lower_registers<PRODUCER_REGISTERS>();
+        lower_registers<producer_registers(GROUPS)>();
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<2> queryPosition;
@@ -133,7 +126,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         }
         finish_copies();
     } else {
-        raise_registers<CONSUMER_REGISTERS>();
+        raise_registers<consumer_registers(GROUPS)>();
         const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
         RingPosition<STAGES> position;
         RingPosition<2> queryPosition;
@@ -321,11 +314,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             pack(scores);
             finishTile();
             // Tiles that only other warpgroups see.
-            for (int n = tileCountHere; n < allTiles; ++n) {
-                ring.wait_full(position);
-                ring.release(position, lane);
-                position.advance();
-            }
+            for (int n = tileCountHere; n < allTiles; ++n) ring.skip(position, lane);
             arrive_warp(queriesEmpty + queryPosition.stage, lane);
             queryPosition.advance();
 

@@ -4,11 +4,18 @@
 #include "common/elements.cuh"
 #include "common/hopper.cuh"
 
-// Whether a producer and `groups` consumers can have so many registers a thread: those that the block starts with, the most that there are
-// for all of its threads in multiples of 8. One who waits for more than others give back waits forever.
+// Whether a producer and `groups` consumers can have so many registers a thread, multiples of 8: those that the block starts with, as many as
+// there are for all of its threads. One who waits for more than others give back waits forever.
 constexpr bool share_registers(int groups, int producer, int consumer) {
     return producer + groups * consumer <= (groups + 1) * (512 / (groups + 1) / 8 * 8);
 }
+
+// How most kernels share them out.
+constexpr int producer_registers(int groups) { return groups == 3 ? 56 : groups == 2 ? 88 : 240; }
+constexpr int consumer_registers(int groups) { return groups == 3 ? 152 : groups == 2 ? 208 : 240; }
+static_assert(share_registers(1, producer_registers(1), consumer_registers(1)), "registers for all");
+static_assert(share_registers(2, producer_registers(2), consumer_registers(2)), "registers for all");
+static_assert(share_registers(3, producer_registers(3), consumer_registers(3)), "registers for all");
 
 // The numbers that a matrix takes.
 constexpr int panel_numbers(int rows, int columns) { return rows * ((columns + 63) / 64 * 64); }
@@ -62,38 +69,6 @@ __device__ __forceinline__ void copy_state(elem *shared, const elem *state, int 
     }
 }
 
-// The same copy for many tiles of one matrix: where a thread's numbers come from and go to is found once.
-template <int rows, int pieces>
-struct PanelCopy {
-    static constexpr int each = (rows * pieces + 127) / 128;
-    int stride, thread, source[each], destination[each];
-
-    __device__ __forceinline__ PanelCopy(int stride, int thread) : stride(stride), thread(thread) {
-#pragma unroll
-        for (int n = 0; n < each; ++n) {
-            const int row = (128 * n + thread) / pieces, piece = (128 * n + thread) % pieces;
-            source[n] = row * stride + 8 * piece;
-            destination[n] = panel_place(row, 8 * piece, rows);
-        }
-    }
-
-    // Rows from `valid` on become zero.
-    __device__ __forceinline__ void copy(elem *shared, const elem *global, int valid) const {
-        if (valid >= rows) {
-#pragma unroll
-            for (int n = 0; n < each; ++n)
-                if (128 * (n + 1) <= rows * pieces || 128 * n + thread < rows * pieces)
-                    copy_16(shared + destination[n], global + source[n], true);
-        } else {
-#pragma unroll 1
-            for (int n = thread; n < rows * pieces; n += 128) {
-                const int row = n / pieces, piece = n % pieces;
-                copy_16(shared + panel_place(row, 8 * piece, rows), global + (row < valid ? row * stride : 0) + 8 * piece, row < valid);
-            }
-        }
-    }
-};
-
 // Where a warpgroup is in the ring: positions count on over all tiles of a block.
 template <int stages>
 struct RingPosition {
@@ -101,14 +76,6 @@ struct RingPosition {
 
     __device__ __forceinline__ void advance() {
         if (++stage == stages) stage = 0, parity ^= 1;
-    }
-
-    // The stage before.
-    __device__ __forceinline__ RingPosition before() const {
-        RingPosition other;
-        other.stage = stage == 0 ? stages - 1 : stage - 1;
-        other.parity = stage == 0 ? parity ^ 1 : parity;
-        return other;
     }
 };
 
@@ -147,6 +114,13 @@ struct Ring {
     __device__ __forceinline__ void wait_full(const RingPosition<stages> &at) { barrier_wait(full + at.stage, at.parity); }
 
     __device__ __forceinline__ void release(const RingPosition<stages> &at, int lane) { arrive_warp(empty + at.stage, lane); }
+
+    // A stage that only other warpgroups read.
+    __device__ __forceinline__ void skip(RingPosition<stages> &at, int lane) {
+        wait_full(at);
+        release(at, lane);
+        at.advance();
+    }
 };
 
 // A thread's copies are over before it ends.

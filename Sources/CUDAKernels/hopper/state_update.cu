@@ -14,10 +14,6 @@ constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VECTOR_TILE = panel_numbers(TOKENS, WIDTH);
 constexpr int STAGE = VECTOR_TILE + panel_numbers(TOKENS, COLUMNS);
-// Multiples of 8 that share out a multiprocessor's 65,536.
-constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 88 : 240;
-constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 208 : 240;
-static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
 static_assert(GROUPS == 1 || GROUPS == 2, "registers are shared out for one or two");
@@ -58,13 +54,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     };
 
     if (consumer < 0) {
-        lower_registers<PRODUCER_REGISTERS>();
+        lower_registers<producer_registers(GROUPS)>();
         const elem *x = choose_rows(givenX, scaledX, isScaled, REVERSE ? 0 : 1);
         const int heads = keyHeads * group;
-        const PanelCopy<TOKENS, WIDTH / 8> copyVectors(heads * WIDTH, thread);
-        const PanelCopy<TOKENS, COLUMNS / 8> copyValues(heads * COLUMNS, thread);
         RingPosition<STAGES> position;
-        int4 next = chunks[chunkOf(0)];
+        // A chunk is known before it is needed; a sequence without tokens has none.
+        int4 next = make_int4(0, 0, 0, 0);
+        if (span.y > 0) next = chunks[chunkOf(0)];
         for (int step = 0; step < span.y; ++step) {
             const int n = chunkOf(step), first = next.x, count = next.y, tileCount = tilesOf(step, count);
             next = chunks[chunkOf(min(step + 1, span.y - 1))];
@@ -88,8 +84,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 const elem *vectors = x + row * WIDTH, *rows = values + row * COLUMNS;
                 for (int token = 0; token < count; token += TOKENS) {
                     elem *stage = stages + ring.begin(position) * STAGE;
-                    copyVectors.copy(stage, vectors, count - token);
-                    copyValues.copy(stage + VECTOR_TILE, rows, count - token);
+                    copy_panels<TOKENS, WIDTH / 8>(stage, vectors, static_cast<size_t>(heads) * WIDTH, count - token, thread);
+                    copy_panels<TOKENS, COLUMNS / 8>(
+                        stage + VECTOR_TILE, rows, static_cast<size_t>(heads) * COLUMNS, count - token, thread);
                     vectors += static_cast<size_t>(TOKENS) * heads * WIDTH;
                     rows += static_cast<size_t>(TOKENS) * heads * COLUMNS;
                     ring.end(position);
@@ -100,7 +97,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         return;
     }
 
-    raise_registers<CONSUMER_REGISTERS>();
+    raise_registers<consumer_registers(GROUPS)>();
     const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
     const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
     const int firstBlock = ((blockIdx.x * GROUPS + consumer) * 4 + warp) * TILES;
@@ -231,6 +228,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         }
         scaleState(chunkDecay);
         // The features of one half of a tile are made while the products of the other are under way, from factors that are loaded before.
+        RingPosition<STAGES> previous = position;
         Factors evenFactors, oddFactors;
         load(evenFactors, stages + position.stage * STAGE);
         for (int tile = 0; tile < tileCount; ++tile) {
@@ -240,7 +238,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             expand(even, evenFactors);
             multiply(even, vectors + VECTOR_TILE);
             products_wait<1>();
-            if (tile > 0) ring.release(position.before(), lane);
+            if (tile > 0) ring.release(previous, lane);
             // The next tile of the chunk, or the same again.
             RingPosition<STAGES> next = position;
             next.advance();
@@ -250,11 +248,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             expand(odd, oddFactors);
             multiply(odd, vectors + VECTOR_TILE + 64 * 32);
             products_wait<1>();
+            previous = position;
             position = next;
         }
         products_wait<0>();
+        ring.release(previous, lane);
         if (tileCount == 0) position.advance();
-        ring.release(position.before(), lane);
 #pragma unroll
         for (int m = 0; m < TILES; ++m) products_use(state[m]);
     }
