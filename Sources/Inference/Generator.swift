@@ -36,7 +36,7 @@ public struct Generator {
     ///
     /// - Throws: `PowerAttentionError` where a token is not in the vocabulary; nothing is read then.
     public mutating func read(_ tokens: [Int32]) throws(PowerAttentionError) {
-        try model.check(tokens)
+        try model.configuration.check(tokens)
         // A cache of keys answers the tokens of its first call in tiles, those of later ones one after the other.
         var length = Self.prefillLength
         if case .exponential = model.configuration.mixer, state.tokens == 0 { length = max(length, tokens.count) }

@@ -40,6 +40,7 @@ import Testing
     func blocksOfDegreeTwoAreEights(_ width: Int, _ tile: Int) {
         let blocks = FeatureBlocks(SymmetricPower(degree: 2, width: width, tile: tile)).blocks
         #expect(blocks.count.isMultiple(of: 8))
+        #expect(blocks.count * FeatureBlocks.size == FeatureBlocks.count(ofDegreeTwo: width))
         for (n, word) in blocks.enumerated() {
             let first = blocks[n / 8 * 8]
             #expect(word == first + UInt32(n % 8) && (first & 0xff).isMultiple(of: 8))

@@ -26,4 +26,9 @@ package struct CardLimits: Sendable, Hashable {
         isHopper = architecture == "sm_90a"
         multiprocessors = isHopper ? 132 : 108
     }
+
+    /// Whether the kernels of `hopper` can serve a problem, whatever its values: rows in bfloat16 no wider than 128, and a power.
+    func multiplyByWarpgroups(_ problem: KernelProblem) -> Bool {
+        isHopper && problem.precision == .bfloat16 && problem.degree > 0 && problem.width <= 128
+    }
 }

@@ -20,9 +20,7 @@ struct HopperForwardConfiguration: Sendable, Hashable {
 
     /// `nil` where other kernels serve the problem.
     init?(_ problem: KernelProblem, hasStates: Bool, limits: CardLimits) {
-        guard limits.isHopper, problem.precision == .bfloat16, problem.degree > 0, problem.width <= 128,
-            [16, 32, 64, 128].contains(problem.valueWidth)
-        else { return nil }
+        guard limits.multiplyByWarpgroups(problem), [16, 32, 64, 128].contains(problem.valueWidth) else { return nil }
         let columns = problem.valueWidth + 8
         // Sums of wide values take the registers of a third warpgroup.
         groups = problem.width > 64 || problem.valueWidth > 64 ? 2 : 3

@@ -18,9 +18,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
 
     /// `nil` where other kernels serve the problem.
     init?(_ problem: KernelProblem, work: StateWork, limits: CardLimits) {
-        guard limits.isHopper, problem.precision == .bfloat16, problem.degree > 0, problem.width <= 128,
-            [16, 32, 64, 128].contains(problem.valueWidth)
-        else { return nil }
+        guard limits.multiplyByWarpgroups(problem), [16, 32, 64, 128].contains(problem.valueWidth) else { return nil }
         // Two tiles of a warpgroup read the same factors of their features; sums of wide values take the second one's registers.
         tiles = problem.valueWidth > 64 ? 1 : 2
         groups = Self.groups(tiles: tiles, work: work, multiprocessors: limits.multiprocessors)

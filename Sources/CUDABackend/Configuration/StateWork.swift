@@ -14,10 +14,8 @@ package struct StateWork: Sendable, Hashable {
 
     /// The work of a problem; at degree 2 its features are those of ``FeatureBlocks``, otherwise about as many.
     init(_ problem: AttentionProblem) {
-        let width = problem.keyWidth, dimension = problem.expansion?.dimension ?? 0
         features =
-            problem.degree == 2
-            ? stride(from: 16, to: width + 16, by: 16).reduce(0) { $0 + 16 * ((min($1, width) + 7) / 8 * 8) } : dimension
+            problem.degree == 2 ? FeatureBlocks.count(ofDegreeTwo: problem.keyWidth) : problem.expansion?.dimension ?? 0
         walks = problem.keyHeads * problem.sequences.count
     }
 }

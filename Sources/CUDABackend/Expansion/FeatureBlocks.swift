@@ -80,4 +80,9 @@ package struct FeatureBlocks: Sendable {
 
     /// The number of features, those that count for nothing included.
     package var count: Int { blocks.count * Self.size }
+
+    /// The number of features at degree 2 in tiles of 16 at most: for every 16 last factors the prefixes up to them, in whole eights.
+    package static func count(ofDegreeTwo width: Int) -> Int {
+        stride(from: size, to: width + size, by: size).reduce(0) { $0 + size * ((min($1, width) + 7) / 8 * 8) }
+    }
 }

@@ -27,7 +27,8 @@ package final class CUDALayers: LayerKernels {
 
     package var activationType: DataType? { activations }
     /// Rows of logits begin at multiples of 128 bytes.
-    package var columnAlignment: Int { 64 }
+    package static let columnAlignment = 64
+    package var columnAlignment: Int { Self.columnAlignment }
 
     /// Lets norms with these weights say in `flags`, one number each, that a row of their input was not finite; `nil` ends that.
     func watch(_ weights: [Tensor], _ flags: DevicePointer?) {

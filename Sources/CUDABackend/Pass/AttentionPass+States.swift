@@ -76,39 +76,36 @@ extension AttentionPass {
         let states = try context.allocate(
             hasChunks || walk.start != nil ? schedule.chunks.count * problem.keyHeads * numbers : 1, elementBytes)
         let end = walk.wantsEnd ? try context.allocate(pairs * numbers, 4) : nil
-        let group = walk.reverse ? problem.group : 1
+        let vectors: [KernelArgument] = [
+            .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
+        ]
+        let sequences: [KernelArgument] = [
+            .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients), .memory(prepared.keyExponents),
+            .memory(walk.initialExponents), .memory(self.sequences), .memory(chunks), .memory(walk.start?.numbers),
+            .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads),
+            .int(walk.reverse ? problem.group : 1),
+        ]
+        let kernel = kernels.stateUpdate(reverse: walk.reverse)
         if let tiles = kernels.hopperState {
             let values = try scaleValues(walk, prepared)
             try context.launch(
                 KernelLaunch(
-                    kernels.stateUpdate(reverse: walk.reverse),
+                    kernel,
                     grid: .init(
                         (features.count + tiles.features - 1) / tiles.features, problem.keyHeads, problem.sequences.count),
                     threads: tiles.threads, sharedBytes: tiles.sharedBytes,
-                    arguments: [
-                        .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
-                        .memory(values), .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients),
-                        .memory(prepared.keyExponents), .memory(walk.initialExponents), .memory(sequences), .memory(chunks),
-                        .memory(walk.start?.numbers), .memory(states), .memory(end), .int(problem.tokenCount),
-                        .int(problem.keyHeads), .int(group), .int(features.blockCount),
-                    ]))
-            return (states, end)
+                    arguments: vectors + [.memory(values)] + sequences + [.int(features.blockCount)]))
+        } else {
+            try context.launch(
+                KernelLaunch(
+                    kernel,
+                    grid: .init(
+                        (features.count + tiles.features - 1) / tiles.features,
+                        problem.keyHeads * (paddedValueWidth / tiles.valueTile), problem.sequences.count),
+                    threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
+                    arguments: vectors + [.pointer(walk.values), .memory(walk.extra), .memory(walk.statistics)] + sequences
+                        + [.int(paddedValueWidth), .int(features.blockCount)]))
         }
-        try context.launch(
-            KernelLaunch(
-                kernels.stateUpdate(reverse: walk.reverse),
-                grid: .init(
-                    (features.count + tiles.features - 1) / tiles.features,
-                    problem.keyHeads * (paddedValueWidth / tiles.valueTile), problem.sequences.count),
-                threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
-                arguments: [
-                    .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
-                    .pointer(walk.values), .memory(walk.extra), .memory(walk.statistics), .memory(prepared.gates),
-                    .memory(features.blocks), .memory(features.coefficients), .memory(prepared.keyExponents),
-                    .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers),
-                    .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads),
-                    .int(group), .int(paddedValueWidth), .int(features.blockCount),
-                ]))
         return (states, end)
     }
 

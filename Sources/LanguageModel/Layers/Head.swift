@@ -11,11 +11,13 @@ package struct Head {
     /// The number of logits that exist at a time, at most, unless a single row has more.
     let chunkElements: Int
 
+    /// On a device every chunk reads and writes the weight's gradient once more: few chunks, of half a gigabyte.
+    package static let deviceChunkElements = 1 << 28
+
     package init(weight: Parameter, _ kernels: any LayerKernels, chunkElements: Int? = nil) {
         self.weight = weight
         self.kernels = kernels
-        // On a device every chunk reads and writes the weight's gradient once more: few chunks, of half a gigabyte.
-        self.chunkElements = chunkElements ?? (kernels.activationType == nil ? 1 << 24 : 1 << 28)
+        self.chunkElements = chunkElements ?? (kernels.activationType == nil ? 1 << 24 : Self.deviceChunkElements)
     }
 
     /// `[rows, vocabulary]`, or longer rows where the kernels ask for them.

@@ -27,7 +27,7 @@ extension LanguageModel {
         guard !tokens.isEmpty else {
             throw PowerAttentionError(argument: "tokens", given: "none", expected: "at least one token")
         }
-        try check(tokens)
+        try configuration.check(tokens)
         guard device != .cuda else {
             throw PowerAttentionError(
                 .unsupported, argument: "device", given: "tokens after a state on cuda", expected: "a model on the CPU")

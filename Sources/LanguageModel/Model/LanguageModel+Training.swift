@@ -119,20 +119,12 @@ extension LanguageModel {
         for (argument, given) in [("tokens", tokens.count), ("targets", targets.count)] where overflow || given != count {
             throw PowerAttentionError(argument: argument, given: "\(given)", expected: "batch · length = \(batch) · \(length)")
         }
-        try check(tokens)
+        try configuration.check(tokens)
         let vocabulary = configuration.vocabularySize
         if let target = targets.first(where: { $0 >= vocabulary }) {
             throw PowerAttentionError(
                 argument: "targets", given: "token \(target)",
                 expected: "0…\(vocabulary - 1), or a negative number for a token that is not scored")
-        }
-    }
-
-    /// Checks that tokens are in the vocabulary.
-    package func check(_ tokens: [Int32]) throws(PowerAttentionError) {
-        let vocabulary = configuration.vocabularySize
-        if let token = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
-            throw PowerAttentionError(argument: "tokens", given: "token \(token)", expected: "0…\(vocabulary - 1)")
         }
     }
 }

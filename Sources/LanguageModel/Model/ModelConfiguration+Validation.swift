@@ -33,6 +33,13 @@ extension ModelConfiguration {
         try attention.validate()
     }
 
+    /// Checks that tokens are in the vocabulary.
+    package func check(_ tokens: [Int32], argument: String = "tokens") throws(PowerAttentionError) {
+        if let token = tokens.first(where: { $0 < 0 || $0 >= vocabularySize }) {
+            throw PowerAttentionError(argument: argument, given: "token \(token)", expected: "0…\(vocabularySize - 1)")
+        }
+    }
+
     private static func check(
         _ value: Int, _ key: CodingKeys, _ legal: ClosedRange<Int>
     ) throws(PowerAttentionError) {

@@ -40,9 +40,9 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
 
         let block = rows * blockBytes + states
         let kept = training.recomputation ? model.layers * rows * 2 * width + block : model.layers * block
-        let alignment = 64
+        let alignment = CUDALayers.columnAlignment
         let columns = (model.vocabularySize + alignment - 1) / alignment * alignment
-        let head = 2 * min(rows * columns, max(columns, 1 << 28)) + rows * (6 * width + 16)
+        let head = 2 * min(rows * columns, max(columns, Head.deviceChunkElements)) + rows * (6 * width + 16)
         let backward =
             states
             + rows * max(2 * (2 * hidden + model.hiddenWidth) + 6 * width, 6 * width + 2 * (3 * heading + 2 * keys) + 8 * heads)

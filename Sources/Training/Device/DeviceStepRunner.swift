@@ -84,15 +84,12 @@ final class DeviceStepRunner: StepRunner {
         for _ in 0..<2 * depth * configuration.accumulation {
             buffers.append(try PinnedBatch(layers.context, tokens: count))
         }
-        let vocabulary = Int32(clamping: model.configuration.vocabularySize)
+        let vocabulary = model.configuration
         batches = BatchPrefetcher(
             sequence, from: step + 1, through: configuration.steps, parts: configuration.accumulation, buffers: buffers
         ) { (batch) throws(PowerAttentionError) in
-            for (argument, tokens) in [("tokens", batch.tokens), ("targets", batch.targets)] {
-                if let token = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
-                    throw PowerAttentionError(argument: argument, given: "token \(token)", expected: "0…\(vocabulary - 1)")
-                }
-            }
+            try vocabulary.check(batch.tokens)
+            try vocabulary.check(batch.targets, argument: "targets")
         }
     }
 
