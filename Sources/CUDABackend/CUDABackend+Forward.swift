@@ -106,7 +106,7 @@ extension CUDABackend {
         _ problem: AttentionProblem, _ inputs: AttentionInputs, movesState: Bool
     ) throws(PowerAttentionError) -> [KernelSource] {
         let moves = movesState || inputs.initialState != nil
-        guard problem.form == .recurrent else {
+        guard problem.form == .recurrent, let power = problem.expansion else {
             // The forward pass does not know of the gradient that may come.
             return try plan(problem, inputs, hasFinalGradient: false).sources(movesState: moves)
                 + plan(problem, inputs, hasFinalGradient: movesState).sources(movesState: moves)
@@ -115,7 +115,7 @@ extension CUDABackend {
         chunked.form = .chunked
         let step = KernelProblem(problem, dataType: inputs.q.dataType, isGated: inputs.logG != nil)
         return try kernels(chunked, inputs, movesState: movesState)
-            + [step.step(StepConfiguration(step, valueWidth: problem.valueWidth))]
+            + [step.step(StepConfiguration(step, valueWidth: problem.valueWidth, dimension: power.dimension))]
     }
 
     func upload(

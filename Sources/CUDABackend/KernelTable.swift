@@ -40,7 +40,9 @@ package enum KernelTable {
             kernels, states: .init(queries: isPower, keys: isPower), fewTokens: false, work: StateWork(problem), limits: limits
         )
         var sources = attention.sources(backward: true, movesState: isPower)
-        if isPower { sources.append(kernels.step(StepConfiguration(kernels, valueWidth: width))) }
+        if let power = problem.expansion {
+            sources.append(kernels.step(StepConfiguration(kernels, valueWidth: width, dimension: power.dimension)))
+        }
         let name = isPower ? "p = \(kernels.degree)" : "exponential"
         return Entry(name: "\(name), \(type), d = e = \(width)", sources: sources)
     }

@@ -33,14 +33,13 @@ package final class StepPass: Sendable {
         self.dataType = dataType
         self.features = features
         kernels = KernelProblem(problem, dataType: dataType, isGated: isGated)
-        tiles = StepConfiguration(kernels, valueWidth: problem.valueWidth)
+        tiles = StepConfiguration(kernels, valueWidth: problem.valueWidth, dimension: features.power.dimension)
         kernel = kernels.step(tiles)
         longest = max(problem.sequences.map(\.count).max() ?? 0, 1)
         sequences = try context.upload(Schedule(problem.sequences, chunkSize: longest).sequences)
         let pairs = problem.sequences.count * problem.keyHeads
-        let slices = (features.power.dimension + tiles.features - 1) / tiles.features
         partials = try context.allocate(
-            pairs * slices * longest * problem.group * (problem.valueWidth + 1), kernels.stepPrecision.accumulatorBytes)
+            pairs * tiles.slices * longest * problem.group * (problem.valueWidth + 1), kernels.stepPrecision.accumulatorBytes)
         let arrivals = try context.allocate(pairs, 4)
         try context.fill(arrivals.pointer, byte: 0, byteCount: arrivals.byteCount)
         self.arrivals = arrivals
@@ -56,17 +55,16 @@ package final class StepPass: Sendable {
         _ inputs: PassInputs, S: DevicePointer, z: DevicePointer, exponents: DevicePointer, isUsed: DevicePointer?,
         into y: DevicePointer
     ) throws(PowerAttentionError) {
-        let slices = (features.power.dimension + tiles.features - 1) / tiles.features
         let factor = SplitFactor(problem.scale, power: features.power.degree)
         try context.launch(
             KernelLaunch(
-                kernel, grid: .init(slices, problem.keyHeads, problem.sequences.count), threads: StepConfiguration.threads,
-                sharedBytes: tiles.sharedBytes,
+                kernel, grid: .init(tiles.slices, problem.keyHeads, problem.sequences.count),
+                threads: StepConfiguration.threads, sharedBytes: tiles.sharedBytes,
                 arguments: [
                     .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .pointer(inputs.logG), .pointer(S), .pointer(z),
                     .pointer(exponents), .pointer(isUsed), .memory(features.factors), .memory(features.factorCoefficients),
                     .memory(sequences), .memory(partials), .memory(arrivals), .pointer(y),
-                    .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
+                    .int(problem.group), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
                     .int(features.power.dimension), .int(longest), .float(factor.significand),
                     .int(factor.exponent),
                 ]))

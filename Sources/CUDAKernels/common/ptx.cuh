@@ -76,6 +76,32 @@ __device__ __forceinline__ void load_two_matrices_transposed(unsigned (&r)[2], c
                  : "memory");
 }
 
+// Numbers that are read once, or zeros. They are asked for here: a plain load the compiler moves to where its value is needed.
+__device__ __forceinline__ void load_now(float (&x)[4], const float *global, bool valid) {
+    asm volatile(
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %5, 0;\n"
+        "mov.f32 %0, 0f00000000;\nmov.f32 %1, 0f00000000;\nmov.f32 %2, 0f00000000;\nmov.f32 %3, 0f00000000;\n"
+        "@p ld.global.L1::no_allocate.v4.f32 {%0, %1, %2, %3}, [%4];\n}\n"
+        : "=f"(x[0]), "=f"(x[1]), "=f"(x[2]), "=f"(x[3])
+        : "l"(global), "r"(static_cast<int>(valid)));
+}
+
+__device__ __forceinline__ void load_now(float (&x)[1], const float *global, bool valid) {
+    asm volatile(
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %2, 0;\nmov.f32 %0, 0f00000000;\n"
+        "@p ld.global.L1::no_allocate.f32 %0, [%1];\n}\n"
+        : "=f"(x[0])
+        : "l"(global), "r"(static_cast<int>(valid)));
+}
+
+// Counts a block, and gives how many came before. What all threads of those wrote before a barrier ahead of their calls, the threads of
+// this block read after a barrier behind its own, past the first-level cache.
+__device__ __forceinline__ unsigned count_arrival(unsigned *counter) {
+    unsigned before;
+    asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
+    return before;
+}
+
 // Copies 16 bytes, or writes 16 zeros, some time before the wait for its group.
 __device__ __forceinline__ void copy_16(void *shared, const void *global, bool valid) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"

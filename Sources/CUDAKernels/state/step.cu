@@ -4,10 +4,13 @@
 //     S ← g S + φ(k) vᵀ    z ← g z + φ(k)    y = φ(q)ᵀS / φ(q)ᵀz
 //
 // A block keeps FEATURES features of one key head of one sequence in registers and walks the tokens. What the blocks sum of y is put
-// together, in the order of the blocks, by the one that comes last.
+// together, in an order that is always the same, by the one that comes last.
+//
+// What a block waits for sets the speed: it asks for its slice of the state before it knows its tokens, makes φ of keys and queries while
+// the slice comes, and tells the others of its sums before it writes the slice, whose way to memory nobody waits for.
 //
 // Grid: slices of features, key heads, sequences. A thread holds VECTOR neighbouring columns of every (THREADS / COLUMNS)th feature.
-// Shared memory: partial sums [THREADS · VECTOR] in `real`; v [VALUES], k [WIDTH], q [WIDTH] in float32. Features are in registers only.
+// Shared memory: partial sums [SUMS], φ(k) [HELD], φ(q) [HELD] in `real`; v [VALUES], k [WIDTH], q [WIDTH] in float32.
 #include "common/elements.cuh"
 #include "common/exponents.cuh"
 
@@ -17,8 +20,14 @@ constexpr float CLOSED = -1000;
 constexpr int ROWS = THREADS / COLUMNS;
 constexpr int PER_THREAD = FEATURES / ROWS;
 constexpr int VALUES = COLUMNS * VECTOR;
+// The blocks' sums are put together by as many threads a column.
+constexpr int SETS = THREADS / VALUES;
+constexpr int SUMS = THREADS * (VECTOR == 1 ? 2 : VECTOR);
+// Features of whole warps.
+constexpr int HELD = (FEATURES + 31) / 32 * 32;
 static_assert(FEATURES % ROWS == 0 && THREADS % COLUMNS == 0, "threads share the features evenly");
 static_assert(FEATURES <= THREADS, "a thread holds one number of z");
+static_assert(VALUES <= THREADS, "a thread sums a column of y");
 static_assert(VECTOR == 1 || VECTOR == 4, "columns are read one by one or by four");
 
 #if MATH == 3
@@ -37,10 +46,13 @@ __device__ __forceinline__ real monomial(const float *x, float factor, unsigned 
     return product;
 }
 
-// The exponent of the largest of WIDTH numbers in shared memory; every warp finds it for itself.
-__device__ __forceinline__ int exponent_of(const float *x) {
+// The exponent of the largest of WIDTH numbers; every warp finds it for itself.
+template <typename Numbers>
+__device__ __forceinline__ int exponent_of(Numbers number) {
     float largest = 0;
-    for (int n = threadIdx.x % 32; n < WIDTH; n += 32) largest = fmaxf(largest, fabsf(x[n]));
+#pragma unroll
+    for (int n = 0; n < WIDTH; n += 32)
+        if (n + threadIdx.x % 32 < WIDTH) largest = fmaxf(largest, fabsf(number(n + threadIdx.x % 32)));
 #pragma unroll
     for (int offset = 16; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, offset));
     return magnitude_exponent(largest);
@@ -51,53 +63,44 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
     float *__restrict__ S, float *__restrict__ z, int *__restrict__ exponents, const int *__restrict__ isUsed,
     const unsigned *__restrict__ factors, const float *__restrict__ coefficients,
     const int4 *__restrict__ sequences, real *__restrict__ partials, unsigned *__restrict__ arrivals, input *__restrict__ y,
-    int queryHeads, int keyHeads, int width, int valueWidth, int dimension, int longest, float rowFactor, int rowExponent
+    int group, int keyHeads, int width, int valueWidth, int dimension, int longest, float rowFactor, int rowExponent
 ) {
     extern __shared__ __align__(16) unsigned char memory[];
     real *sums = reinterpret_cast<real *>(memory);
-    float *value = reinterpret_cast<float *>(sums + THREADS * VECTOR);
+    real *keyFeatures = sums + SUMS;
+    real *queryFeatures = keyFeatures + HELD;
+    float *value = reinterpret_cast<float *>(queryFeatures + HELD);
     float *key = value + VALUES;
     float *query = key + WIDTH;
-    __shared__ real normalizerSums[THREADS / 32];
+    __shared__ real normalizerSums[HELD / 32];
     __shared__ unsigned isLast;
 
-    const int head = blockIdx.y, sequence = blockIdx.z, group = queryHeads / keyHeads;
+    const int head = blockIdx.y, sequence = blockIdx.z;
     const int4 span = sequences[sequence];
-    const int firstToken = span.z, count = span.w;
     const size_t pair = static_cast<size_t>(sequence) * keyHeads + head;
     const int thread = threadIdx.x, lane = thread % 32;
     const int row = thread / COLUMNS, column = thread % COLUMNS * VECTOR;
     const int firstFeature = blockIdx.x * FEATURES;
-    if (count == 0) return;
 
-    // Everything that comes from memory is asked for at once.
-    float raw[PER_THREAD][VECTOR];
+    // Everything that comes from memory is asked for at once, the state before it is known whether there are tokens.
+    float raw[PER_THREAD][VECTOR], rawNormalizer[1];
     float *slice = S + (pair * dimension + firstFeature) * valueWidth;
 #pragma unroll
     for (int i = 0; i < PER_THREAD; ++i) {
         const int feature = i * ROWS + row;
-        const bool isHeld = firstFeature + feature < dimension && column < valueWidth;
-#if VECTOR == 4
-        const float4 four = isHeld ? *reinterpret_cast<const float4 *>(slice + static_cast<size_t>(feature) * valueWidth + column)
-                                   : make_float4(0, 0, 0, 0);
-        raw[i][0] = four.x, raw[i][1] = four.y, raw[i][2] = four.z, raw[i][3] = four.w;
-#else
-        raw[i][0] = isHeld ? slice[static_cast<size_t>(feature) * valueWidth + column] : 0;
-#endif
+        load_now(
+            raw[i], slice + static_cast<size_t>(feature) * valueWidth + column,
+            firstFeature + feature < dimension && column < valueWidth);
     }
     const int ownFeature = firstFeature + thread;
-    const bool holdsNormalizer = thread < FEATURES && ownFeature < dimension;
-    const float rawNormalizer = holdsNormalizer ? z[pair * dimension + ownFeature] : 0;
-    const unsigned ownFactors = holdsNormalizer ? factors[ownFeature] : ~0u;
-    const real ownCoefficient = holdsNormalizer ? coefficients[ownFeature] : 0;
-    unsigned heldFactors[PER_THREAD];
-    float heldCoefficients[PER_THREAD];
-#pragma unroll
-    for (int i = 0; i < PER_THREAD; ++i) {
-        const int feature = firstFeature + i * ROWS + row;
-        heldFactors[i] = feature < dimension ? factors[feature] : ~0u;
-        heldCoefficients[i] = feature < dimension ? coefficients[feature] : 0;
-    }
+    const bool ownsFeature = thread < FEATURES && ownFeature < dimension;
+    load_now(rawNormalizer, z + pair * dimension + ownFeature, ownsFeature);
+    const unsigned ownFactors = ownsFeature ? factors[ownFeature] : ~0u;
+    const real ownCoefficient = ownsFeature ? coefficients[ownFeature] : 0;
+    const int firstToken = span.z, count = span.w;
+    // The loads stay before the barrier; they would wait for the count otherwise.
+    __syncthreads();
+    if (count == 0) return;
     const bool hasState = isUsed == nullptr || isUsed[pair] != 0;
     const int before = exponents[pair];
     auto load_key = [&](int token) {
@@ -107,22 +110,21 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
         return thread < valueWidth
             ? from_input(v[(static_cast<size_t>(firstToken + token) * keyHeads + head) * valueWidth + thread]) : 0;
     };
-    auto load_query = [&](int index) {
-        const size_t queryRow = static_cast<size_t>(firstToken + index / group) * queryHeads + head * group + index % group;
-        return thread < width && index < count * group ? from_input(q[queryRow * width + thread]) : 0;
+    auto load_query = [&](int token, int member) {
+        const size_t queryRow = (static_cast<size_t>(firstToken + token) * keyHeads + head) * group + member;
+        return thread < width ? from_input(q[queryRow * width + thread]) : 0;
     };
     auto load_gate = [&](int token) {
         return logGates == nullptr ? 0 : logGates[static_cast<size_t>(firstToken + token) * keyHeads + head];
     };
-    float nextKey = load_key(0), nextValue = load_value(0), nextQuery = load_query(0), nextGate = load_gate(0);
+    float nextKey = load_key(0), nextValue = load_value(0), nextQuery = load_query(0, 0), nextGate = load_gate(0);
 
     // The state changes units once, to those of the largest of all keys of the call.
     int exponent = hasState ? before : NO_EXPONENT;
+#pragma unroll 1
     for (int token = 0; token < count; ++token) {
-        if (thread < WIDTH) key[thread] = token == 0 ? nextKey : load_key(token);
-        __syncthreads();
-        exponent = max(exponent, exponent_of(key));
-        __syncthreads();
+        const input *row = k + (static_cast<size_t>(firstToken + token) * keyHeads + head) * width;
+        exponent = max(exponent, exponent_of([&](int n) { return n < width ? from_input(row[n]) : 0; }));
     }
     exponent = exponent_or_zero(exponent);
     const float units = hasState ? power_of_two(DEGREE * (before - exponent)) : 0.f;
@@ -131,42 +133,57 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
 #pragma unroll
     for (int i = 0; i < PER_THREAD; ++i)
 #pragma unroll
-        for (int c = 0; c < VECTOR; ++c) state[i][c] = raw[i][c] * units;
-    real normalizer = rawNormalizer * units;
+        for (int c = 0; c < VECTOR; ++c) state[i][c] = raw[i][c];
+    real normalizer = rawNormalizer[0] * units;
 
     const int outputs = group * (valueWidth + 1);
     real *slicePartials = partials + ((pair * gridDim.x + blockIdx.x) * longest) * outputs;
     for (int token = 0; token < count; ++token) {
         if (thread < WIDTH) key[thread] = nextKey;
         if (thread < VALUES) value[thread] = nextValue;
-        __syncthreads();
-        const real gate = exp(static_cast<real>(nextGate));
+        const real gate = exp(static_cast<real>(nextGate)), change = token == 0 ? units : 1;
         if (token + 1 < count) nextKey = load_key(token + 1), nextValue = load_value(token + 1), nextGate = load_gate(token + 1);
-        normalizer = normalizer * gate + monomial(key, keyFactor, ownFactors);
-#pragma unroll
-        for (int i = 0; i < PER_THREAD; ++i) {
-            const real factor = monomial(key, keyFactor, heldFactors[i]);
-#pragma unroll
-            for (int c = 0; c < VECTOR; ++c) state[i][c] = state[i][c] * gate + factor * static_cast<real>(value[column + c]);
-        }
         for (int member = 0; member < group; ++member) {
             if (thread < WIDTH) query[thread] = nextQuery;
+            if (member + 1 < group) {
+                nextQuery = load_query(token, member + 1);
+            } else if (token + 1 < count) {
+                nextQuery = load_query(token + 1, 0);
+            }
             __syncthreads();
-            nextQuery = load_query(token * group + member + 1);
-            const float queryFactor = power_of_two(-exponent_or_zero(exponent_of(query)));
+            if (thread < HELD) {
+                if (member == 0) {
+                    const real feature = monomial(key, keyFactor, ownFactors);
+                    keyFeatures[thread] = feature;
+                    normalizer = normalizer * gate + feature;
+                }
+                const float queryFactor = power_of_two(-exponent_or_zero(exponent_of([&](int n) { return query[n]; })));
+                const real feature = monomial(query, queryFactor, ownFactors) * ownCoefficient;
+                queryFeatures[thread] = feature;
+                real product = feature * normalizer;
+#pragma unroll
+                for (int offset = 16; offset > 0; offset /= 2) product += __shfl_xor_sync(~0u, product, offset);
+                if (lane == 0) normalizerSums[thread / 32] = product;
+            }
+            __syncthreads();
+            if (member == 0) {
+#pragma unroll
+                for (int i = 0; i < PER_THREAD; ++i) {
+                    const real feature = keyFeatures[i * ROWS + row];
+#pragma unroll
+                    for (int c = 0; c < VECTOR; ++c)
+                        state[i][c] = state[i][c] * change * gate + feature * static_cast<real>(value[column + c]);
+                }
+            }
             real sum[VECTOR] = {};
 #pragma unroll
             for (int i = 0; i < PER_THREAD; ++i) {
-                const real factor = monomial(query, queryFactor, heldFactors[i]) * heldCoefficients[i];
+                const real feature = queryFeatures[i * ROWS + row];
 #pragma unroll
-                for (int c = 0; c < VECTOR; ++c) sum[c] += factor * state[i][c];
+                for (int c = 0; c < VECTOR; ++c) sum[c] += feature * state[i][c];
             }
 #pragma unroll
             for (int c = 0; c < VECTOR; ++c) sums[row * VALUES + column + c] = sum[c];
-            real product = monomial(query, queryFactor, ownFactors) * ownCoefficient * normalizer;
-#pragma unroll
-            for (int offset = 16; offset > 0; offset /= 2) product += __shfl_xor_sync(~0u, product, offset);
-            if (lane == 0) normalizerSums[thread / 32] = product;
             __syncthreads();
             real *out = slicePartials + static_cast<size_t>(token) * outputs + member * (valueWidth + 1);
             if (thread < valueWidth) {
@@ -177,12 +194,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
             }
             if (thread == 0) {
                 real total = 0;
-                for (int n = 0; n < THREADS / 32; ++n) total += normalizerSums[n];
+#pragma unroll
+                for (int n = 0; n < HELD / 32; ++n) total += normalizerSums[n];
                 out[valueWidth] = total;
             }
         }
     }
 
+    // The block is counted as soon as its sums are in memory, and writes its slice meanwhile.
+    __syncthreads();
+    unsigned arrived = 0;
+    if (thread == 0) arrived = count_arrival(arrivals + pair);
 #pragma unroll
     for (int i = 0; i < PER_THREAD; ++i) {
         const int feature = i * ROWS + row;
@@ -195,49 +217,56 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
         slice[static_cast<size_t>(feature) * valueWidth + column] = static_cast<float>(state[i][0]);
 #endif
     }
-    if (holdsNormalizer) z[pair * dimension + ownFeature] = static_cast<float>(normalizer);
+    if (ownsFeature) z[pair * dimension + ownFeature] = static_cast<float>(normalizer);
+    if (thread == 0) isLast = arrived == gridDim.x - 1;
+    __syncthreads();
 
     // The last block of the pair has all parts before it: it sums them and leaves the counter at zero for the next launch.
-    __threadfence();
-    __syncthreads();
-    if (thread == 0) isLast = atomicAdd(arrivals + pair, 1u) == gridDim.x - 1;
-    __syncthreads();
     if (!isLast) return;
-    __threadfence();
     if (thread == 0) {
         arrivals[pair] = 0;
         exponents[pair] = exponent;
     }
-    // A row of outputs after another, parts in tiles that fit where the partial sums were.
-    const real *pairPartials = partials + pair * gridDim.x * longest * outputs;
-    const int columns = valueWidth + 1, parts = gridDim.x, tileParts = THREADS * VECTOR / columns;
+    // A row of outputs after another. Of a row, each of SETS threads a column sums every SETS-th part, and one of them their sums.
+    constexpr int LOADS = 8;
+    const int parts = gridDim.x, set = thread / VALUES, ownColumn = thread % VALUES;
     for (int index = 0; index < count * group; ++index) {
-        const int token = index / group, member = index % group;
-        const size_t queryRow = static_cast<size_t>(firstToken + token) * queryHeads + head * group + member;
-        const real *rowPartials = pairPartials + static_cast<size_t>(token) * outputs + member * columns;
+        const real *rowPartials = partials + (pair * parts * longest * group + index) * (valueWidth + 1);
         real total = 0, divisor = 0;
-        for (int firstPart = 0; firstPart < parts; firstPart += tileParts) {
-            const int tile = min(tileParts, parts - firstPart);
-            __syncthreads();
-            for (int n = thread; n < tile * columns; n += THREADS)
-                sums[n] = __ldcg(rowPartials + static_cast<size_t>(firstPart + n / columns) * longest * outputs + n % columns);
-            __syncthreads();
-            if (thread < valueWidth)
-                for (int part = 0; part < tile; ++part) total += sums[part * columns + thread], divisor += sums[part * columns + valueWidth];
+        for (int firstPart = set; firstPart < parts; firstPart += LOADS * SETS) {
+            real columnParts[LOADS], divisorParts[LOADS];
+#pragma unroll
+            for (int n = 0; n < LOADS; ++n) {
+                const int part = firstPart + n * SETS;
+                const real *partial = rowPartials + static_cast<size_t>(part) * longest * outputs;
+                columnParts[n] = part < parts && ownColumn < valueWidth ? __ldcg(partial + ownColumn) : 0;
+                divisorParts[n] = part < parts ? __ldcg(partial + valueWidth) : 0;
+            }
+#pragma unroll
+            for (int n = 0; n < LOADS; ++n) total += columnParts[n], divisor += divisorParts[n];
         }
+        __syncthreads();
+        sums[thread] = total, sums[THREADS + thread] = divisor;
+        __syncthreads();
         if (thread >= valueWidth) continue;
+        total = 0, divisor = 0;
+#pragma unroll
+        for (int n = 0; n < SETS; ++n) total += sums[n * VALUES + thread], divisor += sums[THREADS + n * VALUES + thread];
+        const size_t keyRow = static_cast<size_t>(firstToken + index / group) * keyHeads + head;
+        const size_t queryRow = keyRow * group + index % group;
 #if NORMALIZED
         real result = divisor == 0 ? 0 : total / divisor;
         // Where a query is nearly orthogonal to the one key that it sees, the products of features cancel; the answer does not depend on it.
-        const size_t keyRow = static_cast<size_t>(firstToken + token) * keyHeads + head;
-        if ((token == 0 && !hasState) || (logGates != nullptr && logGates[keyRow] <= CLOSED)) {
+        if ((index < group && !hasState) || (logGates != nullptr && logGates[keyRow] <= CLOSED)) {
             double inner = 0;
+#pragma unroll 1
             for (int i = 0; i < width; ++i)
                 inner += static_cast<double>(from_input(q[queryRow * width + i])) * from_input(k[keyRow * width + i]);
             result = inner == 0 ? 0 : from_input(v[keyRow * valueWidth + thread]);
         }
 #else
         float largest = 0;
+#pragma unroll 1
         for (int i = 0; i < width; ++i) largest = fmaxf(largest, fabsf(from_input(q[queryRow * width + i])));
         const real result =
             ldexpf(static_cast<float>(total * rowFactor), rowExponent + DEGREE * (exponent + exponent_or_zero(magnitude_exponent(largest))));

@@ -210,6 +210,15 @@ EMULATION_NOINLINE void load_two_matrices_transposed(unsigned (&r)[2], const voi
     emulation::loadMatrices<2, true>("load_two_matrices_transposed", r, address);
 }
 
+template <int count>
+static inline void load_now(float (&x)[count], const float *global, bool valid) {
+    static_assert(count == 1 || count == 4, "one number or four");
+    if (valid && reinterpret_cast<emulation::u64>(global) % sizeof(x) != 0) emulation::fail("a load from an address that is not aligned");
+    for (int n = 0; n < count; ++n) x[n] = valid ? global[n] : 0;
+}
+
+static inline unsigned count_arrival(unsigned *counter) { return atomicAdd(counter, 1u); }
+
 namespace emulation {
 
 // The bytes arrive at the wait for their group; until then the destination holds NaN.
