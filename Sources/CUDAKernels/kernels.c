@@ -104,6 +104,9 @@ static const char prepare_values[] = {
 static const char state_exchange[] = {
 #embed "state/exchange.cu"
 };
+static const char state_scan[] = {
+#embed "state/scan.cu"
+};
 static const char state_step[] = {
 #embed "state/step.cu"
 };
@@ -148,6 +151,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("prepare/inputs.cu", prepare_inputs),
     FILE_ENTRY("prepare/values.cu", prepare_values),
     FILE_ENTRY("state/exchange.cu", state_exchange),
+    FILE_ENTRY("state/scan.cu", state_scan),
     FILE_ENTRY("state/step.cu", state_step),
     FILE_ENTRY("state/update.cu", state_update),
 };

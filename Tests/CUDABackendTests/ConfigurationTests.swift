@@ -24,7 +24,7 @@ import Testing
                         let kernels = try AttentionKernels(
                             KernelProblem(Self.problem(mechanism, d, e), dataType: type, isGated: true),
                             states: .init(queries: states, keys: states), fewTokens: false,
-                            work: StateWork(features: 2560, walks: 8), limits: limits)
+                            work: StateWork(Self.problem(mechanism, d, e)), limits: limits)
                         #expect(!kernels.sources(backward: true, movesState: states).isEmpty)
                         check(kernels, limits.sharedBytes)
                     }
@@ -39,14 +39,39 @@ import Testing
     ])
     func hopperServesWhatItCan(_ architecture: String, _ width: Int, _ isHopper: Bool) throws {
         for type in [DataType.bfloat16, .float32] {
+            let problem = Self.problem(.power(degree: 2), width, width)
             let kernels = try AttentionKernels(
-                KernelProblem(Self.problem(.power(degree: 2), width, width), dataType: type, isGated: true),
-                states: .init(queries: true, keys: true), fewTokens: false, work: StateWork(features: 2560, walks: 8),
+                KernelProblem(problem, dataType: type, isGated: true),
+                states: .init(queries: true, keys: true), fewTokens: false,
+                work: StateWork(problem),
                 limits: CardLimits(architecture: architecture))
             let sources = kernels.sources(backward: true, movesState: true)
             for path in ["forward", "backward_queries", "backward_keys", "state_update"].map({ "hopper/\($0).cu" }) {
                 #expect(sources.contains { $0.path == path } == (isHopper && type == .bfloat16), "\(path)")
             }
+        }
+    }
+
+    /// Chunks are summed one by one where walks would leave most multiprocessors of an H100 idle: (degree, d, query heads, key heads, chunk
+    /// size), 65,536 tokens.
+    @Test(arguments: [
+        (2, 64, 8, 8, 1024, false), (2, 128, 8, 8, 1024, false), (3, 32, 8, 8, 1024, false), (2, 64, 24, 2, 512, true),
+        (2, 64, 1, 1, 1024, true), (1, 64, 8, 8, 256, true), (1, 128, 8, 8, 256, true), (2, 64, 1, 1, 65_536, false),
+    ])
+    func chunksAreSummedWhereWalksAreFew(
+        _ degree: Int, _ width: Int, _ queryHeads: Int, _ keyHeads: Int, _ chunkSize: Int, _ isSplit: Bool
+    ) throws {
+        let tokens = 65_536
+        let problem = AttentionProblem(
+            mechanism: .power(degree: degree), normalization: .none, form: .chunked, scale: 1, chunkSize: chunkSize, tile: 1,
+            sequences: [0..<tokens], tokenCount: tokens, queryHeads: queryHeads, keyHeads: keyHeads, keyWidth: width,
+            valueWidth: width)
+        let kernels = try AttentionKernels(
+            KernelProblem(problem, dataType: .bfloat16, isGated: true), states: .init(queries: true, keys: true),
+            fewTokens: false, work: StateWork(problem), limits: CardLimits(architecture: "sm_90a"))
+        for backward in [false, true] {
+            let sources = kernels.sources(backward: backward, movesState: true)
+            #expect(sources.count { $0.path == "state/scan.cu" } == (isSplit ? (backward ? 2 : 1) : 0))
         }
     }
 

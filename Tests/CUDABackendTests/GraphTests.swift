@@ -10,15 +10,16 @@ import Testing
         let context = try CUDABackend.shared().context
         let problem = AttentionProblem(
             mechanism: .power(degree: 2), normalization: .sum, form: .chunked, scale: 0.25, chunkSize: 16, tile: 1,
-            sequences: [0..<40], tokenCount: 40, queryHeads: 2, keyHeads: 1, keyWidth: 16, valueWidth: 16)
+            sequences: [0..<120], tokenCount: 120, queryHeads: 2, keyHeads: 1, keyWidth: 16, valueWidth: 16)
+        // So many chunks are summed one by one, and a scan adds them up.
         let pass = try AttentionPass(context, problem, dataType: .float32, isGated: true)
         try pass.prepare()
         var random = RandomGenerator(seed: 7)
         func upload(_ heads: Int, _ width: Int) throws -> DeviceMemory {
-            try context.upload(random.normal([1, 40, heads, width]).converted(to: .float32))
+            try context.upload(random.normal([1, 120, heads, width]).converted(to: .float32))
         }
         let (q, k, v, dy) = (try upload(2, 16), try upload(1, 16), try upload(1, 16), try upload(2, 16))
-        var gates = Tensor([1, 40, 1], .float32)
+        var gates = Tensor([1, 120, 1], .float32)
         gates.withMutableElements(of: Float.self) { for index in $0.indices { $0[index] = -0.01 * Float(index % 7) } }
         let logG = try context.upload(gates)
         let inputs = PassInputs(q: q.pointer, k: k.pointer, v: v.pointer, logG: logG.pointer)

@@ -15,9 +15,8 @@ package struct AttentionKernels: Sendable, Hashable {
     let backwardKeysTiles: BackwardKeysConfiguration
     /// Takes the place of `backwardKeysTiles` where the card and the problem allow it.
     let hopperBackwardKeys: HopperBackwardKeysConfiguration?
-    let stateTiles: StateUpdateConfiguration?
-    /// Takes the place of `stateTiles` where the card and the problem allow it.
-    let hopperState: HopperStateUpdateConfiguration?
+    /// From the first chunk to the last, and in reverse; none for exponential attention.
+    private let forwardStates, reverseStates: StateConfiguration?
 
     /// Which kernels read a state: queries the one before their chunk, keys the gradient of the one after it.
     package struct States: Sendable, Hashable {
@@ -39,16 +38,17 @@ package struct AttentionKernels: Sendable, Hashable {
         let sharedLimit = limits.sharedBytes
         self.problem = problem
         preparation = PreparationConfiguration(problem)
-        // Whether blocks of twice the features would leave multiprocessors idle.
-        let fewStates = work.features / 128 * work.walks < 4 * limits.multiprocessors
-        let stateTiles =
-            problem.degree > 0 ? StateUpdateConfiguration(problem, fewBlocks: fewStates, sharedLimit: sharedLimit) : nil
+        func stateConfiguration(reverse: Bool) -> StateConfiguration? {
+            problem.degree > 0 ? StateConfiguration(problem, work: work, reverse: reverse, limits: limits) : nil
+        }
+        forwardStates = stateConfiguration(reverse: false)
+        reverseStates = stateConfiguration(reverse: true)
         guard
             let forward = ForwardConfiguration(
                 problem, hasStates: states.queries, fewTokens: fewTokens, sharedLimit: sharedLimit),
             let backwardQueries = BackwardQueriesConfiguration(problem, hasStates: states.queries, sharedLimit: sharedLimit),
             let backwardKeys = BackwardKeysConfiguration(problem, hasStates: states.keys, sharedLimit: sharedLimit),
-            problem.degree == 0 || stateTiles != nil
+            problem.degree == 0 || (forwardStates != nil && reverseStates != nil)
         else {
             throw PowerAttentionError(
                 .unsupported, argument: "device", given: "\(sharedLimit) bytes of shared memory a block",
@@ -60,8 +60,6 @@ package struct AttentionKernels: Sendable, Hashable {
         hopperBackwardQueries = HopperBackwardQueriesConfiguration(problem, hasStates: states.queries, limits: limits)
         backwardKeysTiles = backwardKeys
         hopperBackwardKeys = HopperBackwardKeysConfiguration(problem, hasStates: states.keys, limits: limits)
-        self.stateTiles = stateTiles
-        hopperState = HopperStateUpdateConfiguration(problem, work: work, limits: limits)
     }
 
     /// The dynamic shared memory of a block of every kernel that multiplies.
@@ -71,8 +69,12 @@ package struct AttentionKernels: Sendable, Hashable {
             hopperBackwardQueries?.sharedBytes ?? backwardQueriesTiles.sharedBytes,
             hopperBackwardKeys?.sharedBytes ?? backwardKeysTiles.sharedBytes,
         ]
-            + ((hopperState?.sharedBytes ?? stateTiles?.sharedBytes).map { [$0] } ?? [])
+            + [forwardStates, reverseStates].compactMap { $0?.sharedBytes }
     }
+
+    func states(reverse: Bool) -> StateConfiguration? { reverse ? reverseStates : forwardStates }
+    /// Whether sums of single chunks are added up, in one direction or both.
+    var splitsStates: Bool { [forwardStates, reverseStates].contains { $0?.isSplit == true } }
 
     /// Whether a kernel reads the decays of keys to the last of 64 tokens.
     var usesDecays: Bool { hopperForward != nil || hopperBackwardQueries != nil }
@@ -112,10 +114,16 @@ package struct AttentionKernels: Sendable, Hashable {
     var stateProducts: KernelSource { exchange("state_products") }
 
     func stateUpdate(reverse: Bool) -> KernelSource {
-        KernelSource(
-            hopperState == nil ? "state/update.cu" : "hopper/state_update.cu", "state_update",
+        let states = states(reverse: reverse)
+        return KernelSource(
+            states?.isHopper == true ? "hopper/state_update.cu" : "state/update.cu", "state_update",
             macros: problem.productMacros + [problem.normalizationMacro, ("REVERSE", reverse ? 1 : 0)]
-                + (hopperState?.macros(problem) ?? stateTiles?.macros ?? []))
+                + (states?.macros(problem) ?? []))
+    }
+
+    /// What adds up the sums of single chunks.
+    var scanStates: KernelSource {
+        KernelSource("state/scan.cu", "scan_states", macros: [("INPUT", 0), ("MATH", problem.precision.rawValue)])
     }
 
     /// The values that Hopper's kernel of the states sums.
@@ -129,7 +137,9 @@ package struct AttentionKernels: Sendable, Hashable {
     }
 
     private func stateSources(reverse: Bool) -> [KernelSource] {
-        [stateUpdate(reverse: reverse)] + (hopperState == nil ? [] : [scaleValues(reverse: reverse)])
+        guard let states = states(reverse: reverse) else { return [] }
+        return [stateUpdate(reverse: reverse)] + (states.isHopper ? [scaleValues(reverse: reverse)] : [])
+            + (states.isSplit ? [scanStates] : [])
     }
 
     /// Queries of a tile of the forward kernel.
@@ -182,11 +192,11 @@ package struct AttentionKernels: Sendable, Hashable {
         var sources = [convertInputs, forward]
         if problem.degree > 0 { sources += [magnitudes, keyExponents] }
         if problem.isGated { sources += [cumulativeGates] }
-        if movesState, stateTiles != nil { sources += stateSources(reverse: false) }
+        if movesState { sources += stateSources(reverse: false) }
         guard backward else { return sources }
         sources += (queriesBringOffsets ? [] : [outputGradients]) + [backwardQueries, backwardKeys]
         if problem.isGated { sources += [gateSums, gateGradients] }
-        if movesState, stateTiles != nil { sources += stateSources(reverse: true) }
+        if movesState { sources += stateSources(reverse: true) }
         return sources
     }
 }

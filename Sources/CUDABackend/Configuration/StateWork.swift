@@ -1,21 +1,80 @@
-import BackendInterface
+package import BackendInterface
 
-/// How much there is to do when the chunks are walked: what decides how the states are cut into blocks.
+/// How much there is to do when the states between the chunks are made: what decides how it is cut into blocks.
+///
+/// Either a block walks all chunks of a sequence, in one launch, or blocks sum single chunks, all of them at once, and a scan adds the sums
+/// up. The scan moves ten bytes for a number of a state where the walk writes two, so it is for walks that leave multiprocessors idle.
 package struct StateWork: Sendable, Hashable {
-    /// Features of a state, near enough.
-    let features: Int
-    /// Walks at once: one for every sequence and key head.
-    let walks: Int
-
-    package init(features: Int, walks: Int) {
-        self.features = features
-        self.walks = walks
-    }
+    /// Features of a state, near enough, and numbers of a row of it.
+    let features, stride: Int
+    let keyHeads, sequences: Int
+    /// Chunks of all sequences, and of the longest.
+    let chunks, longest: Int
+    /// Tokens of a chunk, and the query heads of a key head, whose rows come one after another in reverse.
+    let chunkSize, group: Int
 
     /// The work of a problem; at degree 2 its features are those of ``FeatureBlocks``, otherwise about as many.
-    init(_ problem: AttentionProblem) {
+    package init(_ problem: AttentionProblem) {
+        let chunks = problem.sequences.map { ($0.count + problem.chunkSize - 1) / problem.chunkSize }
         features =
             problem.degree == 2 ? FeatureBlocks.count(ofDegreeTwo: problem.keyWidth) : problem.expansion?.dimension ?? 0
-        walks = problem.keyHeads * problem.sequences.count
+        stride = (problem.valueWidth + 15) / 16 * 16 + 8
+        keyHeads = problem.keyHeads
+        sequences = problem.sequences.count
+        self.chunks = chunks.reduce(0, +)
+        longest = chunks.max() ?? 0
+        chunkSize = problem.chunkSize
+        group = problem.group
     }
+
+    /// What a block can do, and how many work at once.
+    struct Block: Sendable, Hashable {
+        let features: Int
+        let slots: Int
+        /// The nanoseconds of 64 tokens.
+        let tileTime: Double
+    }
+
+    /// Nanoseconds, roughly as on an H100: a prefix is written between two chunks; a block starts, waits for its first tokens and leaves its
+    /// sums; a launch; a round trip to memory for eight chunks; bytes by the nanosecond.
+    private static let (prefixTime, startTime, launchTime, stepTime, bandwidth) = (1000.0, 3000.0, 3000.0, 100.0, 2500.0)
+
+    private func chunkTime(_ block: Block, reverse: Bool) -> Double {
+        Double((chunkSize + 63) / 64 * (reverse ? group : 1)) * block.tileTime
+    }
+
+    /// How often all multiprocessors are given blocks, for so many states of every key head.
+    private func waves(_ states: Int, _ block: Block) -> Double {
+        let blocks = states * keyHeads * ((features + block.features - 1) / block.features)
+        return Double((blocks + block.slots - 1) / block.slots)
+    }
+
+    /// The time of one launch whose blocks walk the sequences. It is no less than that of the longest sequence.
+    func walkTime(_ block: Block, reverse: Bool) -> Double {
+        let mean = Double(chunks) / Double(max(sequences, 1))
+        return max(waves(sequences, block) * mean, Double(longest)) * (chunkTime(block, reverse: reverse) + Self.prefixTime)
+    }
+
+    /// The time of a launch that sums single chunks and of one that adds the sums up.
+    func splitTime(_ block: Block, reverse: Bool) -> Double {
+        let numbers = Double(chunks * keyHeads * features * stride)
+        let sums = waves(chunks, block) * (chunkTime(block, reverse: reverse) + Self.startTime)
+        let scan = Self.launchTime + Double(longest) * Self.stepTime + 6 * numbers / Self.bandwidth
+        return max(sums, 4 * numbers / Self.bandwidth) + scan
+    }
+
+    /// The block with which the states are done first, and whether chunks are summed one by one: where that saves a tenth at least, because
+    /// it takes more memory.
+    func fastest(_ blocks: [Block], reverse: Bool) -> (block: Block, isSplit: Bool)? {
+        func best(_ time: (Block) -> Double) -> (block: Block, time: Double)? {
+            blocks.map { ($0, time($0)) }.min { $0.1 < $1.1 }
+        }
+        guard let walk = best({ walkTime($0, reverse: reverse) }), let split = best({ splitTime($0, reverse: reverse) })
+        else { return nil }
+        let isSplit = longest > 1 && chunks <= Self.chunkLimit && split.time < 0.9 * walk.time
+        return (isSplit ? split.block : walk.block, isSplit)
+    }
+
+    /// Chunks are the third dimension of a grid.
+    private static let chunkLimit = 65_535
 }

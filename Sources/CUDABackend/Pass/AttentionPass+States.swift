@@ -5,6 +5,7 @@ import Tensors
 extension AttentionPass {
     private static var exchangeThreads: Int { 256 }
     private static var exchangeRows: Int { 16 }
+    private static var scanThreads: Int { 128 }
     /// Parts in which the product of a state and its gradient is summed.
     static var productParts: Int { 32 }
 
@@ -71,42 +72,74 @@ extension AttentionPass {
     func walk(
         _ walk: Walk, _ prepared: PreparedInputs
     ) throws(PowerAttentionError) -> (states: DeviceMemory, end: DeviceMemory?) {
-        guard let features, let tiles = kernels.stateTiles else { preconditionFailure("exponential attention has no state") }
+        guard let features, let configuration = kernels.states(reverse: walk.reverse) else {
+            preconditionFailure("exponential attention has no state")
+        }
         let numbers = features.count * stateStride
         let states = try context.allocate(
             hasChunks || walk.start != nil ? schedule.chunks.count * problem.keyHeads * numbers : 1, elementBytes)
         let end = walk.wantsEnd ? try context.allocate(pairs * numbers, 4) : nil
-        let vectors: [KernelArgument] = [
-            .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
-        ]
-        let sequences: [KernelArgument] = [
-            .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients), .memory(prepared.keyExponents),
-            .memory(walk.initialExponents), .memory(self.sequences), .memory(chunks), .memory(walk.start?.numbers),
-            .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads),
-            .int(walk.reverse ? problem.group : 1),
-        ]
-        let kernel = kernels.stateUpdate(reverse: walk.reverse)
-        if let tiles = kernels.hopperState {
-            let values = try scaleValues(walk, prepared)
-            try context.launch(
-                KernelLaunch(
-                    kernel,
-                    grid: .init(
-                        (features.count + tiles.features - 1) / tiles.features, problem.keyHeads, problem.sequences.count),
-                    threads: tiles.threads, sharedBytes: tiles.sharedBytes,
-                    arguments: vectors + [.memory(values)] + sequences + [.int(features.blockCount)]))
+        if configuration.isSplit, let table = sums?.table(reverse: walk.reverse, wantsEnd: walk.wantsEnd) {
+            let sums = try context.allocate(table.count * problem.keyHeads * numbers, 4)
+            var single = walk
+            single.start = nil
+            single.initialExponents = nil
+            try updateStates(single, prepared, sequences: table.chunks, count: table.count, states: nil, end: sums)
+            try scanStates(walk, prepared, sums: sums, sequences: table.sequences, states: states, end: end)
         } else {
-            try context.launch(
-                KernelLaunch(
-                    kernel,
-                    grid: .init(
-                        (features.count + tiles.features - 1) / tiles.features,
-                        problem.keyHeads * (paddedValueWidth / tiles.valueTile), problem.sequences.count),
-                    threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes,
-                    arguments: vectors + [.pointer(walk.values), .memory(walk.extra), .memory(walk.statistics)] + sequences
-                        + [.int(paddedValueWidth), .int(features.blockCount)]))
+            try updateStates(
+                walk, prepared, sequences: sequences, count: problem.sequences.count, states: states, end: end)
         }
         return (states, end)
+    }
+
+    /// - Parameters:
+    ///   - sequences: a table of `count` sequences, or of single chunks.
+    ///   - states: room for the states before every chunk of a sequence; none where it has one chunk and starts with nothing.
+    private func updateStates(
+        _ walk: Walk, _ prepared: PreparedInputs, sequences: DeviceMemory, count: Int, states: DeviceMemory?, end: DeviceMemory?
+    ) throws(PowerAttentionError) {
+        guard let features, let configuration = kernels.states(reverse: walk.reverse) else { return }
+        let values: [KernelArgument] =
+            configuration.isHopper
+            ? [.memory(try scaleValues(walk, prepared))]
+            : [.pointer(walk.values), .memory(walk.extra), .memory(walk.statistics)]
+        let tables: [KernelArgument] = [
+            .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients), .memory(prepared.keyExponents),
+            .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers), .memory(states),
+            .memory(end), .int(problem.tokenCount), .int(problem.keyHeads), .int(walk.reverse ? problem.group : 1),
+        ]
+        try context.launch(
+            KernelLaunch(
+                kernels.stateUpdate(reverse: walk.reverse),
+                grid: .init(
+                    (features.count + configuration.features - 1) / configuration.features,
+                    problem.keyHeads * configuration.valueBlocks(kernels.problem), count),
+                threads: configuration.threads, sharedBytes: configuration.sharedBytes,
+                arguments: [
+                    .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
+                ] + values + tables + (configuration.isHopper ? [] : [.int(paddedValueWidth)]) + [.int(features.blockCount)]))
+    }
+
+    /// The states from the sums of single chunks.
+    private func scanStates(
+        _ walk: Walk, _ prepared: PreparedInputs, sums: DeviceMemory, sequences: DeviceMemory, states: DeviceMemory,
+        end: DeviceMemory?
+    ) throws(PowerAttentionError) {
+        guard let features else { return }
+        // A thread has two numbers.
+        let pairs = features.count * stateStride / 2
+        try context.launch(
+            KernelLaunch(
+                kernels.scanStates,
+                grid: .init((pairs + Self.scanThreads - 1) / Self.scanThreads, problem.keyHeads, problem.sequences.count),
+                threads: Self.scanThreads,
+                arguments: [
+                    .memory(sums), .memory(prepared.gates), .memory(features.coefficients), .memory(prepared.keyExponents),
+                    .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers),
+                    .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads), .int(features.count),
+                    .int(stateStride), .int(features.power.degree), .flag(walk.reverse),
+                ]))
     }
 
     /// What Hopper's kernel sums over the tokens of a walk.

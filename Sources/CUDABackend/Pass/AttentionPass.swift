@@ -8,6 +8,8 @@ package final class AttentionPass: Sendable {
     package let plan: AttentionPlan
     let features: DeviceFeatures?
     let sequences, chunks, preparationTiles, forwardTiles, queryTiles, keyTiles: DeviceMemory
+    /// Where chunks are summed one by one.
+    let sums: DeviceSums?
     let preparationTileCount, forwardTileCount, queryTileCount, keyTileCount: Int
 
     /// - Throws: `PowerAttentionError` where the card cannot serve the problem, or its memory is full.
@@ -28,6 +30,7 @@ package final class AttentionPass: Sendable {
         self.features = features
         sequences = try context.upload(plan.schedule.sequences)
         chunks = try context.upload(plan.schedule.chunks)
+        sums = plan.kernels.splitsStates ? try DeviceSums(plan.schedule, context) : nil
         func tiles(_ size: Int) throws(PowerAttentionError) -> (DeviceMemory, Int) {
             let rows = plan.schedule.tiles(of: size)
             return (try context.upload(rows), rows.count)

@@ -35,4 +35,25 @@ struct Schedule: Sendable {
             }
         }
     }
+
+    /// The chunks that are summed one by one, as sequences of a single chunk, and for each sequence its first chunk, their number, its first
+    /// sum, and their number.
+    struct Sums: Sendable {
+        var chunks: [Row] = []
+        var sequences: [Row] = []
+    }
+
+    /// - Parameters:
+    ///   - reverse: whether the last chunk is the first to be added.
+    ///   - wantsEnd: whether the last one to be added is, though no chunk comes after it.
+    func sums(reverse: Bool, wantsEnd: Bool) -> Sums {
+        var sums = Sums()
+        for sequence in sequences {
+            let count = wantsEnd ? sequence.y : max(sequence.y - 1, 0)
+            let first = sequence.x + (reverse ? sequence.y - count : 0)
+            sums.sequences.append(Row(sequence.x, sequence.y, Int32(sums.chunks.count), count))
+            sums.chunks += (first..<first + count).map { Row($0, 1, chunks[Int($0)].x, chunks[Int($0)].y) }
+        }
+        return sums
+    }
 }

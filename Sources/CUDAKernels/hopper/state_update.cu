@@ -264,6 +264,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     for (int m = 0; m < TILES; ++m) {
         if (firstBlock + m >= blockCount) continue;
 #pragma unroll
-        for (int n = 0; n < COLUMNS / 2; ++n) last[sequenceState + place(m, n / 2 % 2) + n / 4 * 8 + n % 2] = state[m][n];
+        for (int n = 0; n < COLUMNS / 2; n += 2)
+            *reinterpret_cast<float2 *>(last + sequenceState + place(m, n / 2 % 2) + n / 4 * 8) = make_float2(state[m][n], state[m][n + 1]);
     }
 }

@@ -14,6 +14,8 @@
 // The state is [features, paddedValueWidth + 8]: column paddedValueWidth holds the sums of `extra`, the seven after it zeros.
 // Scales: φ of a chunk's keys is in units of 2^(p · exponent of the chunk); the state changes units from chunk to chunk.
 //
+// Where walks are few, chunks are sequences of their own: `last` are their sums, which state/scan.cu adds up.
+//
 // Grid: features by 16 · ROW_TILES · WARPS, key heads · tiles of values by VALUE_TILE, sequences. Shared memory: STAGES of
 // x [TOKENS, WIDTH + 8], v [TOKENS, VALUE_TILE + 8], factors [TOKENS] float, extra [TOKENS] float.
 #include "common/copy.cuh"
@@ -233,11 +235,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_update(
 #pragma unroll
         for (int n = 0; n <= VALUE_TILE / 8; ++n)
 #pragma unroll
-            for (int c = 0; c < 4; ++c) {
+            for (int half = 0; half < 2; ++half) {
                 if (n == VALUE_TILE / 8 && !hasExtra) continue;
-                const int place = (n == VALUE_TILE / 8 ? paddedValueWidth : column + n * 8) + 2 * t + c % 2;
-                last[sequenceState + static_cast<size_t>((firstBlock + m) * 16 + c / 2 * 8 + g) * stateStride + place] =
-                    static_cast<float>(state[m][n][c]);
+                const int place = (n == VALUE_TILE / 8 ? paddedValueWidth : column + n * 8) + 2 * t;
+                *reinterpret_cast<float2 *>(
+                    last + sequenceState + static_cast<size_t>((firstBlock + m) * 16 + half * 8 + g) * stateStride + place) =
+                    make_float2(static_cast<float>(state[m][n][2 * half]), static_cast<float>(state[m][n][2 * half + 1]));
             }
     }
 }

@@ -30,10 +30,21 @@ extension VerificationProblem {
             power(3, .bfloat16, length: 300, width: 32) { $0.states = true },
             power(4, .bfloat16, length: 200, width: 16) { $0.states = true },
         ]
+        // So many chunks for so few heads that a card sums them one by one.
+        let split = [1, 2].flatMap { degree in
+            [false, true].map { states in
+                power(degree, .bfloat16, length: 420, heads: 4, keyHeads: 2, width: 32) {
+                    $0.cuSeqlens = [0, 100, 100, 357, 420]
+                    $0.gates = states ? .open : .closing
+                    $0.states = states
+                    $0.chunkSizes = [16]
+                }
+            }
+        }
         let exponentials: [(window: Int?, dataType: DataType, width: Int, gates: Gates)] = [
             (100, .bfloat16, 128, .none), (nil, .float16, 64, .none), (nil, .bfloat16, 64, .open), (100, .float32, 128, .open),
         ]
-        return powers
+        return powers + split
             + exponentials.map { window, dataType, width, gates in
                 VerificationProblem(
                     .exponential(window: window), AttentionShape(length: 300, heads: 2, keyHeads: 1, width: width)

@@ -1,0 +1,25 @@
+/// How the states between the chunks are made in one direction: from the first chunk to the last, or in reverse.
+struct StateConfiguration: Sendable, Hashable {
+    private let tiles: StateUpdateConfiguration
+    /// Takes the place of `tiles` where the card and the problem allow it.
+    private let hopperTiles: HopperStateUpdateConfiguration?
+
+    /// `nil` where the smallest tiles do not fit in shared memory.
+    init?(_ problem: KernelProblem, work: StateWork, reverse: Bool, limits: CardLimits) {
+        guard let tiles = StateUpdateConfiguration(problem, work: work, reverse: reverse, limits: limits) else { return nil }
+        self.tiles = tiles
+        hopperTiles = HopperStateUpdateConfiguration(problem, work: work, reverse: reverse, limits: limits)
+    }
+
+    /// Whether warpgroups multiply, values that are scaled before.
+    var isHopper: Bool { hopperTiles != nil }
+    /// Whether blocks sum single chunks, and a scan adds them up: see ``StateWork``.
+    var isSplit: Bool { hopperTiles?.isSplit ?? tiles.isSplit }
+    /// Features of a block.
+    var features: Int { hopperTiles?.features ?? tiles.features }
+    var threads: Int { hopperTiles?.threads ?? tiles.threads }
+    var sharedBytes: Int { hopperTiles?.sharedBytes ?? tiles.sharedBytes }
+    /// Blocks that share the columns of the values.
+    func valueBlocks(_ problem: KernelProblem) -> Int { isHopper ? 1 : problem.valueWidth / tiles.valueTile }
+    func macros(_ problem: KernelProblem) -> [(String, Int)] { hopperTiles?.macros(problem) ?? tiles.macros }
+}
