@@ -72,19 +72,29 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
         self.reason = reason
     }
 
-    /// The largest power of two from 64 to 1,024 at which the pairs inside a chunk cost at most an eighth of the products with
-    /// the state: small enough to cost little, large enough that the state seldom moves. On a GPU a state goes through memory between
-    /// chunks: there it is a quarter, and no less than 512, since linear attention took twice as long in chunks of 64.
+    /// A power of two, at most 1,024. On a CPU the largest from 64 at which the pairs inside a chunk cost at most an eighth of the products
+    /// with the state: small enough to cost little, large enough that the state seldom moves.
+    ///
+    /// On a GPU the one from 128 at which pairs and moving states take the least time together. A number of a state is moved once a chunk,
+    /// which takes as long as ``movingFLOPs`` of pairs.
     static func chunkSize(_ problem: AttentionProblem, _ expansion: SymmetricPower, _ device: Device) -> Int {
         let (d, e) = (Double(problem.keyWidth), Double(problem.valueWidth))
         let (queryHeads, keyHeads) = (Double(problem.queryHeads), Double(problem.keyHeads))
-        let perToken = 2 * Double(expansion.dimension) * (e + 1) * (queryHeads + keyHeads)
         let perPair = (d + e) * queryHeads
-        let share = device == .cuda ? 4.0 : 8.0
-        var size = device == .cuda ? 512 : 64
-        while size < 1024 && Double(2 * size) * perPair <= perToken / share { size *= 2 }
+        let numbers = Double(expansion.dimension) * (e + 1)
+        if device == .cuda {
+            func time(_ size: Int) -> Double { Double(size) * perPair + movingFLOPs * numbers * keyHeads / Double(size) }
+            return [1024, 512, 256, 128].min { time($0) < time($1) } ?? 1024
+        }
+        let perToken = 2 * numbers * (queryHeads + keyHeads)
+        var size = 64
+        while size < 1024 && Double(2 * size) * perPair <= perToken / 8 { size *= 2 }
         return size
     }
+
+    /// A number of a state is written, added up and read, 12 bytes in all, and the kernels do about 100 FLOPs in the time of a byte on an H100:
+    /// what chunks of 512 and 2,048 instead of 1,024 cost at p = 2 agrees with this (Benchmarks/HOPPER.md).
+    private static let movingFLOPs = 1200.0
 }
 
 /// A number of bytes for people: `188.3 GB`.
