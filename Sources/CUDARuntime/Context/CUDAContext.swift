@@ -23,6 +23,8 @@ package final class CUDAContext: Sendable {
         var kernels: [KernelSource: LoadedKernel] = [:]
         var observer: (@Sendable (KernelLaunch) -> Void)?
         var capture: CaptureRecord?
+        /// Opened where a plan is asked for.
+        var cudnn: CUDNNSession?
     }
 
     /// The card of this number among those that `CUDA_VISIBLE_DEVICES` leaves, opened once a process.

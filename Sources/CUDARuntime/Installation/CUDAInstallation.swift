@@ -4,7 +4,7 @@ package import Tensors
 /// What this machine has for running on NVIDIA's cards. Describing it never fails: what is absent says so.
 package struct CUDAInstallation: Sendable {
     package struct Library: Sendable {
-        /// `libcuda`, `libnvrtc`, `libcublasLt`.
+        /// `libcuda`, `libnvrtc`, `libcublasLt`, `libcudnn`.
         package let name: String
         /// Where it was found, nil where it was not.
         package let path: String?
@@ -45,7 +45,11 @@ package struct CUDAInstallation: Sendable {
             return (library.path, try compiler.versionText())
         }
         let products = Self.library(.matrixProducts(preferring: nil), Self.matrixProducts)
-        libraries = [driver, compiler, products]
+        let graphs = Self.library(.operationGraphs) { () throws(PowerAttentionError) in
+            let (table, library) = try CUDNN.loaded()
+            return (library.path, CUDNN.text(version: table.getVersion()))
+        }
+        libraries = [driver, compiler, products, graphs]
         driverVersion = driver.version
         driverRelease = (try? String(contentsOfFile: "/sys/module/nvidia/version", encoding: .utf8))?
             .trimmingCharacters(in: .whitespacesAndNewlines)

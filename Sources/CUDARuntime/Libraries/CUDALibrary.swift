@@ -38,6 +38,12 @@ package struct CUDALibrary: Sendable, Hashable {
                 + "or the CUDA toolkit; if they lie elsewhere, name the folder in POWER_CUDA_PATH")
     }
 
+    /// cuDNN.
+    package static let operationGraphs = CUDALibrary(
+        title: "libcudnn", names: ["libcudnn.so.9"], anchor: "cudnnGetVersion",
+        installation: "NVIDIA's attention: pip install nvidia-cudnn-cu13 (for a driver of CUDA 12, nvidia-cudnn-cu12); "
+            + "if it lies elsewhere, name its folder in POWER_CUDA_PATH")
+
     private static func names(_ stem: String, preferring major: Int?) -> [String] {
         let versions = major == 12 ? [12, 13] : [13, 12]
         return versions.map { "\(stem).so.\($0)" }

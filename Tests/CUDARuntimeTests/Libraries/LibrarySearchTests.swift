@@ -56,7 +56,7 @@ import Testing
     @Test func describingAMachineNeverFails() throws {
         let folder = try TemporaryFolder()
         let installation = CUDAInstallation.current(cache: KernelCache(folder: folder.file("none")))
-        #expect(installation.libraries.map(\.name) == ["libcuda", "libnvrtc", "libcublasLt"])
+        #expect(installation.libraries.map(\.name) == ["libcuda", "libnvrtc", "libcublasLt", "libcudnn"])
         #expect(installation.libraries.allSatisfy { ($0.path == nil) == ($0.problem != nil) })
         #expect(installation.cache?.entries == 0 && installation.cache?.bytes == 0)
         #expect(!installation.cards.isEmpty || installation.problem != nil || installation.driverVersion != nil)
