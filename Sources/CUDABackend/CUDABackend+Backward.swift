@@ -25,7 +25,7 @@ extension CUDABackend {
         } else {
             let prepared = try pass.prepareInputs(given)
             let (states, _) = try pass.walkStates(prepared, given, wantsEnd: false)
-            let y = try context.upload(forward.output)
+            let y = try context.upload(forward.output.converted(to: pass.exactType))
             output = PassOutput(
                 y: y, exact: y,
                 statistics: try context.upload(forward.rowStatistics ?? Tensor([pass.rows], .float32)), prepared: prepared,

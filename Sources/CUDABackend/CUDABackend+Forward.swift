@@ -13,7 +13,8 @@ extension CUDABackend {
         let output = try pass.forward(given, finalState: finalState)
         let shape = Array(inputs.q.shape.dropLast())
         guard let exact = output.exact else { preconditionFailure("asked for by default") }
-        let y = try context.download(exact.pointer, shape + [problem.valueWidth], .float32)
+        let y = try context.download(exact.pointer, shape + [problem.valueWidth], pass.exactType)
+            .converted(to: .float32)
         let statistics = try context.download(output.statistics.pointer, shape, .float32)
         return AttentionResult(
             context: AttentionContext(output: y, rowStatistics: statistics),
@@ -107,6 +108,7 @@ extension CUDABackend {
     ) throws(PowerAttentionError) -> [KernelSource] {
         let moves = movesState || inputs.initialState != nil
         guard problem.form == .recurrent, let power = problem.expansion else {
+            guard try isReproducible(problem, inputs) else { return [] }
             // The forward pass does not know of the gradient that may come.
             return try plan(problem, inputs, hasFinalGradient: false).sources(movesState: moves)
                 + plan(problem, inputs, hasFinalGradient: movesState).sources(movesState: moves)
@@ -116,6 +118,15 @@ extension CUDABackend {
         let step = KernelProblem(problem, dataType: inputs.q.dataType, isGated: inputs.logG != nil)
         return try kernels(chunked, inputs, movesState: movesState)
             + [step.step(StepConfiguration(step, valueWidth: problem.valueWidth, dimension: power.dimension))]
+    }
+
+    /// Whether the same call gives the same bits every time: always by the kernels of this package, not by a library.
+    package func isReproducible(
+        _ problem: AttentionProblem, _ inputs: AttentionInputs
+    ) throws(PowerAttentionError) -> Bool {
+        let library = try LibraryAttention.serving(
+            problem, dataType: inputs.q.dataType, isGated: inputs.logG != nil, on: context)
+        return library == nil
     }
 
     func upload(

@@ -10,7 +10,9 @@ struct DeviceCommand: ParsableCommand {
         discussion: """
             Libraries are looked for in the folders of POWER_CUDA_PATH (separated by colons), where the loader looks, in CUDA_HOME, \
             CUDA_PATH and /usr/local/cuda, and in the folders nvidia/*/lib of the Python environment in use. NVRTC \
-            compiles the kernels, and tells from its version which of those on disk it would compile anew.
+            compiles the kernels, and tells from its version which of those on disk it would compile anew. cuBLASLt multiplies the \
+            matrices of language models; cuDNN computes exponential attention where it can (POWER_CUDNN=off: nowhere; \
+            POWER_CUDNN=require: or the call fails with its reason).
             """)
 
     func run() throws {

@@ -13,6 +13,7 @@ extension AttentionPass {
     func backward(
         _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer, finalGradient: DeviceState?
     ) throws(PowerAttentionError) -> PassGradients {
+        if let library { return try library.backward(inputs, output, dy: dy) }
         let prepared = output.prepared
         let (converted, offsets) = try outputGradients(output, dy)
         let dy = converted?.pointer ?? dy

@@ -9,6 +9,7 @@ extension AttentionPass {
     package func forward(
         _ inputs: PassInputs, finalState: Bool = false, forBackward: Bool = true
     ) throws(PowerAttentionError) -> PassOutput {
+        if let library { return try library.forward(inputs) }
         let prepared = try prepareInputs(inputs)
         let (states, end) = try walkStates(prepared, inputs, wantsEnd: finalState)
         let y = try context.allocate(rows * problem.valueWidth, dataType.byteCount)

@@ -5,6 +5,7 @@ import Tensors
 extension AttentionPass {
     /// Exponents, gates, and the inputs as the kernels read them.
     func prepareInputs(_ inputs: PassInputs) throws(PowerAttentionError) -> PreparedInputs {
+        guard library == nil else { return PreparedInputs(given: inputs) }
         let (tokens, keyHeads, queryHeads) = (problem.tokenCount, problem.keyHeads, problem.queryHeads)
         let isPower = problem.degree != nil
         var queryExponents: DeviceMemory?

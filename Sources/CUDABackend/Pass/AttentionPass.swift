@@ -7,6 +7,8 @@ package final class AttentionPass: Sendable {
     let context: CUDAContext
     package let plan: AttentionPlan
     let features: DeviceFeatures?
+    /// Takes the place of all kernels where it serves the problem.
+    let library: LibraryAttention?
     let sequences, chunks, preparationTiles, forwardTiles, queryTiles, keyTiles: DeviceMemory
     /// Where chunks are summed one by one.
     let sums: DeviceSums?
@@ -28,6 +30,8 @@ package final class AttentionPass: Sendable {
         self.context = context
         self.plan = plan
         self.features = features
+        library = try .serving(
+            plan.problem, dataType: plan.dataType, isGated: plan.kernels.problem.isGated, on: context)
         sequences = try context.upload(plan.schedule.sequences)
         chunks = try context.upload(plan.schedule.chunks)
         sums = plan.kernels.splitsStates ? try DeviceSums(plan.schedule, context) : nil
@@ -43,6 +47,7 @@ package final class AttentionPass: Sendable {
 
     /// Compiles what the calls run, all at once; where this was not called, each kernel is compiled at its first launch.
     package func prepare(movesState: Bool = false) throws(PowerAttentionError) {
+        guard library == nil else { return }
         try context.prepare(plan.sources(movesState: movesState))
     }
 
@@ -61,6 +66,8 @@ package final class AttentionPass: Sendable {
     var window: Int {
         if case .exponential(let window) = problem.mechanism { window ?? 0 } else { 0 }
     }
+    /// The type of the y that the backward pass reads.
+    var exactType: DataType { library == nil ? .float32 : dataType }
     var elementBytes: Int { kernels.problem.precision.elementBytes }
     var paddedWidth: Int { kernels.problem.width }
     var paddedValueWidth: Int { kernels.problem.valueWidth }

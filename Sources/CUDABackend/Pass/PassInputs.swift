@@ -70,15 +70,23 @@ final class PreparedInputs: Sendable {
         self.decays = decays
         self.firstVisible = firstVisible
     }
+
+    /// The inputs themselves.
+    convenience init(given inputs: PassInputs) {
+        self.init(
+            queries: .init(given: inputs.q, scaled: nil), keys: .init(given: inputs.k, scaled: nil), values: inputs.v,
+            isScaled: nil, memory: [], queryExponents: nil, keyExponents: nil, finalExponents: nil, gates: nil, decays: nil,
+            firstVisible: nil)
+    }
 }
 
 /// What the forward pass leaves.
 package struct PassOutput: Sendable {
     /// y `[tokens, hq, e]` in the type of the inputs.
     package let y: DeviceMemory
-    /// y before rounding, in float32, where the backward pass will need it.
+    /// y before rounding, in float32, where the backward pass will need it; y itself from a library.
     package let exact: DeviceMemory?
-    /// `[tokens, hq]` in float32: 1 over the normalizer, or the log-sum in base 2.
+    /// `[tokens, hq]` in float32: 1 over the normalizer, or the log-sum in base 2; a library's own.
     package let statistics: DeviceMemory
     let prepared: PreparedInputs
     /// The states before every chunk, in scratch precision, where a chunk reads one.

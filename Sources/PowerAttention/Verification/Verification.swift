@@ -62,6 +62,17 @@ package struct Verification: Sendable {
         return try Self.run(AttentionOperator(configuration, device: device), problem, given)
     }
 
+    /// Whether the same bits are promised for two runs.
+    package func isReproducible(on device: Device) throws(PowerAttentionError) -> Bool {
+        guard device == .cuda else { return true }
+        let attention = try AttentionOperator(problem.configuration(), device: device)
+        return try CUDABackend.shared().isReproducible(attentionProblem(attention), given.inputs)
+    }
+
+    private func attentionProblem(_ attention: AttentionOperator) throws(PowerAttentionError) -> AttentionProblem {
+        try attention.problem(given.inputs, cuSeqlens: problem.cuSeqlens, finalState: problem.states)
+    }
+
     /// Whether two runs give the same bits, in all outputs and gradients.
     package func isDeterministic(_ variant: Variant, on device: Device) throws(PowerAttentionError) -> Bool {
         let (first, second) = (try run(variant, on: device).bits, try run(variant, on: device).bits)
@@ -109,8 +120,7 @@ package struct Verification: Sendable {
                 let attention = try AttentionOperator(
                     problem.configuration(form: variant.form, chunkSize: variant.chunkSize), device: device)
                 let needed = try? backend.kernels(
-                    attention.problem(given.inputs, cuSeqlens: problem.cuSeqlens, finalState: problem.states), given.inputs,
-                    movesState: problem.states)
+                    verification.attentionProblem(attention), given.inputs, movesState: problem.states)
                 kernels += needed ?? []
             }
         }

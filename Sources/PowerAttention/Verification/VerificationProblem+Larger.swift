@@ -44,7 +44,15 @@ extension VerificationProblem {
         let exponentials: [(window: Int?, dataType: DataType, width: Int, gates: Gates)] = [
             (100, .bfloat16, 128, .none), (nil, .float16, 64, .none), (nil, .bfloat16, 64, .open), (100, .float32, 128, .open),
         ]
-        return powers + split
+        // What a library may serve: sequences of one length without gates.
+        let whole = [(2, 200, 4, 2, 64), (1, 420, 2, 1, 128), (2, 256, 2, 2, 64), (3, 129, 2, 2, 128)].map {
+            batch, length, heads, keyHeads, width in
+            VerificationProblem(
+                .exponential(window: nil),
+                AttentionShape(batch: batch, length: length, heads: heads, keyHeads: keyHeads, width: width)
+            ).with { $0.dataType = .bfloat16 }
+        }
+        return powers + split + whole
             + exponentials.map { window, dataType, width, gates in
                 VerificationProblem(
                     .exponential(window: window), AttentionShape(length: 300, heads: 2, keyHeads: 1, width: width)

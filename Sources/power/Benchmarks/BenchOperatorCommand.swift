@@ -12,7 +12,8 @@ struct BenchOperatorCommand: ParsableCommand {
             of the JSON), GB/s of inputs, outputs and states, each moved once. Each context divides the tokens into as many \
             sequences as fit; decoding takes one token of every sequence of --batch.
 
-            On a GPU: time on the device by events, with the second-level cache flushed before every run.
+            On a GPU: time on the device by events, with the second-level cache flushed before every run. Exponential attention \
+            without gates is cuDNN's where there is one; with POWER_CUDNN=off it is not, with POWER_CUDNN=require it surely is.
 
               power bench op --device cuda --context 65536 16384 4096 1024
               power bench op --device cuda --pass decode --batch 32 --json
