@@ -1,6 +1,7 @@
-"""What training costs a token, as `power flops` counts it: weights that every token passes through, and the state.
+"""What training costs a token, as `power flops` counts it: weights that every token passes through, the product with the vocabulary, and
+the state.
 
-Weights are the projections and the MLP, embedding and head not among them, at 6 FLOPs a token. A head's state costs 2·(d + e) FLOPs a
+Weights are the projections and the MLP, at 6 FLOPs a token, and so are those of the language model's head. An attention head's state costs 2·(d + e) FLOPs a
 pair of tokens, or 2·D·(e + 1) for reading the expanded state and again for adding to it; backward has 2.5 times the products of
 forward. Nothing that is computed again is counted, whoever computes it again.
 """
@@ -20,6 +21,7 @@ class Shape:
     width: int = 768
     heads: int = 12
     mlp_ratio: int = 4
+    vocabulary: int = 50_257
 
     @property
     def head_width(self) -> int:
@@ -28,6 +30,10 @@ class Shape:
 
 def weights(shape: Shape) -> float:
     return 6.0 * shape.layers * shape.width * (4 * shape.width + 2 * shape.mlp_ratio * shape.width)
+
+
+def head(shape: Shape) -> float:
+    return 6.0 * shape.vocabulary * shape.width
 
 
 def exponential(shape: Shape, context: int) -> float:
@@ -48,5 +54,5 @@ def power(shape: Shape, context: int) -> float:
 
 
 def per_token(shape: Shape, context: int, mixer: str) -> float:
-    """FLOPs of weights and state, forward and backward; `mixer` is "power" or "exponential"."""
-    return weights(shape) + (power if mixer == "power" else exponential)(shape, context)
+    """FLOPs of weights, head and state, forward and backward; `mixer` is "power" or "exponential"."""
+    return weights(shape) + head(shape) + (power if mixer == "power" else exponential)(shape, context)

@@ -30,6 +30,7 @@ class FlopsTests(unittest.TestCase):
     def test_what_power_flops_prints(self):
         shape = flops.Shape()
         self.assertEqual(flops.weights(shape), 509_607_936)
+        self.assertEqual(flops.head(shape), 231_584_256)
         self.assertEqual(flops.exponential(shape, 65_536), 4_227_922_944)
         self.assertEqual(flops.power(shape, 65_536), 303_528_456)
         for context, expected in [(1_024, 66.1), (16_384, 297.1), (262_144, 305.1)]:
@@ -63,10 +64,10 @@ class ReportTests(unittest.TestCase):
         ]
         page = training_report.page(results, 989.4)
         rows = [line for line in page.splitlines() if line.startswith("| 65,536 × 1")]
-        self.assertEqual(rows[0], "| 65,536 × 1 | power-attention | 109.2 | 600,000 | – | 49.3% | – | – |")
-        self.assertEqual(rows[1], "| 65,536 × 1 | SDPA cuDNN | 655.4 | 100,000 | 6.00× | 47.9% | 40.0 GB | – |")
+        self.assertEqual(rows[0], "| 65,536 × 1 | power-attention | 109.2 | 600,000 | – | 63.4% | – | – |")
+        self.assertEqual(rows[1], "| 65,536 × 1 | SDPA cuDNN | 655.4 | 100,000 | 6.00× | 50.2% | 40.0 GB | – |")
         self.assertEqual(rows[2], "| 65,536 × 1 | SDPA flash | failed: OutOfMemoryError: a / b | – | – | – | – | – |")
-        self.assertEqual(rows[3], "| 65,536 × 1 | retention (Triton) | 327.7 | 200,000 | 3.00× | 16.4% | – | 180 s |")
+        self.assertEqual(rows[3], "| 65,536 × 1 | retention (Triton) | 327.7 | 200,000 | 3.00× | 21.1% | – | 180 s |")
         self.assertIn("card H100", page)
         self.assertIn("No results.", training_report.page([], 989.4))
 

@@ -124,7 +124,9 @@ def train(options) -> dict:
     torch.manual_seed(1)
     torch.set_float32_matmul_precision("high")
     gpt.select_sdpa(options.mixer)
-    shape = flops.Shape(options.layers, options.width, options.heads)
+    # Rows of the embedding behind the tokens are no work of the model.
+    shape = flops.Shape(
+        options.layers, options.width, options.heads, vocabulary=min(options.vocabulary, flops.Shape.vocabulary))
     settings = gpt.Settings(
         shape, options.vocabulary, options.mixer, options.chunk, options.recompute, options.loss_rows,
         getattr(torch, options.residual))

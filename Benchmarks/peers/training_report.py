@@ -60,8 +60,8 @@ def page(results: list[dict], peak_tflops: float) -> str:
     parts = [
         ", ".join(f"{fact} {value}" for fact, value in facts.items()) + ".\n" if facts else "",
         "A GPT of 124M parameters, bfloat16: power attention p = 2 with gates for power-attention and retention, exponential attention for "
-        "SDPA. Medians of whole training steps after warm-up; above 1×, ours trains more tokens a second. Utilization: the FLOPs of weights "
-        f"and state that `power flops` counts, over {peak_tflops:g} TFLOP/s.\n",
+        "SDPA. Medians of whole training steps after warm-up; above 1×, ours trains more tokens a second. Utilization: the FLOPs of weights, "
+        f"head and state that `power flops` counts, over {peak_tflops:g} TFLOP/s.\n",
         table(columns, rows) if rows else "No results.\n",
     ]
     return "\n".join(part for part in parts if part)

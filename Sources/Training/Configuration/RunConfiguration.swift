@@ -92,10 +92,10 @@ extension RunConfiguration {
         let shape = AttentionShape(
             length: training.context, heads: model.heads, keyHeads: model.keyHeads, width: model.keyWidth)
         let cost = try ModelCost(
-            weights: model.productWeights, layers: model.layers, attention: model.attention, context: shape,
-            device: device)
+            weights: model.blockWeights, headWeights: model.headWeights, layers: model.layers, attention: model.attention,
+            context: shape, device: device)
         let tokens = Double(training.tokensPerStep)
-        return StepCost(weightFLOPs: tokens * cost.weightFLOPs, stateFLOPs: tokens * cost.stateFLOPs)
+        return StepCost(weightFLOPs: tokens * (cost.weightFLOPs + cost.headFLOPs), stateFLOPs: tokens * cost.stateFLOPs)
     }
 
     /// Checks that a run with this configuration can go on where one with `earlier` stopped: nothing that decides what is
