@@ -23,6 +23,8 @@ package protocol LayerKernels: Sendable {
     func zero(_ x: inout Tensor) throws(PowerAttentionError)
     /// Overwrites the rows from `first` on.
     func setRows(_ x: inout Tensor, from first: Int, to rows: Tensor) throws(PowerAttentionError)
+    /// Overwrites some columns of every row: the first of them with `given`, those behind with zeros.
+    func setColumns(_ x: inout Tensor, _ columns: Range<Int>, to given: Tensor) throws(PowerAttentionError)
 
     /// `C = A·B` or, accumulating, `C += A·B`, with `A [m, k]`, `B [k, n]`, `C [m, n]`; a transposed operand is stored the
     /// other way round. Where two operands disagree about an extent because rows of one were made longer for the sake of
@@ -78,6 +80,10 @@ package protocol LayerKernels: Sendable {
     /// which is the backward pass. Row `r` turns by the angles whose cosines and sines, `[length, d/2]`, are in row
     /// `r mod length`.
     func rotate(_ x: inout Tensor, cosines: Tensor, sines: Tensor, inverse: Bool) throws(PowerAttentionError)
+    /// Writes what ``rotate(_:cosines:sines:inverse:)`` makes of `x` to columns of `target`, and zeros where there are more of them.
+    func rotate(
+        _ x: Tensor, into target: inout Tensor, _ columns: Range<Int>, cosines: Tensor, sines: Tensor, inverse: Bool
+    ) throws(PowerAttentionError)
 
     /// `logsigmoid(x + bias)` with `bias` one number a column, in the type of the bias as `x` is.
     func logSigmoid(_ x: Tensor, bias: Tensor) throws(PowerAttentionError) -> Tensor
@@ -87,7 +93,8 @@ package protocol LayerKernels: Sendable {
 
     /// Adds `bias [width]` to every row.
     func addBias(_ x: inout Tensor, bias: Tensor) throws(PowerAttentionError)
-    func addBiasBackward(gradient: Tensor, biasGradient: inout Tensor) throws(PowerAttentionError)
+    /// Adds the sums of as many columns of the gradient as there are biases, from `first` on.
+    func addBiasBackward(gradient: Tensor, from first: Int, biasGradient: inout Tensor) throws(PowerAttentionError)
 
     /// `x += y`.
     func add(_ x: inout Tensor, _ y: Tensor) throws(PowerAttentionError)
@@ -101,6 +108,17 @@ package protocol LayerKernels: Sendable {
 }
 
 extension LayerKernels {
+    /// A number of rows or columns made a multiple of ``columnAlignment``.
+    package func aligned(_ count: Int) -> Int { (count + columnAlignment - 1) / columnAlignment * columnAlignment }
+
+    package func rotate(
+        _ x: Tensor, into target: inout Tensor, _ columns: Range<Int>, cosines: Tensor, sines: Tensor, inverse: Bool
+    ) throws(PowerAttentionError) {
+        var turned = x
+        try rotate(&turned, cosines: cosines, sines: sines, inverse: inverse)
+        try setColumns(&target, columns, to: turned)
+    }
+
     /// The product first, then the activation: what a backend does that has nothing better.
     package func multiplyGELU(
         _ x: Tensor, weight: Tensor

@@ -23,4 +23,14 @@ extension CPUBackend: LayerKernels {
         let rowBytes = x.storage.byteCount / x.shape[0]
         (x.uniqueStorage().pointer + first * rowBytes).copyMemory(from: rows.storage.pointer, byteCount: rows.storage.byteCount)
     }
+
+    package func setColumns(_ x: inout Tensor, _ columns: Range<Int>, to given: Tensor) {
+        let (size, width, stride) = (x.dataType.byteCount, given.shape[1], x.shape[1])
+        let (source, target) = (given.storage, x.uniqueStorage())
+        for row in 0..<x.shape[0] {
+            let place = target.pointer + (row * stride + columns.lowerBound) * size
+            place.copyMemory(from: source.pointer + row * width * size, byteCount: width * size)
+            (place + width * size).initializeMemory(as: UInt8.self, repeating: 0, count: (columns.count - width) * size)
+        }
+    }
 }

@@ -44,12 +44,12 @@ extension CPUBackend {
         }
     }
 
-    package func addBiasBackward(gradient: Tensor, biasGradient: inout Tensor) {
+    package func addBiasBackward(gradient: Tensor, from first: Int, biasGradient: inout Tensor) {
         let (type, width) = (gradient.dataType.kernelCode, gradient.rowWidth)
         let sums = ColumnSums(RowPartition(rows: gradient.count / width, width: width), columns: width, gradient.dataType)
         let source = gradient.storage
-        sums.forEach { partial, first, end in sum_columns(type, source.pointer, partial, first, end, width) }
-        sums.add(to: &biasGradient)
+        sums.forEach { partial, start, end in sum_columns(type, source.pointer, partial, start, end, width) }
+        sums.add(to: &biasGradient, firstColumn: first)
     }
 
     package func add(_ x: inout Tensor, _ y: Tensor) {

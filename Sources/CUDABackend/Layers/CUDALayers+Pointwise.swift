@@ -44,13 +44,42 @@ extension CUDALayers {
     }
 
     package func rotate(_ x: inout Tensor, cosines: Tensor, sines: Tensor, inverse: Bool) throws(PowerAttentionError) {
+        let place = try own(&x)
+        try rotate(x, to: place, stride: x.rowWidth, cosines: cosines, sines: sines, inverse: inverse)
+    }
+
+    package func rotate(
+        _ x: Tensor, into target: inout Tensor, _ columns: Range<Int>, cosines: Tensor, sines: Tensor, inverse: Bool
+    ) throws(PowerAttentionError) {
+        guard columns.count == x.rowWidth else {
+            var turned = x
+            try rotate(&turned, cosines: cosines, sines: sines, inverse: inverse)
+            return try setColumns(&target, columns, to: turned)
+        }
+        let place = try own(&target).advanced(by: columns.lowerBound * target.dataType.byteCount)
+        try rotate(x, to: place, stride: target.rowWidth, cosines: cosines, sines: sines, inverse: inverse)
+    }
+
+    private func rotate(
+        _ x: Tensor, to place: DevicePointer, stride: Int, cosines: Tensor, sines: Tensor, inverse: Bool
+    ) throws(PowerAttentionError) {
         let half = cosines.rowWidth
         let pairs = x.count / 2
         try pointwise(
             "rotate", vector: vector(half), count: pairs,
             [
-                .pointer(own(&x)), .tensor(cosines), .tensor(sines), .count(pairs), .int(x.rowWidth), .int(half),
-                .int(cosines.rowCount), .float(inverse ? -1 : 1),
+                .tensor(x), .pointer(place), .tensor(cosines), .tensor(sines), .count(pairs), .int(x.rowWidth), .int(stride),
+                .int(half), .int(cosines.rowCount), .float(inverse ? -1 : 1),
+            ])
+    }
+
+    package func setColumns(_ x: inout Tensor, _ columns: Range<Int>, to given: Tensor) throws(PowerAttentionError) {
+        let count = x.rowCount * columns.count
+        let place = try own(&x).advanced(by: columns.lowerBound * x.dataType.byteCount)
+        try pointwise(
+            "set_columns", vector: vector(columns.lowerBound, columns.count, x.rowWidth), count: count,
+            [
+                .tensor(given), .pointer(place), .count(count), .int(given.rowWidth), .int(columns.count), .int(x.rowWidth),
             ])
     }
 
@@ -74,7 +103,7 @@ extension CUDALayers {
                 .int(x.rowWidth),
             ])
         gradient = rounded
-        try addColumns(of: exact, to: own(&biasGradient))
+        try addColumns(of: exact, from: 0, to: own(&biasGradient), count: bias.count)
     }
 
     package func addBias(_ x: inout Tensor, bias: Tensor) throws(PowerAttentionError) {
@@ -83,21 +112,27 @@ extension CUDALayers {
             [.pointer(own(&x)), .tensor(bias), .count(x.count), .int(x.rowWidth)])
     }
 
-    package func addBiasBackward(gradient: Tensor, biasGradient: inout Tensor) throws(PowerAttentionError) {
-        try addColumns(of: gradient, to: own(&biasGradient))
+    package func addBiasBackward(
+        gradient: Tensor, from first: Int, biasGradient: inout Tensor
+    ) throws(PowerAttentionError) {
+        try addColumns(of: gradient, from: first, to: own(&biasGradient), count: biasGradient.count)
     }
 
-    /// Adds the sums over all rows to a vector, in two steps.
-    private func addColumns(of x: Tensor, to sums: DevicePointer) throws(PowerAttentionError) {
-        let (rows, width) = (x.rowCount, x.rowWidth)
+    /// Adds the sums of some columns over all rows to a vector, in two steps.
+    private func addColumns(
+        of x: Tensor, from first: Int, to sums: DevicePointer, count: Int
+    ) throws(PowerAttentionError) {
+        let rows = x.rowCount
         let rowsOfPart = max(16, (rows + 1023) / 1024)
         let parts = (rows + rowsOfPart - 1) / rowsOfPart
-        let partials = try context.tensor([parts, width], .float32)
+        let partials = try context.tensor([parts, count], .float32)
         try launch(
             LayerSources.source("sums", "sum_columns", x.dataType, vector: 1),
-            grid: .init(parts, (width + Self.threads - 1) / Self.threads), threads: Self.threads,
-            [.tensor(x), .tensor(partials), .int(rows), .int(width), .int(rowsOfPart)])
-        try addSums(of: partials, to: sums, nil, width: width)
+            grid: .init(parts, (count + Self.threads - 1) / Self.threads), threads: Self.threads,
+            [
+                .tensor(x), .tensor(partials), .int(rows), .int(count), .int(x.rowWidth), .int(first), .int(rowsOfPart),
+            ])
+        try addSums(of: partials, to: sums, nil, width: count)
     }
 
     package func add(_ x: inout Tensor, _ y: Tensor) throws(PowerAttentionError) {

@@ -72,7 +72,7 @@ extension CUDALayers {
                 + ["embed", "sort_tokens", "embed_backward", "join_embed_backward"].map {
                     source("embedding", $0, vector: wide)
                 }
-                + ["rotate", "swiglu", "swiglu_backward"].map { source("pointwise", $0, vector: wide) }
+                + ["rotate", "set_columns", "swiglu", "swiglu_backward"].map { source("pointwise", $0, vector: wide) }
                 + ["log_sigmoid", "log_sigmoid_backward"].map { source("pointwise", $0, vector: 1) }
                 + ["add_partial_sums", "add_sum"].map { source("sums", $0, vector: 1) }
                 + [LayerSources.source("sums", "sum_columns", .float32, vector: 1)]

@@ -21,8 +21,8 @@ enum LayerSources {
             add(
                 "pointwise",
                 [
-                    "gelu", "gelu_backward", "swiglu", "swiglu_backward", "add", "add_bias", "rotate", "log_sigmoid",
-                    "log_sigmoid_backward",
+                    "gelu", "gelu_backward", "swiglu", "swiglu_backward", "add", "add_bias", "rotate", "set_columns",
+                    "log_sigmoid", "log_sigmoid_backward",
                 ])
             add("sums", ["add_partial_sums", "sum_columns", "add_sum"])
             add("embedding", ["embed", "sort_tokens", "embed_backward", "join_embed_backward"])

@@ -107,19 +107,21 @@ extern "C" __global__ void __launch_bounds__(THREADS) add_bias(
     store(x + place, values);
 }
 
-// Turns the pairs (i, i + half) of every head by the angles of its row's position; `direction` is 1 or −1. `count` is the number of pairs.
+// Turns the pairs (i, i + half) of every head of x by the angles of its row's position; `direction` is 1 or −1. Rows of y, which may be x,
+// begin `stride` numbers after one another. `count` is the number of pairs.
 extern "C" __global__ void __launch_bounds__(THREADS) rotate(
-    activation *__restrict__ x, const float *__restrict__ cosines, const float *__restrict__ sines, size_t count, int width, int half,
-    int length, float direction
+    const activation *x, activation *y, const float *__restrict__ cosines, const float *__restrict__ sines, size_t count, int width,
+    int stride, int half, int length, float direction
 ) {
     if (own_place() >= count) return;
     const unsigned perRow = width / 2 / VECTOR, perHead = half / VECTOR;
     const unsigned row = own_group() / perRow, within = own_group() % perRow, head = within / perHead, i = within % perHead * VECTOR;
-    activation *place = x + static_cast<size_t>(row) * width + head * 2 * half + i;
-    const size_t angle = static_cast<size_t>(row % length) * half + i;
+    const size_t column = head * 2 * half + i, angle = static_cast<size_t>(row % length) * half + i;
+    const activation *source = x + static_cast<size_t>(row) * width + column;
+    activation *place = y + static_cast<size_t>(row) * stride + column;
     float first[VECTOR], second[VECTOR], cosine[VECTOR], sine[VECTOR];
-    load(first, place);
-    load(second, place + half);
+    load(first, source);
+    load(second, source + half);
     load_floats(cosine, cosines + angle);
     load_floats(sine, sines + angle);
 #pragma unroll
@@ -130,6 +132,28 @@ extern "C" __global__ void __launch_bounds__(THREADS) rotate(
     }
     store(place, first);
     store(place + half, second);
+}
+
+// The first `columns` numbers of every row of y, whose rows begin `stride` numbers after one another: those of a row of x, and zeros behind
+// them. `count` is that of what is written.
+extern "C" __global__ void __launch_bounds__(THREADS) set_columns(
+    const activation *__restrict__ x, activation *__restrict__ y, size_t count, int width, int columns, int stride
+) {
+    if (own_place() >= count) return;
+    const unsigned perRow = columns / VECTOR, row = own_group() / perRow;
+    const int column = own_group() % perRow * VECTOR;
+    const activation *source = x + static_cast<size_t>(row) * width + column;
+    float values[VECTOR];
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) values[i] = 0;
+    if (width % VECTOR == 0) {
+        if (column < width) load(values, source);
+    } else {
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i)
+            if (column + i < width) values[i] = to_float(source[i]);
+    }
+    store(y + static_cast<size_t>(row) * stride + column, values);
 }
 
 // log sigmoid(x + bias), one number a thread: gates are few, and float32.

@@ -12,8 +12,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) add_partial_sums(
     __shared__ float sums[SLICES][COLUMNS + 1];
     const int lane = threadIdx.x % COLUMNS, slice = threadIdx.x / COLUMNS, column = blockIdx.x * COLUMNS + lane;
     float sum = 0;
-    if (column < columns)
+    if (column < columns) {
+#pragma unroll 8
         for (int part = slice; part < parts; part += SLICES) sum += partials[static_cast<size_t>(part) * columns + column];
+    }
     sums[slice][lane] = sum;
     __syncthreads();
     if (slice != 0 || column >= columns) return;
@@ -23,23 +25,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) add_partial_sums(
     *place += sum;
 }
 
-// The sums of the columns of every `rowsOfPart` rows: partials[part, width]. Grid: parts, width / (256 · VECTOR).
+// The sums of `width` columns from `firstColumn` on over every `rowsOfPart` rows of `stride` numbers: partials[part, width]. Grid: parts,
+// width / 256.
 extern "C" __global__ void __launch_bounds__(256) sum_columns(
-    const activation *__restrict__ x, float *__restrict__ partials, int rows, int width, int rowsOfPart
+    const activation *__restrict__ x, float *__restrict__ partials, int rows, int width, int stride, int firstColumn, int rowsOfPart
 ) {
-    const int column = (blockIdx.y * 256 + threadIdx.x) * VECTOR;
+    const int column = blockIdx.y * 256 + threadIdx.x;
     if (column >= width) return;
-    float sums[VECTOR];
-#pragma unroll
-    for (int i = 0; i < VECTOR; ++i) sums[i] = 0;
     const int first = blockIdx.x * rowsOfPart, end = min(first + rowsOfPart, rows);
-    for (int row = first; row < end; ++row) {
-        float values[VECTOR];
-        load(values, x + static_cast<size_t>(row) * width + column);
-#pragma unroll
-        for (int i = 0; i < VECTOR; ++i) sums[i] += values[i];
-    }
-    store_floats(partials + static_cast<size_t>(blockIdx.x) * width + column, sums);
+    float sum = 0;
+#pragma unroll 8
+    for (int row = first; row < end; ++row) sum += to_float(x[static_cast<size_t>(row) * stride + firstColumn + column]);
+    partials[static_cast<size_t>(blockIdx.x) * width + column] = sum;
 }
 
 // Adds `factor` times the sum of `count` numbers to a number in float64. One block.
@@ -47,6 +44,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) add_sum(
     const float *__restrict__ numbers, double *__restrict__ total, int count, float factor
 ) {
     double sum = 0;
+#pragma unroll 8
     for (int n = threadIdx.x; n < count; n += THREADS) sum += numbers[n];
     sum = sum_over<THREADS>(sum);
     if (threadIdx.x == 0) *total += factor * sum;

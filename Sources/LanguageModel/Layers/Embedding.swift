@@ -18,6 +18,6 @@ package struct Embedding {
     }
 
     package func backward(_ tokens: Tensor, gradient: Tensor) throws(PowerAttentionError) {
-        try kernels.embedBackward(tokens, gradient: gradient, tableGradient: &weight.gradient)
+        try kernels.embedBackward(tokens, gradient: gradient, tableGradient: &weight.gradientSum)
     }
 }

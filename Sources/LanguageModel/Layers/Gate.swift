@@ -33,10 +33,16 @@ package struct Gate {
     package func backward(
         _ context: Context, gradient: consuming Tensor, addingTo inputGradient: inout Tensor
     ) throws(PowerAttentionError) {
-        try kernels.logSigmoidBackward(
-            context.projection, bias: bias.value, gradient: &gradient, biasGradient: &bias.gradient)
+        try backwardToProjection(context, gradient: &gradient)
         try kernels.multiply(
             gradient, transposeA: false, weight.operand, transposeB: false, into: &inputGradient, accumulate: true)
-        try kernels.multiply(gradient, transposeA: true, context.x, transposeB: false, into: &weight.gradient, accumulate: true)
+        try kernels.multiply(
+            gradient, transposeA: true, context.x, transposeB: false, into: &weight.gradientSum, accumulate: true)
+    }
+
+    /// Turns the gradient of the logarithms into that of `x·Wᵀ`, and adds the bias's.
+    func backwardToProjection(_ context: Context, gradient: inout Tensor) throws(PowerAttentionError) {
+        try kernels.logSigmoidBackward(
+            context.projection, bias: bias.value, gradient: &gradient, biasGradient: &bias.gradientSum)
     }
 }

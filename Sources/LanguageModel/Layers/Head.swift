@@ -22,9 +22,7 @@ package struct Head {
 
     /// `[rows, vocabulary]`, or longer rows where the kernels ask for them.
     package func logits(_ x: Tensor) throws(PowerAttentionError) -> Tensor {
-        let alignment = kernels.columnAlignment
-        let columns = (vocabulary + alignment - 1) / alignment * alignment
-        var logits = try kernels.uninitialized([x.shape[0], columns], x.dataType)
+        var logits = try kernels.uninitialized([x.shape[0], kernels.aligned(vocabulary)], x.dataType)
         try kernels.multiply(x, transposeA: false, weight.operand, transposeB: true, into: &logits, accumulate: false)
         return logits
     }
@@ -53,7 +51,7 @@ package struct Head {
             let part = try kernels.crossEntropy(
                 &logits, columns: vocabulary, targets: targets.rows(rows), gradientScale: gradientScale)
             try kernels.setRows(&losses, from: rows.lowerBound, to: part)
-            try kernels.multiply(logits, transposeA: true, x, transposeB: false, into: &weight.gradient, accumulate: true)
+            try kernels.multiply(logits, transposeA: true, x, transposeB: false, into: &weight.gradientSum, accumulate: true)
             var rowGradient = try kernels.uninitialized(x.shape, x.dataType)
             try kernels.multiply(
                 logits, transposeA: false, weight.operand, transposeB: false, into: &rowGradient, accumulate: false)

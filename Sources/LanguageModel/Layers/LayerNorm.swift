@@ -26,6 +26,6 @@ package struct LayerNorm: Norm {
     ) throws(PowerAttentionError) {
         try kernels.layerNormBackward(
             context.x, weight: weight.value, statistics: context.statistics, gradient: gradient, into: &inputGradient,
-            accumulate: accumulate, weightGradient: &weight.gradient, biasGradient: &bias.gradient)
+            accumulate: accumulate, weightGradient: &weight.gradientSum, biasGradient: &bias.gradientSum)
     }
 }

@@ -40,7 +40,7 @@ package struct Linear {
 
     /// Adds the parameters' gradients.
     func addParameterGradients(_ x: Tensor, gradient: Tensor) throws(PowerAttentionError) {
-        try kernels.multiply(gradient, transposeA: true, x, transposeB: false, into: &weight.gradient, accumulate: true)
-        if let bias { try kernels.addBiasBackward(gradient: gradient, biasGradient: &bias.gradient) }
+        try kernels.multiply(gradient, transposeA: true, x, transposeB: false, into: &weight.gradientSum, accumulate: true)
+        if let bias { try kernels.addBiasBackward(gradient: gradient, from: 0, biasGradient: &bias.gradientSum) }
     }
 }

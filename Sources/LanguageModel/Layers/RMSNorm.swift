@@ -25,6 +25,6 @@ package struct RMSNorm: Norm {
     ) throws(PowerAttentionError) {
         try kernels.rmsNormBackward(
             context.x, weight: weight.value, statistics: context.statistics, gradient: gradient, into: &inputGradient,
-            accumulate: accumulate, weightGradient: &weight.gradient)
+            accumulate: accumulate, weightGradient: &weight.gradientSum)
     }
 }

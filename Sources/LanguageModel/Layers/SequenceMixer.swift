@@ -7,6 +7,8 @@ package import Tensors
 package struct SequenceMixer {
     let query, key, value, output: Linear
     let gate: Gate?
+    /// The weights of queries, keys, values and gates on a device.
+    let stack: ParameterStack?
     let attention: AttentionOperator
     /// The same operator where it advances a state: it chooses its form by the state, whatever form training has.
     let decoding: AttentionOperator
@@ -36,6 +38,8 @@ package struct SequenceMixer {
         key = try projection("key", keyHeads)
         value = try projection("value", keyHeads)
         gate = model.gated ? try Gate("\(name).gate", width: model.width, heads: keyHeads, source, kernels) : nil
+        let weights = [query.weight, key.weight, value.weight] + (gate.map { [$0.weight] } ?? [])
+        stack = kernels.activationType == nil ? nil : try ParameterStack(weights, by: kernels)
         output = try Linear(
             "\(name).output", inputs: heads * headWidth, outputs: model.width,
             deviation: Linear.residualDeviation(layers: model.layers), bias: model.biases, source, kernels)
@@ -52,8 +56,8 @@ package struct SequenceMixer {
     ) throws(PowerAttentionError) -> (AttentionInputs, Gate.Context?) {
         var q = try query.forward(x)
         var k = try key.forward(x)
-        try kernels.rotate(&q, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: false)
-        try kernels.rotate(&k, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: false)
+        try rotate(&q, layout, inverse: false)
+        try rotate(&k, layout, inverse: false)
         let gates = try gate?.forward(x)
         let (batch, length) = (layout.batch, layout.length)
         let inputs = AttentionInputs(
@@ -90,18 +94,55 @@ package struct SequenceMixer {
             context.inputs, context: context.attention, outputGradient: mixedGradient.reshaped(mixed.shape))
         gradients.q = rows(gradients.q)
         gradients.k = rows(gradients.k)
-        try kernels.rotate(&gradients.q, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: true)
-        try kernels.rotate(&gradients.k, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: true)
+        gradients.v = rows(gradients.v)
+        var logG: Tensor?
+        swap(&logG, &gradients.logG)
+        logG = logG.map { rows($0, width: 1) }
 
         var inputGradient = try kernels.uninitialized(context.x.shape, gradient.dataType)
+        if let stack {
+            let joined = try join(gradients, logG, context, layout, stack)
+            try kernels.multiply(
+                joined, transposeA: false, stack.operand, transposeB: false, into: &inputGradient, accumulate: false)
+            try kernels.multiply(
+                joined, transposeA: true, context.x, transposeB: false, into: &stack.gradientSum, accumulate: true)
+            return inputGradient
+        }
+        try rotate(&gradients.q, layout, inverse: true)
+        try rotate(&gradients.k, layout, inverse: true)
         try query.backward(context.x, gradient: gradients.q, into: &inputGradient, accumulate: false)
         try key.backward(context.x, gradient: gradients.k, into: &inputGradient, accumulate: true)
-        try value.backward(context.x, gradient: rows(gradients.v), into: &inputGradient, accumulate: true)
-        if let gate, let gateContext = context.gate, let logG = gradients.logG {
-            gradients.logG = nil
-            try gate.backward(gateContext, gradient: rows(logG, width: 1), addingTo: &inputGradient)
+        try value.backward(context.x, gradient: gradients.v, into: &inputGradient, accumulate: true)
+        if let gate, let gateContext = context.gate, let logG {
+            try gate.backward(gateContext, gradient: logG, addingTo: &inputGradient)
         }
         return inputGradient
+    }
+
+    /// The gradients of all projections of a token in one row, in the order of the stacked weights; adds those of biases.
+    private func join(
+        _ gradients: AttentionGradients, _ logG: Tensor?, _ context: Context, _ layout: SequenceLayout, _ stack: ParameterStack
+    ) throws(PowerAttentionError) -> Tensor {
+        var joined = try kernels.uninitialized([layout.rows, stack.operand.shape[0]], gradients.q.dataType)
+        let positions = layout.positions
+        for (part, columns) in zip([gradients.q, gradients.k], stack.rows) {
+            try kernels.rotate(
+                part, into: &joined, columns, cosines: positions.cosines, sines: positions.sines, inverse: true)
+        }
+        try kernels.setColumns(&joined, stack.rows[2], to: gradients.v)
+        if let gate, let gateContext = context.gate, var logG {
+            try gate.backwardToProjection(gateContext, gradient: &logG)
+            try kernels.setColumns(&joined, stack.rows[3], to: logG)
+        }
+        for (projection, columns) in zip([query, key, value], stack.rows) {
+            guard let bias = projection.bias else { continue }
+            try kernels.addBiasBackward(gradient: joined, from: columns.lowerBound, biasGradient: &bias.gradientSum)
+        }
+        return joined
+    }
+
+    private func rotate(_ x: inout Tensor, _ layout: SequenceLayout, inverse: Bool) throws(PowerAttentionError) {
+        try kernels.rotate(&x, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: inverse)
     }
 
     /// `[b, t, heads, width]` as one row a token.

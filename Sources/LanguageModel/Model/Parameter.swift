@@ -13,7 +13,9 @@ public final class Parameter {
     /// behind the value's are zeros, so that products with it have columns as the kernels like them.
     package private(set) var workingCopy: Tensor?
     /// `nil` while there is none: a model that only generates needs no memory for gradients.
-    private var gradientSum: Tensor?
+    private var sum: Tensor?
+    /// The stack that the parameter is a part of on a device, which has its gradients.
+    private var place: (stack: ParameterStack, rows: Range<Int>)?
 
     package init(name: String, value: Tensor, decays: Bool) {
         self.name = name
@@ -26,11 +28,23 @@ public final class Parameter {
 
     /// The sum of the gradients since they were last zeroed, in the shape and type of the value.
     public package(set) var gradient: Tensor {
-        get { gradientSum ?? Tensor(value.shape, value.dataType) }
+        get {
+            if let place { return place.stack.gradientSum.rows(place.rows.prefix(value.shape[0])) }
+            return gradientSum.rows(0..<value.shape[0])
+        }
+        set { sum = newValue }
+    }
+
+    /// The same as kernels add to it: in the rows of the operand.
+    ///
+    /// - Precondition: the parameter is not in a stack, to whose sum products add.
+    package var gradientSum: Tensor {
+        get { sum ?? Tensor(value.shape, value.dataType) }
         // Kernels add to the sum in place; get and set would copy it.
         _modify {
-            if gradientSum == nil { gradientSum = Tensor(value.shape, value.dataType) }
-            yield &gradientSum!
+            precondition(place == nil, "the gradient of \(name) is a part of another")
+            if sum == nil { sum = Tensor(value.shape, value.dataType) }
+            yield &sum!
         }
     }
 }
@@ -38,13 +52,23 @@ public final class Parameter {
 extension Parameter {
     /// Moves a value that is in host memory to where the kernels compute, with a copy in the type of their activations.
     func place(by kernels: any LayerKernels) throws(PowerAttentionError) {
-        guard let type = kernels.activationType else { return }
+        guard let type = kernels.activationType, !value.isOnDevice else { return }
         let host = value
         value = try kernels.place(host)
         guard type != host.dataType else { return }
-        let rows = (host.shape[0] + kernels.columnAlignment - 1) / kernels.columnAlignment * kernels.columnAlignment
-        workingCopy = try kernels.place(
-            host.converted(to: type).padded(toRows: host.shape.count == 2 ? rows : host.shape[0]))
+        let rows = host.shape.count == 2 ? kernels.aligned(host.shape[0]) : host.shape[0]
+        workingCopy = try kernels.place(host.converted(to: type).padded(toRows: rows))
+    }
+
+    /// The same for a part of a stack, which has the numbers already.
+    func place(in stack: ParameterStack, _ rows: Range<Int>, by kernels: any LayerKernels) throws(PowerAttentionError) {
+        place = (stack, rows)
+        if stack.operand.dataType == value.dataType {
+            value = stack.operand.rows(rows.prefix(value.shape[0]))
+        } else {
+            value = try kernels.place(value)
+            workingCopy = stack.operand.rows(rows)
+        }
     }
 
     /// Takes another value, given in host memory. On a device it takes the old one's place.
@@ -58,14 +82,16 @@ extension Parameter {
 
     /// Makes sure that there is memory for gradients.
     package func makeGradient(by kernels: any LayerKernels) throws(PowerAttentionError) {
-        guard gradientSum == nil else { return }
-        var zeros = try kernels.uninitialized(value.shape, value.dataType)
+        if let place { return try place.stack.makeGradient(by: kernels) }
+        guard sum == nil else { return }
+        var zeros = try kernels.uninitialized(operand.shape, value.dataType)
         try kernels.zero(&zeros)
-        gradientSum = zeros
+        sum = zeros
     }
 
     func zeroGradient(by kernels: any LayerKernels) throws(PowerAttentionError) {
-        guard gradientSum != nil else { return }
-        try kernels.zero(&gradientSum!)
+        if let place { return try place.stack.zeroGradient(by: kernels) }
+        guard sum != nil else { return }
+        try kernels.zero(&sum!)
     }
 }

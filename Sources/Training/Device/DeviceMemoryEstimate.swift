@@ -45,7 +45,10 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
         let head = 2 * min(rows * columns, max(columns, Head.deviceChunkElements)) + rows * (6 * width + 16)
         let backward =
             states
-            + rows * max(2 * (2 * hidden + model.hiddenWidth) + 6 * width, 6 * width + 2 * (3 * heading + 2 * keys) + 8 * heads)
+            + rows
+            * max(
+                2 * (2 * hidden + model.hiddenWidth) + 6 * width,
+                6 * width + 2 * (3 * heading + 4 * keys + alignment) + 8 * heads)
 
         func lossy(_ bytes: Int) -> Int { Int(Double(bytes) * Self.loss) }
         parameters = lossy(model.parameterCount * (4 * 4 + 2))

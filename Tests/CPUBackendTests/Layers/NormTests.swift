@@ -82,7 +82,7 @@ import Testing
         for (index, value) in doubles(outer).enumerated() { sums[index % width] += value }
         #expect(relativeError(doubles(first.2), sums) < 1e-6)
         var biasGradient = Tensor([width], .float32)
-        kernels.addBiasBackward(gradient: outer, biasGradient: &biasGradient)
+        kernels.addBiasBackward(gradient: outer, from: 0, biasGradient: &biasGradient)
         #expect(relativeError(doubles(biasGradient), sums) < 1e-6)
         for _ in 0..<5 {
             let again = gradients()

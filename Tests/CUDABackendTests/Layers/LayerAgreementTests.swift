@@ -157,13 +157,44 @@ import Testing
         try card.expect(x.card, x.host)
         x.host = try x.card.onHost().converted(to: .float64)
         var biasGradient = card.random([width], .float32)
-        try card.layers.addBiasBackward(gradient: x.card, biasGradient: &biasGradient.card)
-        card.host.addBiasBackward(gradient: x.host, biasGradient: &biasGradient.host)
+        try card.layers.addBiasBackward(gradient: x.card, from: 0, biasGradient: &biasGradient.card)
+        card.host.addBiasBackward(gradient: x.host, from: 0, biasGradient: &biasGradient.host)
         try card.expect(biasGradient.card, biasGradient.host)
         let y = card.random([20, width])
         try card.layers.add(&x.card, y.card)
         card.host.add(&x.host, y.host)
         try card.expect(x.card, x.host)
+    }
+
+    /// Rows that are joined of several tensors' rows: what is turned or copied stands in its columns, zeros behind it, and the other columns stay.
+    @Test(arguments: CardLayers.types, [(3, 18, 1), (16, 96, 8)])
+    func columns(type: DataType, extents: (half: Int, width: Int, alignment: Int)) throws {
+        var card = try CardLayers(type)
+        let (half, width, alignment) = extents
+        let x = card.random([20, width])
+        let (cosines, sines) = (card.random([10, half], .float32), card.random([10, half], .float32))
+        for padding in [0, 2 * alignment] {
+            let columns = alignment..<alignment + width + padding
+            var (turned, copied) = (card.random([20, width + 4 * alignment]), card.random([20, width + 4 * alignment]))
+            try card.layers.rotate(
+                x.card, into: &turned.card, columns, cosines: cosines.card, sines: sines.card, inverse: true)
+            try card.host.rotate(
+                x.host, into: &turned.host, columns, cosines: cosines.host, sines: sines.host, inverse: true)
+            try card.expect(turned.card, turned.host)
+            try card.layers.setColumns(&copied.card, columns, to: x.card)
+            card.host.setColumns(&copied.host, columns, to: x.host)
+            #expect(doubles(try copied.card.onHost()) == doubles(copied.host))
+            // Few columns, as gates are.
+            let few = card.random([20, 3])
+            try card.layers.setColumns(&copied.card, columns, to: few.card)
+            card.host.setColumns(&copied.host, columns, to: few.host)
+            #expect(doubles(try copied.card.onHost()) == doubles(copied.host))
+
+            var biasGradient = card.random([width], .float32)
+            try card.layers.addBiasBackward(gradient: copied.card, from: alignment, biasGradient: &biasGradient.card)
+            card.host.addBiasBackward(gradient: copied.host, from: alignment, biasGradient: &biasGradient.host)
+            try card.expect(biasGradient.card, biasGradient.host)
+        }
     }
 
     @Test(arguments: CardLayers.types) func gates(type: DataType) throws {
