@@ -44,6 +44,13 @@ extension CUDALayers {
             [.tensor(tokens), .tensor(order), .pointer(table), .tensor(partials), .int(count), .int(width)])
     }
 
+    /// Shared memory of `cross_entropy` besides the row that it keeps, at most.
+    private static let lossBytes = 1024
+
+    func crossEntropySource(vector: Int, threads: Int, keepsRow: Bool) -> KernelSource {
+        source("loss", "cross_entropy", vector: vector, [("THREADS", threads), ("KEPT", keepsRow ? 1 : 0)])
+    }
+
     package func crossEntropy(
         _ logits: inout Tensor, columns: Int, targets: Tensor, gradientScale: Double?
     ) throws(PowerAttentionError) -> Tensor {
@@ -51,9 +58,11 @@ extension CUDALayers {
         let vector = vector(logits.rowWidth)
         let threads = min(512, (columns / vector + 31) / 32 * 32 + 32)
         let place = gradientScale == nil ? logits.devicePointer : try own(&logits)
+        let rowBytes = logits.rowWidth * activations.byteCount
+        let keepsRow = vector > 1 && rowBytes + Self.lossBytes <= context.properties.sharedMemoryPerBlock
         try launch(
-            source("loss", "cross_entropy", vector: vector, [("THREADS", threads)]), grid: .init(targets.count),
-            threads: threads,
+            crossEntropySource(vector: vector, threads: threads, keepsRow: keepsRow), grid: .init(targets.count),
+            threads: threads, sharedBytes: keepsRow ? rowBytes : 0,
             [
                 .pointer(place), .tensor(targets), .tensor(losses), .int(columns), .int(logits.rowWidth),
                 .flag(gradientScale != nil), .float(Float(gradientScale ?? 0)),

@@ -76,7 +76,7 @@ extension CUDALayers {
                 + ["log_sigmoid", "log_sigmoid_backward"].map { source("pointwise", $0, vector: 1) }
                 + ["add_partial_sums", "add_sum"].map { source("sums", $0, vector: 1) }
                 + [LayerSources.source("sums", "sum_columns", .float32, vector: 1)]
-                + [source("loss", "cross_entropy", vector: vector(columnAlignment), [("THREADS", 512)])]
+                + [crossEntropySource(vector: vector(columnAlignment), threads: 512, keepsRow: true)]
                 + ["square_sums", "decide_update", "adamw"].map { source("optimizer", $0, vector: 1) })
     }
 

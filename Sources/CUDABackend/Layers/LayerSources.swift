@@ -27,7 +27,9 @@ enum LayerSources {
             add("sums", ["add_partial_sums", "sum_columns", "add_sum"])
             add("embedding", ["embed", "sort_tokens", "embed_backward", "join_embed_backward"])
             add("optimizer", ["square_sums", "decide_update", "adamw"])
-            for threads in [64, 512] { add("loss", ["cross_entropy"], [("THREADS", threads)]) }
+            for (threads, keepsRow) in [(64, 0), (512, 0)] + (vector > 1 ? [(64, 1), (512, 1)] : []) {
+                add("loss", ["cross_entropy"], [("THREADS", threads), ("KEPT", keepsRow)])
+            }
             for width in [32, 64, 96, 128, 1024] {
                 let configuration = try NormConfiguration(width: width * vector, vector: vector)
                 for isCentered in [0, 1] {

@@ -11,8 +11,8 @@ package struct Head {
     /// The number of logits that exist at a time, at most, unless a single row has more.
     let chunkElements: Int
 
-    /// On a device every chunk reads and writes the weight's gradient once more: few chunks, of half a gigabyte.
-    package static let deviceChunkElements = 1 << 28
+    /// On a device every chunk reads and writes the weight's gradient once more: few chunks, of 1.2 GB.
+    package static let deviceChunkElements = 9 << 26
 
     package init(weight: Parameter, _ kernels: any LayerKernels, chunkElements: Int? = nil) {
         self.weight = weight
@@ -66,6 +66,7 @@ package struct Head {
     private func chunks(_ rows: Int) -> [Range<Int>] {
         let most = max(1, chunkElements / vocabulary)
         let count = (rows + most - 1) / most
-        return (0..<count).map { $0 * rows / count..<($0 + 1) * rows / count }
+        let length = min(most, kernels.aligned((rows + count - 1) / count))
+        return stride(from: 0, to: rows, by: length).map { $0..<min(rows, $0 + length) }
     }
 }
