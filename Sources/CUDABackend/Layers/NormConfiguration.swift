@@ -8,8 +8,8 @@ struct NormConfiguration: Sendable, Hashable {
     /// Threads a row, and rows a block.
     let threads, rows: Int
 
-    /// Blocks of the backward pass that a multiprocessor holds at once.
-    var resident: Int { threads * rows <= 512 ? 3 : 1 }
+    /// Blocks of the backward pass that a multiprocessor holds at once: two where threads keep so many numbers that three would spill.
+    var resident: Int { threads * rows > 512 ? 1 : groups * vector > 24 ? 2 : 3 }
 
     /// - Throws: `unsupported` where a row has more numbers than a block can hold.
     init(width: Int, vector: Int) throws(PowerAttentionError) {

@@ -28,22 +28,33 @@ __device__ __forceinline__ activation to_activation(float x) {
 #endif
 }
 
-__device__ __forceinline__ void load(float (&x)[VECTOR], const activation *place) {
+// VECTOR numbers as they are in memory.
 #if VECTOR == 1
-    x[0] = to_float(*place);
-#elif ACTIVATION == 0
-    const float4 group = *reinterpret_cast<const float4 *>(place);
-    x[0] = group.x, x[1] = group.y, x[2] = group.z, x[3] = group.w;
+typedef activation packed;
 #else
-    const uint4 group = *reinterpret_cast<const uint4 *>(place);
+typedef uint4 packed;
+#endif
+
+__device__ __forceinline__ packed load_packed(const activation *place) { return *reinterpret_cast<const packed *>(place); }
+
+__device__ __forceinline__ void unpack(float (&x)[VECTOR], packed group) {
+#if VECTOR == 1
+    x[0] = to_float(group);
+#else
     const unsigned words[4] = {group.x, group.y, group.z, group.w};
 #pragma unroll
     for (int n = 0; n < 4; ++n) {
+#if ACTIVATION == 0
+        x[n] = __uint_as_float(words[n]);
+#else
         x[2 * n] = __uint_as_float(words[n] << 16);
         x[2 * n + 1] = __uint_as_float(words[n] & 0xffff0000u);
+#endif
     }
 #endif
 }
+
+__device__ __forceinline__ void load(float (&x)[VECTOR], const activation *place) { unpack(x, load_packed(place)); }
 
 __device__ __forceinline__ void store(activation *place, const float (&x)[VECTOR]) {
 #if VECTOR == 1

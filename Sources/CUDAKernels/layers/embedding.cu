@@ -22,6 +22,26 @@ extern "C" __global__ void __launch_bounds__(256) embed(
     }
 }
 
+// Calls body(place, digit) for the places that source[first ..< end] names, or for these numbers themselves where it is null. Several loads
+// are under way at a time.
+template <typename Body>
+__device__ __forceinline__ void for_digits(const int *tokens, const int *source, int first, int end, int shift, Body body) {
+    constexpr int BATCH = 8;
+    for (int start = first; start < end; start += BATCH) {
+        int places[BATCH], digits[BATCH];
+#pragma unroll
+        for (int i = 0; i < BATCH; ++i) {
+            const int n = min(start + i, end - 1);
+            places[i] = source == nullptr ? n : source[n];
+        }
+#pragma unroll
+        for (int i = 0; i < BATCH; ++i) digits[i] = tokens[places[i]] >> shift & (DIGITS - 1);
+#pragma unroll
+        for (int i = 0; i < BATCH; ++i)
+            if (start + i < end) body(places[i], digits[i]);
+    }
+}
+
 // order[n] is the place of the n-th token in ascending order, equal ones in the order of their places: digits from the lowest up, each
 // pass by counting, every thread a stretch of neighbours. `spare` has `count` numbers as well. One block.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) sort_tokens(
@@ -35,13 +55,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) sort_tokens(
         // The last pass writes to `order`.
         const bool toOrder = (passes - pass) % 2 == 1;
         int *target = toOrder ? order : spare;
-        const int *source = toOrder ? spare : order;
+        const int *source = pass == 0 ? nullptr : toOrder ? spare : order;
         const int shift = pass * BITS;
         for (int digit = 0; digit < DIGITS; ++digit) counts[digit * THREADS + thread] = 0;
-        for (int n = first; n < end; ++n) {
-            const int place = pass == 0 ? n : source[n];
-            ++counts[(tokens[place] >> shift & (DIGITS - 1)) * THREADS + thread];
-        }
+        for_digits(tokens, source, first, end, shift, [&](int, int digit) { ++counts[digit * THREADS + thread]; });
         __syncthreads();
         // Exclusive sums over digits, then threads: thread t takes the DIGITS counts from t · DIGITS on.
         int sum = 0;
@@ -62,10 +79,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) sort_tokens(
             before += own;
         }
         __syncthreads();
-        for (int n = first; n < end; ++n) {
-            const int place = pass == 0 ? n : source[n];
-            target[counts[(tokens[place] >> shift & (DIGITS - 1)) * THREADS + thread]++] = place;
-        }
+        for_digits(
+            tokens, source, first, end, shift, [&](int place, int digit) { target[counts[digit * THREADS + thread]++] = place; });
         __syncthreads();
     }
 }

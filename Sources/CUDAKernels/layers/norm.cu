@@ -7,7 +7,7 @@ static_assert(ROWS == 1 || THREADS == 32, "rows of several warps have a block of
 constexpr float EPSILON = 1e-5f;
 constexpr int PARTS = CENTERED ? 2 : 1;
 // Blocks of the backward pass that a multiprocessor holds at once; the grid has as many.
-constexpr int RESIDENT = THREADS * ROWS <= 512 ? 3 : 1;
+constexpr int RESIDENT = THREADS * ROWS > 512 ? 1 : GROUPS * VECTOR > 24 ? 2 : 3;
 
 // The column of group `n` of this thread.
 __device__ __forceinline__ int column_of(int n) { return (n * THREADS + static_cast<int>(threadIdx.x) % THREADS) * VECTOR; }
@@ -93,12 +93,15 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS, RESIDENT) norm_back
             rstd = statistics[row];
         }
         float normal[GROUPS][VECTOR], scaled[GROUPS][VECTOR];
+        packed others[GROUPS];
         float plain = 0, aligned = 0;
 #pragma unroll
         for (int n = 0; n < GROUPS; ++n) {
             const int column = column_of(n);
             if (column >= width) continue;
             float weights[VECTOR];
+            // Before the sums, so that all of a row is under way at a time.
+            if (accumulate) others[n] = load_packed(inputGradient + start + column);
             load(normal[n], x + start + column);
             load(scaled[n], gradient + start + column);
             load_floats(weights, weight + column);
@@ -121,7 +124,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS, RESIDENT) norm_back
             float result[VECTOR];
 #pragma unroll
             for (int i = 0; i < VECTOR; ++i) result[i] = 0;
-            if (accumulate) load(result, inputGradient + start + column);
+            if (accumulate) unpack(result, others[n]);
 #pragma unroll
             for (int i = 0; i < VECTOR; ++i) result[i] += rstd * (scaled[n][i] - plain - normal[n][i] * aligned);
             store(inputGradient + start + column, result);
