@@ -74,6 +74,9 @@ static const char layers_activations[] = {
 static const char layers_embedding[] = {
 #embed "layers/embedding.cu"
 };
+static const char layers_gate[] = {
+#embed "layers/gate.cu"
+};
 static const char layers_loss[] = {
 #embed "layers/loss.cu"
 };
@@ -141,6 +144,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
     FILE_ENTRY("layers/activations.cuh", layers_activations),
     FILE_ENTRY("layers/embedding.cu", layers_embedding),
+    FILE_ENTRY("layers/gate.cu", layers_gate),
     FILE_ENTRY("layers/loss.cu", layers_loss),
     FILE_ENTRY("layers/norm.cu", layers_norm),
     FILE_ENTRY("layers/optimizer.cu", layers_optimizer),

@@ -85,6 +85,10 @@ package protocol LayerKernels: Sendable {
         _ x: Tensor, into target: inout Tensor, _ columns: Range<Int>, cosines: Tensor, sines: Tensor, inverse: Bool
     ) throws(PowerAttentionError)
 
+    /// `projection = x·Wᵀ` with as many columns as there are biases, in their type, and `logsigmoid(projection + bias)`.
+    func projectGates(
+        _ x: Tensor, weight: Tensor, bias: Tensor
+    ) throws(PowerAttentionError) -> (logarithms: Tensor, projection: Tensor)
     /// `logsigmoid(x + bias)` with `bias` one number a column, in the type of the bias as `x` is.
     func logSigmoid(_ x: Tensor, bias: Tensor) throws(PowerAttentionError) -> Tensor
     /// Turns the output's gradient into the input's, in the type of activations.
@@ -126,6 +130,14 @@ extension LayerKernels {
         var hidden = try uninitialized([x.shape[0], weight.shape[0]], x.dataType)
         try multiply(x, transposeA: false, weight, transposeB: true, into: &hidden, accumulate: false)
         return (hidden, try gelu(hidden))
+    }
+
+    package func projectGates(
+        _ x: Tensor, weight: Tensor, bias: Tensor
+    ) throws(PowerAttentionError) -> (logarithms: Tensor, projection: Tensor) {
+        var projection = try uninitialized([x.shape[0], bias.count], bias.dataType)
+        try multiply(x, transposeA: false, weight, transposeB: true, into: &projection, accumulate: false)
+        return (try logSigmoid(projection, bias: bias), projection)
     }
 
     package func multiplyGELUBackward(

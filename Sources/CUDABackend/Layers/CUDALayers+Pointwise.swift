@@ -2,15 +2,15 @@ import CUDARuntime
 package import Tensors
 
 extension CUDALayers {
-    private static let threads = 256
+    static let threads = 256
 
-    /// Launches a kernel of `layers/pointwise.cu` over `count` numbers.
-    private func pointwise(
-        _ function: String, vector: Int, count: Int, _ arguments: [KernelArgument]
+    /// Launches a kernel of `layers/pointwise.cu`, or of another file, over `count` numbers.
+    func pointwise(
+        _ function: String, of file: String = "pointwise", vector: Int, count: Int, _ arguments: [KernelArgument]
     ) throws(PowerAttentionError) {
         let perBlock = Self.threads * vector
         try launch(
-            source("pointwise", function, vector: vector), grid: .init((count + perBlock - 1) / perBlock),
+            source(file, function, vector: vector), grid: .init((count + perBlock - 1) / perBlock),
             threads: Self.threads, arguments)
     }
 
@@ -83,29 +83,6 @@ extension CUDALayers {
             ])
     }
 
-    package func logSigmoid(_ x: Tensor, bias: Tensor) throws(PowerAttentionError) -> Tensor {
-        let y = try context.tensor(x.shape, x.dataType)
-        try pointwise(
-            "log_sigmoid", vector: 1, count: x.count,
-            [.tensor(x), .tensor(bias), .tensor(y), .count(x.count), .int(x.rowWidth)])
-        return y
-    }
-
-    package func logSigmoidBackward(
-        _ x: Tensor, bias: Tensor, gradient: inout Tensor, biasGradient: inout Tensor
-    ) throws(PowerAttentionError) {
-        let rounded = try context.tensor(x.shape, activations)
-        let exact = try context.tensor(x.shape, .float32)
-        try pointwise(
-            "log_sigmoid_backward", vector: 1, count: x.count,
-            [
-                .tensor(x), .tensor(bias), .tensor(gradient), .tensor(rounded), .tensor(exact), .count(x.count),
-                .int(x.rowWidth),
-            ])
-        gradient = rounded
-        try addColumns(of: exact, from: 0, to: own(&biasGradient), count: bias.count)
-    }
-
     package func addBias(_ x: inout Tensor, bias: Tensor) throws(PowerAttentionError) {
         try pointwise(
             "add_bias", vector: vector(x.rowWidth), count: x.count,
@@ -119,7 +96,7 @@ extension CUDALayers {
     }
 
     /// Adds the sums of some columns over all rows to a vector, in two steps.
-    private func addColumns(
+    func addColumns(
         of x: Tensor, from first: Int, to sums: DevicePointer, count: Int
     ) throws(PowerAttentionError) {
         let rows = x.rowCount

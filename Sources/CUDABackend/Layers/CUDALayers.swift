@@ -62,8 +62,10 @@ extension CUDALayers {
 
     /// Compiles what a training step of a usual model launches, all at once; other kernels are compiled when they are first launched.
     ///
-    /// - Parameter isCentered: whether its norms are layer norms.
-    package func prepare(width: Int, isCentered: Bool) throws(PowerAttentionError) {
+    /// - Parameters:
+    ///   - gates: the number of its gates a layer.
+    ///   - isCentered: whether its norms are layer norms.
+    package func prepare(width: Int, gates: Int, isCentered: Bool) throws(PowerAttentionError) {
         let wide = vector(width)
         let norm = try NormConfiguration(width: width, vector: wide)
         let centered = norm.macros + [("CENTERED", isCentered ? 1 : 0)]
@@ -73,7 +75,8 @@ extension CUDALayers {
                     source("embedding", $0, vector: wide)
                 }
                 + ["rotate", "set_columns", "swiglu", "swiglu_backward"].map { source("pointwise", $0, vector: wide) }
-                + ["log_sigmoid", "log_sigmoid_backward"].map { source("pointwise", $0, vector: 1) }
+                + (gateSource(width: width, heads: gates, weightRows: aligned(gates)).map { [$0] } ?? [])
+                + [source("gate", "log_sigmoid_backward", vector: 1)]
                 + ["add_partial_sums", "add_sum"].map { source("sums", $0, vector: 1) }
                 + [LayerSources.source("sums", "sum_columns", .float32, vector: 1)]
                 + [crossEntropySource(vector: vector(columnAlignment), threads: 512, keepsRow: true)]

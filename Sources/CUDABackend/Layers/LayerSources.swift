@@ -22,8 +22,8 @@ enum LayerSources {
                 "pointwise",
                 [
                     "gelu", "gelu_backward", "swiglu", "swiglu_backward", "add", "add_bias", "rotate", "set_columns",
-                    "log_sigmoid", "log_sigmoid_backward",
                 ])
+            add("gate", ["log_sigmoid", "log_sigmoid_backward"])
             add("sums", ["add_partial_sums", "sum_columns", "add_sum"])
             add("embedding", ["embed", "sort_tokens", "embed_backward", "join_embed_backward"])
             add("optimizer", ["square_sums", "decide_update", "adamw"])
@@ -35,6 +35,11 @@ enum LayerSources {
                 for isCentered in [0, 1] {
                     add("norm", ["normalize", "norm_backward"], configuration.macros + [("CENTERED", isCentered)])
                 }
+            }
+        }
+        if activations == .bfloat16 {
+            for tiles in [1, 2] {
+                sources.append(source("gate", "project_gates", activations, vector: 1, [("TILES", tiles)]))
             }
         }
         return sources

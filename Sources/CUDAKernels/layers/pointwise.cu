@@ -155,26 +155,3 @@ extern "C" __global__ void __launch_bounds__(THREADS) set_columns(
     }
     store(y + static_cast<size_t>(row) * stride + column, values);
 }
-
-// log sigmoid(x + bias), one number a thread: gates are few, and float32.
-extern "C" __global__ void __launch_bounds__(THREADS) log_sigmoid(
-    const float *__restrict__ x, const float *__restrict__ bias, float *__restrict__ y, size_t count, int width
-) {
-    const unsigned place = own_group();
-    if (place >= count) return;
-    const float v = x[place] + bias[place % width];
-    y[place] = fminf(v, 0) - log1pf(expf(-fabsf(v)));
-}
-
-// The gradient of x in the type of activations and, where columns are summed afterwards, exactly.
-extern "C" __global__ void __launch_bounds__(THREADS) log_sigmoid_backward(
-    const float *__restrict__ x, const float *__restrict__ bias, const float *__restrict__ gradient, activation *__restrict__ rounded,
-    float *__restrict__ exact, size_t count, int width
-) {
-    const unsigned place = own_group();
-    if (place >= count) return;
-    const float v = x[place] + bias[place % width];
-    const float e = expf(-fabsf(v)), result = gradient[place] * (v > 0 ? e : 1.f) / (1 + e);
-    rounded[place] = to_activation(result);
-    exact[place] = result;
-}

@@ -23,10 +23,9 @@ package struct Gate {
     }
 
     package func forward(_ x: Tensor) throws(PowerAttentionError) -> (Tensor, Context) {
-        // Logarithms of gates add up over thousands of tokens: they have the parameters' type from here on.
-        var projection = try kernels.uninitialized([x.shape[0], weight.value.shape[0]], bias.value.dataType)
-        try kernels.multiply(x, transposeA: false, weight.operand, transposeB: true, into: &projection, accumulate: false)
-        return (try kernels.logSigmoid(projection, bias: bias.value), Context(x: x, projection: projection))
+        // Logarithms of gates add up over thousands of tokens: they have the parameters' type, and so has the projection.
+        let (logarithms, projection) = try kernels.projectGates(x, weight: weight.operand, bias: bias.value)
+        return (logarithms, Context(x: x, projection: projection))
     }
 
     /// Adds the parameters' gradients and the input's. The gradient of the logarithms is used up.

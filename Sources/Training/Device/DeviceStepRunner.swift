@@ -56,7 +56,9 @@ final class DeviceStepRunner: StepRunner {
         self.layers = layers
         self.configuration = configuration
         step = optimizer.step
-        try layers.prepare(width: model.configuration.width, isCentered: model.configuration.norm == .layerNorm)
+        try layers.prepare(
+            width: model.configuration.width, gates: model.configuration.gated ? model.configuration.keyHeads : 0,
+            isCentered: model.configuration.norm == .layerNorm)
         var (first, second): ([Tensor], [Tensor]) = ([], [])
         var entries: [DeviceUpdate.Entry] = []
         for (index, parameter) in model.parameters.enumerated() {

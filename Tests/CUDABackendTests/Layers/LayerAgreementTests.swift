@@ -215,6 +215,19 @@ import Testing
         try card.expect(biasGradient.card, biasGradient.host)
     }
 
+    /// Few columns of a product, with logarithms that are taken at once: 12 gates and 20 of rows that are cut off, and a width for cuBLASLt.
+    @Test(arguments: CardLayers.types, [(64, 12, 96), (37, 20, 32), (37, 3, 40)])
+    func gateProjections(type: DataType, extents: (rows: Int, heads: Int, width: Int)) throws {
+        var card = try CardLayers(type)
+        let (rows, heads, width) = extents
+        let (x, weight) = (card.random([rows, width]), card.random([64, width], scale: 0.3))
+        let bias = card.random([heads], .float32, scale: 4)
+        let (logarithms, projection) = try card.layers.projectGates(x.card, weight: weight.card, bias: bias.card)
+        let expected = try card.host.projectGates(x.host, weight: weight.host.rows(0..<heads), bias: bias.host)
+        try card.expect(projection, expected.projection)
+        try card.expect(logarithms, expected.logarithms)
+    }
+
     /// Tokens that come once, many times, within tiles of sorted places and across them.
     @Test(arguments: CardLayers.types, [(5, 24), (300, 5), (70_000, 24)])
     func embedding(type: DataType, extents: (vocabulary: Int, width: Int)) throws {
