@@ -63,6 +63,15 @@ import Testing
         try check(configuration, activations: .float32, recomputes: true)
     }
 
+    /// Queries, keys and values of 64 columns stand beside one another without zeros between them.
+    @Test(arguments: [false, true]) func wholeColumns(gated: Bool) throws {
+        var configuration = configuration(mixer: .power(degree: 2), gated: gated)
+        configuration.width = 64
+        configuration.keyValueHeads = nil
+        try check(configuration)
+        try check(configuration, activations: .float32)
+    }
+
     /// What is computed again is the same to the bit, and so are two runs.
     @Test func recomputationChangesNoBit() throws {
         let configuration = configuration(mixer: .power(degree: 2), gated: true)
