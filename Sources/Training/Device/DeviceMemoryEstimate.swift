@@ -1,5 +1,6 @@
 import BackendInterface
 import CUDABackend
+import CUDARuntime
 import LanguageModel
 import PowerAttention
 package import Tensors
@@ -19,7 +20,6 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
     package var total: Int { parameters + activations + scratch }
 
     private static let loss = 1.06
-    private static let productWorkspace = 32 << 20
 
     package init(_ configuration: RunConfiguration) throws(PowerAttentionError) {
         let (model, training) = (configuration.model, configuration.training)
@@ -53,7 +53,7 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
         func lossy(_ bytes: Int) -> Int { Int(Double(bytes) * Self.loss) }
         parameters = lossy(model.parameterCount * (4 * 4 + 2))
         activations = lossy(kept + rows * (2 * width + 8) + training.context * headWidth * 4)
-        scratch = lossy(head + backward) + Self.productWorkspace
+        scratch = lossy(head + backward) + MatrixProducts.workspaceBytes
     }
 
     /// The states between the chunks of one block.
