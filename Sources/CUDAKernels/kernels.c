@@ -68,6 +68,9 @@ static const char hopper_state_gradient[] = {
 static const char hopper_state_update[] = {
 #embed "hopper/state_update.cu"
 };
+static const char hopper_symmetric_state[] = {
+#embed "hopper/symmetric_state.cuh"
+};
 static const char layers_activations[] = {
 #embed "layers/activations.cuh"
 };
@@ -142,6 +145,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
     FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
+    FILE_ENTRY("hopper/symmetric_state.cuh", hopper_symmetric_state),
     FILE_ENTRY("layers/activations.cuh", layers_activations),
     FILE_ENTRY("layers/embedding.cu", layers_embedding),
     FILE_ENTRY("layers/gate.cu", layers_gate),

@@ -17,6 +17,8 @@ package struct AttentionKernels: Sendable, Hashable {
     let hopperBackwardKeys: HopperBackwardKeysConfiguration?
     /// From the first chunk to the last, and in reverse; none for exponential attention.
     private let forwardStates, reverseStates: StateConfiguration?
+    /// `nil` where the states between the kernels are rows of features.
+    let stateLayout: SymmetricStateLayout?
 
     /// Which kernels read a state: queries the one before their chunk, keys the gradient of the one after it.
     package struct States: Sendable, Hashable {
@@ -38,11 +40,28 @@ package struct AttentionKernels: Sendable, Hashable {
         let sharedLimit = limits.sharedBytes
         self.problem = problem
         preparation = PreparationConfiguration(problem)
+        let hopperForward = HopperForwardConfiguration(problem, hasStates: states.queries, limits: limits)
+        let hopperBackwardQueries = HopperBackwardQueriesConfiguration(problem, hasStates: states.queries, limits: limits)
+        let hopperBackwardKeys = HopperBackwardKeysConfiguration(problem, hasStates: states.keys, limits: limits)
+        // Kernels that exchange states agree on where their numbers stand.
+        let layout = SymmetricStateLayout(problem)
+        let hasAll =
+            hopperForward != nil && hopperBackwardQueries != nil && hopperBackwardKeys != nil
+            && [false, true].allSatisfy {
+                HopperStateUpdateConfiguration(problem, work: work, reverse: $0, limits: limits) != nil
+            }
+        stateLayout = hasAll ? layout : nil
+        let agree = layout == nil || hasAll
         func stateConfiguration(reverse: Bool) -> StateConfiguration? {
-            problem.degree > 0 ? StateConfiguration(problem, work: work, reverse: reverse, limits: limits) : nil
+            problem.degree > 0
+                ? StateConfiguration(problem, work: work, reverse: reverse, byWarpgroups: agree, limits: limits) : nil
         }
         forwardStates = stateConfiguration(reverse: false)
         reverseStates = stateConfiguration(reverse: true)
+        let readsNone = !states.queries && !states.keys
+        self.hopperForward = agree || readsNone ? hopperForward : nil
+        self.hopperBackwardQueries = agree || readsNone ? hopperBackwardQueries : nil
+        self.hopperBackwardKeys = agree || readsNone ? hopperBackwardKeys : nil
         guard
             let forward = ForwardConfiguration(
                 problem, hasStates: states.queries, fewTokens: fewTokens, sharedLimit: sharedLimit),
@@ -55,12 +74,12 @@ package struct AttentionKernels: Sendable, Hashable {
                 expected: "enough for the tiles of d = \(problem.width), e = \(problem.valueWidth) in \(problem.dataType)")
         }
         forwardTiles = forward
-        hopperForward = HopperForwardConfiguration(problem, hasStates: states.queries, limits: limits)
         backwardQueriesTiles = backwardQueries
-        hopperBackwardQueries = HopperBackwardQueriesConfiguration(problem, hasStates: states.queries, limits: limits)
         backwardKeysTiles = backwardKeys
-        hopperBackwardKeys = HopperBackwardKeysConfiguration(problem, hasStates: states.keys, limits: limits)
     }
+
+    /// The numbers of a state between the kernels, of so many features.
+    func stateNumbers(_ features: Int) -> Int { stateLayout?.numbers ?? features * (problem.valueWidth + 8) }
 
     /// The dynamic shared memory of a block of every kernel that multiplies.
     package var sharedBytes: [Int] {
@@ -123,7 +142,14 @@ package struct AttentionKernels: Sendable, Hashable {
 
     /// What adds up the sums of single chunks.
     var scanStates: KernelSource {
-        KernelSource("state/scan.cu", "scan_states", macros: [("INPUT", 0), ("MATH", problem.precision.rawValue)])
+        KernelSource(
+            "state/scan.cu", "scan_states",
+            macros: [
+                ("INPUT", 0), ("MATH", problem.precision.rawValue), ("DEGREE", problem.degree),
+                ("SYMMETRIC", stateLayout == nil ? 0 : 1),
+            ]
+                + (stateLayout == nil
+                    ? [] : [("WIDTH", problem.width), ("VALUE_WIDTH", problem.valueWidth)]))
     }
 
     /// The values that Hopper's kernel of the states sums.

@@ -31,10 +31,11 @@ struct HopperBackwardKeysConfiguration: Sendable, Hashable {
         queries = problem.width > 64 || problem.valueWidth > 64 ? 32 : 64
         self.hasStates = hasStates
         let rows = groups * 64
-        let stage =
-            max(bothBytes(queries), hasStates ? bytes(features, problem.valueWidth + 8) : 0) + 16 * queries + 16
+        let layout = SymmetricStateLayout(problem)
+        let state = hasStates ? layout.map { 2 * $0.normalizerStage } ?? bytes(features, problem.valueWidth + 8) : 0
+        let stage = max(bothBytes(queries), state) + 16 * queries + 16
         let tile = bothBytes(rows) + 8 * (rows + 4) + 8
-        let others = 32 * groups * queries + (hasStates ? 4 * rows * (problem.width + 4) + 4 * words : 0)
+        let others = 32 * groups * queries + (hasStates && layout == nil ? 4 * rows * (problem.width + 4) + 4 * words : 0)
         for keyTiles in [2, 1] {
             let stages = min((limits.sharedBytes - others - keyTiles * tile) / stage, 8)
             guard stages >= (keyTiles == 2 ? 4 : 3) else { continue }

@@ -7,7 +7,7 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
     /// Stages of keys, values or states, and tiles of queries that are in shared memory at once.
     let stages, queryStages: Int
     /// Words of features that stay in shared memory where there are no more.
-    let words: Int
+    let words = 1024
     let hasStates: Bool
     let sharedBytes: Int
 
@@ -29,17 +29,14 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
         // Sums of wide queries and rows of wide gradients take the registers of a third warpgroup.
         groups = problem.width > 64 || problem.valueWidth > 64 ? 2 : 3
         self.hasStates = hasStates
-        // All of degrees 1 and 2, whole stages.
-        let fragments = problem.width / 16
-        let blocks = problem.degree > 2 ? 1024 : problem.degree == 2 ? fragments * (fragments + 1) * 8 : fragments
-        words = (blocks + 7) / 8 * 8
+        let layout = SymmetricStateLayout(problem)
         let stage =
             max(
                 bytes(keys, problem.width) + bytes(keys, problem.valueWidth),
-                hasStates ? bytes(features, problem.valueWidth + 8) : 0) + 12 * keys + 16
+                hasStates ? layout.map { 2 * $0.panelStage } ?? bytes(features, problem.valueWidth + 8) : 0) + 12 * keys + 16
         let queries = groups * (bytes(64, problem.width) + bytes(64, problem.valueWidth) + 64 * 8) + 8
-        let stateGradients = hasStates ? groups * 64 * (problem.width + 4) * 4 : 0
-        let others = stateGradients + groups * 64 * 8 + (hasStates ? 4 * words : 0)
+        let stateGradients = hasStates && layout == nil ? groups * 64 * (problem.width + 4) * 4 : 0
+        let others = stateGradients + groups * 64 * 8 + (hasStates && layout == nil ? 4 * words : 0)
         func stagesBeside(_ queryStages: Int) -> Int {
             min((limits.sharedBytes - others - queryStages * queries) / stage, 8)
         }

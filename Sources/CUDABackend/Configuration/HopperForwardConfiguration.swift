@@ -29,7 +29,9 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         self.hasStates = hasStates
         let rows = groups * 64
         let stage = 2 * (Panels.numbers(keys, columns) + Panels.numbers(keys, problem.width)) + keys * 12
-        let others = 4 * Panels.numbers(rows, problem.width) + 16 * rows + 16 + (hasStates ? 4 * words : 0)
+        let others =
+            4 * Panels.numbers(rows, problem.width) + 16 * rows + 16
+            + (hasStates && SymmetricStateLayout(problem) == nil ? 4 * words : 0)
         stages = min((limits.sharedBytes - others) / (stage + 16), 8)
         sharedBytes = others + stages * (stage + 16)
         if stages < 3 { return nil }

@@ -36,8 +36,9 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
         groups = block.features / (64 * tiles)
         // Vectors and values, what belongs to a chunk, and two barriers.
         let stage = 2 * (Panels.numbers(tokens, problem.width) + Panels.numbers(tokens, problem.valueWidth + 8)) + 24 + 16
-        stages = min(limits.sharedBytes / stage, 8)
-        sharedBytes = stages * stage
+        let stored = SymmetricStateLayout(problem) == nil ? 0 : 2 * 4 * groups * Panels.numbers(16, problem.valueWidth)
+        stages = min((limits.sharedBytes - stored) / stage, 8)
+        sharedBytes = stages * stage + stored
         if stages < 3 { return nil }
     }
 }

@@ -4,11 +4,14 @@ struct StateConfiguration: Sendable, Hashable {
     /// Takes the place of `tiles` where the card and the problem allow it.
     private let hopperTiles: HopperStateUpdateConfiguration?
 
+    /// - Parameter byWarpgroups: whether warpgroups may multiply.
+    ///
     /// `nil` where the smallest tiles do not fit in shared memory.
-    init?(_ problem: KernelProblem, work: StateWork, reverse: Bool, limits: CardLimits) {
+    init?(_ problem: KernelProblem, work: StateWork, reverse: Bool, byWarpgroups: Bool, limits: CardLimits) {
         guard let tiles = StateUpdateConfiguration(problem, work: work, reverse: reverse, limits: limits) else { return nil }
         self.tiles = tiles
-        hopperTiles = HopperStateUpdateConfiguration(problem, work: work, reverse: reverse, limits: limits)
+        hopperTiles =
+            byWarpgroups ? HopperStateUpdateConfiguration(problem, work: work, reverse: reverse, limits: limits) : nil
     }
 
     /// Whether warpgroups multiply, values that are scaled before.

@@ -12,6 +12,8 @@ package struct FeatureBlocks: Sendable {
     package let coefficients: [Float]
     /// For every feature of a block, its index in the state outside, or −1.
     package let external: [Int32]
+    /// At degree 2, for every feature of a block, the index in the state outside of the same product with its factors exchanged, or −1.
+    package let exchanged: [Int32]
     /// For every feature of the state outside, its place in the blocks, or −1 where it is always zero.
     package let `internal`: [Int32]
 
@@ -66,6 +68,21 @@ package struct FeatureBlocks: Sendable {
         var inverse = [Int32](repeating: -1, count: power.dimension)
         for (place, feature) in external.enumerated() where feature >= 0 { inverse[Int(feature)] = Int32(place) }
         self.internal = inverse
+        guard power.degree == 2 else {
+            exchanged = [Int32](repeating: -1, count: external.count)
+            return
+        }
+        // By the first factor and the last.
+        func pair(_ place: Int) -> SIMD2<UInt32> {
+            let word = order[place / Self.size]
+            return SIMD2(entries[word].word & 0xff, (entries[word].word >> 24) * UInt32(Self.size) + UInt32(place % Self.size))
+        }
+        var indices: [SIMD2<UInt32>: Int32] = [:]
+        for (place, feature) in external.enumerated() where feature >= 0 { indices[pair(place)] = feature }
+        exchanged = external.indices.map { place in
+            let factors = pair(place)
+            return indices[SIMD2(factors.y, factors.x)] ?? -1
+        }
     }
 
     /// The indices of the factors of every feature of the state outside: the prefix in bytes 0…2, the last factor in byte 3; all ones

@@ -22,7 +22,8 @@ extension AttentionPass {
                 kernels.importState, grid: .init(pairs * slices(features.count)), threads: Self.exchangeThreads,
                 arguments: [
                     .memory(state.S), .memory(state.z), .memory(numbers), .memory(isUsed), .memory(features.external),
-                    .memory(features.coefficients), .int(features.count), .int(features.power.dimension),
+                    .memory(features.exchanged), .memory(features.internal), .memory(features.coefficients),
+                    .int(features.count), .int(features.power.dimension),
                     .int(problem.valueWidth), .int(paddedValueWidth), .flag(isGradient),
                 ]))
         return DeviceState(numbers: numbers, exponents: state.exponents, isUsed: isUsed)
@@ -43,7 +44,8 @@ extension AttentionPass {
                 kernels.exportState, grid: .init(pairs * slices(dimension)), threads: Self.exchangeThreads,
                 arguments: [
                     .memory(state.numbers), .memory(S), .memory(z), .memory(features.internal),
-                    .memory(features.coefficients), .memory(carried?.S), .memory(carried?.z), .memory(prepared.gates),
+                    .memory(features.exchanged), .memory(features.coefficients), .memory(carried?.S), .memory(carried?.z),
+                    .memory(prepared.gates),
                     .memory(isGradient ? state.exponents : carried?.exponents), .memory(prepared.finalExponents),
                     .memory(sequences), .memory(chunks), .int(problem.tokenCount), .int(problem.keyHeads),
                     .int(features.count), .int(dimension), .int(problem.valueWidth), .int(paddedValueWidth),
@@ -77,7 +79,12 @@ extension AttentionPass {
         }
         let numbers = features.count * stateStride
         let states = try context.allocate(
-            hasChunks || walk.start != nil ? schedule.chunks.count * problem.keyHeads * numbers : 1, elementBytes)
+            hasChunks || walk.start != nil
+                ? schedule.chunks.count * problem.keyHeads * kernels.stateNumbers(features.count) : 1, elementBytes)
+        // Of a symmetric state columns that the inputs lack are read, as zeros, and so are rows beside a normalizer of degree 1: nothing stores them.
+        if kernels.stateLayout != nil, !problem.keyWidth.isMultiple(of: 16) || (problem.degree == 1 && walk.start != nil) {
+            try context.fill(states.pointer, byte: 0, byteCount: states.byteCount)
+        }
         let end = walk.wantsEnd ? try context.allocate(pairs * numbers, 4) : nil
         if configuration.isSplit, let table = sums?.table(reverse: walk.reverse, wantsEnd: walk.wantsEnd) {
             let sums = try context.allocate(table.count * problem.keyHeads * numbers, 4)
@@ -135,10 +142,11 @@ extension AttentionPass {
                 grid: .init((pairs + Self.scanThreads - 1) / Self.scanThreads, problem.keyHeads, problem.sequences.count),
                 threads: Self.scanThreads,
                 arguments: [
-                    .memory(sums), .memory(prepared.gates), .memory(features.coefficients), .memory(prepared.keyExponents),
+                    .memory(sums), .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients),
+                    .memory(prepared.keyExponents),
                     .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers),
                     .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads), .int(features.count),
-                    .int(stateStride), .int(features.power.degree), .flag(walk.reverse),
+                    .int(stateStride), .flag(walk.reverse),
                 ]))
     }
 

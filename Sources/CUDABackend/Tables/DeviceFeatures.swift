@@ -7,7 +7,7 @@ final class DeviceFeatures: Sendable {
     let power: SymmetricPower
     /// The number of features inside, those of coefficient zero included.
     let count: Int
-    let blocks, coefficients, external, `internal`: DeviceMemory
+    let blocks, coefficients, external, exchanged, `internal`: DeviceMemory
     /// In the order outside: the indices of the factors, a byte each, and the coefficients.
     let factors, factorCoefficients: DeviceMemory
 
@@ -19,6 +19,7 @@ final class DeviceFeatures: Sendable {
         blocks = try context.upload(features.blocks + [UInt32](repeating: 0, count: (8 - features.blocks.count % 8) % 8))
         coefficients = try context.upload(features.coefficients)
         external = try context.upload(features.external)
+        exchanged = try context.upload(features.exchanged)
         `internal` = try context.upload(features.internal)
         factors = try context.upload(features.factors)
         factorCoefficients = try context.upload(features.internal.map { $0 < 0 ? 0 : features.coefficients[Int($0)] })

@@ -19,17 +19,25 @@
 #include "hopper/features.cuh"
 #include "hopper/key_item.cuh"
 #include "hopper/state_gradient.cuh"
+#include "hopper/symmetric_state.cuh"
 
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int KEY_TILE = panel_numbers(ROWS, WIDTH) + panel_numbers(ROWS, VALUE_WIDTH);
 constexpr int QUERY_TILE = panel_numbers(QUERIES, WIDTH);
 constexpr int QUERY_STAGE = QUERY_TILE + panel_numbers(QUERIES, VALUE_WIDTH);
+#if DEGREE <= 2
+constexpr int NORMALIZER = NORMALIZER_PANELS * NORMALIZER_PANEL;
+constexpr int STATE_STAGE = !STATES ? 0 : FIRST_TILE > NORMALIZER ? FIRST_TILE : NORMALIZER;
+#else
 constexpr int STATE_STAGE = STATES ? panel_numbers(FEATURES, VALUE_WIDTH + 8) : 0;
+#endif
 constexpr int STAGE = QUERY_STAGE > STATE_STAGE ? QUERY_STAGE : STATE_STAGE;
 constexpr int KEY_GATES = ROWS + 4;
 // Two more sums take more registers than the consumers of other kernels have.
 constexpr int PRODUCER_REGISTERS = 72;
 constexpr int CONSUMER_REGISTERS = 216;
+// Whether rows of keys and values stay in registers beside the sums.
+constexpr bool KEEPS_ROWS = WIDTH + VALUE_WIDTH <= 128;
 static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
@@ -51,9 +59,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     elem *keyTiles = reinterpret_cast<elem *>(memory);
     elem *stages = keyTiles + KEY_TILES * KEY_TILE;
     float *stateGradients = reinterpret_cast<float *>(stages + STAGES * STAGE);
-    float2 *columns = reinterpret_cast<float2 *>(stateGradients + (STATES ? ROWS * STATE_GRADIENT_STRIDE : 0));
+    float2 *columns = reinterpret_cast<float2 *>(stateGradients + (STATES && DEGREE > 2 ? ROWS * STATE_GRADIENT_STRIDE : 0));
     uint4 *sharedWords = reinterpret_cast<uint4 *>(columns + 4 * GROUPS * QUERIES);
-    float2 *keyGates = reinterpret_cast<float2 *>(sharedWords + (STATES ? WORDS / 4 : 0));
+    float2 *keyGates = reinterpret_cast<float2 *>(sharedWords + (STATES && DEGREE > 2 ? WORDS / 4 : 0));
     float2 *queryGates = keyGates + KEY_TILES * KEY_GATES;
     float *queryOffsets = reinterpret_cast<float *>(queryGates + STAGES * QUERIES);
     float *queryStatistics = queryOffsets + STAGES * QUERIES;
@@ -63,7 +71,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
 
     const int index = thread_index(), thread = index % 128, group = index / 128 - 1;
     const int itemCount = tileCount * keyHeads, members = queryHeads / keyHeads;
-#if STATES
+#if STATES && DEGREE > 2
     // Two stages at a time; `blocks` goes on with zeros.
     const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
     const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
@@ -73,7 +81,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         for (int n = 0; n < KEY_TILES; ++n) barrier_init(keysEmpty + n, 4 * GROUPS);
         ring.initialize();
     }
-#if STATES
+#if STATES && DEGREE > 2
     const uint4 *words = share_words(blocks, stateStages, sharedWords, index, THREADS);
 #endif
     __syncthreads();
@@ -108,7 +116,21 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 copy_few<8>(tileGates + ROWS + 3, chunks + item.chunk, true);
             }
             keyPosition.advance();
-#if STATES
+#if STATES && DEGREE <= 2
+            if (item.hasState) {
+                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.head) * STATE_NUMBERS;
+                if (NORMALIZED || hasFinalGradient) {
+                    copy_numbers<NORMALIZER>(stages + ring.begin(position) * STAGE, state + FIRSTS * FIRST_TILE, thread);
+                    ring.end(position);
+                }
+                constexpr int tiles = tiles_of_stage(FIRST_TILE, STAGE);
+                for (int first = 0; first < FIRSTS; first += tiles) {
+                    const int stage = ring.begin(position);
+                    copy_numbers<tiles * FIRST_TILE>(stages + stage * STAGE, state + first * FIRST_TILE, thread);
+                    ring.end(position);
+                }
+            }
+#elif STATES
             if (item.hasState) {
                 const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.head) * featureCount * stateStride;
                 for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
@@ -150,10 +172,108 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             const float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
             const TileFacts facts(tileGates);
             ring.wait_full(position);
-            float valueSums[VALUE_WIDTH / 2] = {};
+            float valueSums[VALUE_WIDTH / 2] = {}, keySums[WIDTH / 2] = {};
 
             // The gradient of the state after the chunk.
-#if STATES
+#if STATES && DEGREE <= 2
+            {
+                const Place at;
+                const elem *keys = keyTile + 64 * (64 * at.group + 16 * at.warp), *values = keys + panel_numbers(ROWS, WIDTH);
+                const int count = facts.has_state(hasFinalGradient) ? GROUP_FIRSTS : 0;
+                // Where rows are not normalized, that of the state after the last token may have a gradient.
+                if (count > 0 && (NORMALIZED || hasFinalGradient)) {
+                    ring.wait_full(position);
+                    multiply_normalizer(keySums, stages + position.stage * STAGE, [&](unsigned (&operand)[4], int n) {
+#if DEGREE == 1
+                        operand[0] = operand[1] = at.t == 0 ? 0x3f80 : 0, operand[2] = operand[3] = 0;
+#else
+                        RowOperands<WIDTH, ROWS>::load(operand, keys, n, at.lane);
+#endif
+                    });
+                    ring.release(position, at.lane);
+                    position.advance();
+                }
+                // Of every tile as many products for ∂k as a value has steps, and for ∂v as there are groups of columns from that of the first
+                // factor on. Operands are made a few at once, while the products of those before are under way.
+                constexpr int tiles = tiles_of_stage(FIRST_TILE, STAGE), atOnce = KEEPS_ROWS ? 4 : 2;
+                constexpr int valueSteps = VALUE_WIDTH / 16, valueTurns = (valueSteps + atOnce - 1) / atOnce;
+                const KeptOperands<WIDTH, ROWS, KEEPS_ROWS> keyRows(keys, at.lane);
+                const KeptOperands<VALUE_WIDTH, ROWS, KEEPS_ROWS> valueRows(values, at.lane);
+                RingPosition<STAGES> before = position;
+                if (count > 0) repeat<FIRST_GROUPS>([&](auto group) {
+                    constexpr int skipped = decltype(group)::value, keySteps = COLUMN_GROUPS - skipped;
+                    constexpr int turns = valueTurns + (keySteps + atOnce - 1) / atOnce;
+                    unsigned operand[2][atOnce][4];
+                    FirstFactors<ROWS> factors;
+                    auto make = [&](unsigned (&made)[atOnce][4], int n, int turn) {
+                        const uint2 once = DEGREE == 1 ? make_uint2(0x3f803f80, 0x3f803f80) : factors.pair(n);
+                        // Pairs of factors of different groups count twice.
+                        const uint2 both = DEGREE == 1 ? once : twice(once);
+#pragma unroll
+                        for (int i = 0; i < atOnce; ++i) {
+                            const int step = atOnce * (turn < valueTurns ? turn : turn - valueTurns) + i;
+                            if (turn < valueTurns) {
+                                if (step < valueSteps) valueRows.scale(made[i], step, once);
+                            } else if (step < keySteps) {
+                                keyRows.scale(made[i], skipped + step, step == 0 ? once : both);
+                            }
+                        }
+                        operands_ready(made);
+                    };
+                    if (DEGREE == 2) factors.load(keys, 16 * skipped, at.lane);
+                    make(operand[0], 0, 0);
+#pragma unroll 1
+                    for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
+#pragma unroll
+                        for (int n = 0; n < FIRSTS_AT_ONCE; ++n) {
+                            if (n % tiles == 0) ring.wait_full(position);
+                            const elem *tile = stages + position.stage * STAGE + n % tiles * FIRST_TILE;
+                            const unsigned long long byColumns = panel_descriptor(tile, WIDTH, false);
+                            const unsigned long long byRows = panel_descriptor(tile, WIDTH, true);
+#pragma unroll
+                            for (int turn = 0; turn < turns; ++turn) {
+                                const int use = (n * turns + turn) % 2;
+                                products_begin();
+#pragma unroll
+                                for (int i = 0; i < atOnce; ++i) {
+                                    const int step = atOnce * (turn < valueTurns ? turn : turn - valueTurns) + i;
+                                    if (turn < valueTurns) {
+                                        if (step < valueSteps)
+                                            multiply_group<false>(
+                                                keySums, operand[use][i], panel_advance(byColumns, panel_offset(0, 16 * step, WIDTH)), true);
+                                    } else if (step < keySteps) {
+                                        multiply_group<true>(
+                                            valueSums, operand[use][i],
+                                            panel_advance(byRows, panel_offset(16 * (skipped + step), 0, WIDTH)), true);
+                                    }
+                                }
+                                products_commit();
+                                products_wait<1>();
+                                if (n % tiles == 0 && turn == 0 && skipped + first + n > 0) ring.release(before, at.lane);
+                                make(operand[1 - use], turn + 1 < turns ? n : (n + 1) % FIRSTS_AT_ONCE, (turn + 1) % turns);
+                                // Only here does the compiler know that operands are read, and gives their registers to others.
+                                if (use == 1) products_wait<0>();
+                                if (DEGREE == 2 && n == FIRSTS_AT_ONCE - 1 && turn + 2 == turns)
+                                    factors.load(
+                                        keys, 16 * skipped + min(first + FIRSTS_AT_ONCE, GROUP_FIRSTS - FIRSTS_AT_ONCE), at.lane);
+                            }
+                            if ((n + 1) % tiles == 0) before = position, position.advance();
+                        }
+                    }
+                    products_wait<0>();
+                });
+                if (count > 0) ring.release(before, at.lane);
+                products_use(keySums);
+                products_use(valueSums);
+#if GATED
+                const float baseDecay = decay(tileGates[ROWS], tileGates[64 * at.group + 63]);
+#pragma unroll
+                for (int n = 0; n < VALUE_WIDTH / 2; ++n) valueSums[n] *= baseDecay;
+#pragma unroll
+                for (int n = 0; n < WIDTH / 2; ++n) keySums[n] *= baseDecay;
+#endif
+            }
+#elif STATES
             {
                 const Place at;
                 const elem *keys = keyTile + 64 * 64 * at.group, *values = keys + panel_numbers(ROWS, WIDTH);
@@ -226,7 +346,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             }
 #endif
 
-            float keySums[WIDTH / 2] = {};
             // The queries of the chunk from the warpgroup's first key on; a warpgroup without keys multiplies nothing.
             {
                 const Place at;
@@ -423,7 +542,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             {
                 const Place at;
                 const elem *keys = keyTile + 64 * 64 * at.group;
-#if STATES
+#if STATES && DEGREE > 2
                 const float *warpGradients = stateGradients + (4 * at.group + at.warp) * STATE_GRADIENT_TILE;
 #endif
                 // The gradient of a key scaled by 2^−exponent.
@@ -440,9 +559,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         if (isStored)
                             store_pair(
                                 dv, place * valueWidth, n * 8 + 2 * at.t, valueWidth, valueSums[4 * n + 2 * half], valueSums[4 * n + 2 * half + 1]);
-#if STATES && GATED
+#if STATES && GATED && DEGREE > 2
                     const float stateDecay = decay(tileGates[ROWS], tileGates[64 * at.group + row]);
-#elif STATES
+#elif STATES && DEGREE > 2
                     const float stateDecay = 1;
 #endif
                     float product = 0;
@@ -451,7 +570,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         const int column = n * 8 + 2 * at.t;
                         const unsigned key = *reinterpret_cast<const unsigned *>(keys + panel_place(row, column, ROWS));
                         float left = DEGREE * keySums[4 * n + 2 * half], right = DEGREE * keySums[4 * n + 2 * half + 1];
-#if STATES
+#if STATES && DEGREE > 2
                         const float2 pair =
                             *reinterpret_cast<const float2 *>(warpGradients + (8 * half + at.g) * STATE_GRADIENT_STRIDE + column);
                         left += stateDecay * pair.x, right += stateDecay * pair.y;

@@ -14,13 +14,18 @@
 #include "common/output.cuh"
 #include "hopper/item.cuh"
 #include "hopper/state_gradient.cuh"
+#include "hopper/symmetric_state.cuh"
 
 constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
 constexpr int VALUE_TILE = panel_numbers(KEYS, VALUE_WIDTH);
+#if DEGREE <= 2
+constexpr int STATE_TILE = !STATES ? 0 : FIRST_TILE > NORMALIZER_PANEL ? FIRST_TILE : NORMALIZER_PANEL;
+#else
 constexpr int STATE_TILE = STATES ? panel_numbers(FEATURES, COLUMNS) : 0;
+#endif
 constexpr int STAGE = KEY_TILE + VALUE_TILE > STATE_TILE ? KEY_TILE + VALUE_TILE : STATE_TILE;
 // The tiles of one warpgroup.
 constexpr int QUERY_TILE = panel_numbers(64, WIDTH);
@@ -46,18 +51,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     elem *gradients = queries + QUERY_STAGES * GROUPS * QUERY_TILE;
     elem *stages = gradients + QUERY_STAGES * GROUPS * GRADIENT_TILE;
     float *stateGradients = reinterpret_cast<float *>(stages + STAGES * STAGE);
-    float2 *queryGates = reinterpret_cast<float2 *>(stateGradients + (STATES ? 4 * GROUPS * STATE_GRADIENT_TILE : 0));
+    float2 *queryGates = reinterpret_cast<float2 *>(stateGradients + (STATES && DEGREE > 2 ? 4 * GROUPS * STATE_GRADIENT_TILE : 0));
     float2 *keyGates = queryGates + QUERY_STAGES * ROWS;
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
     float2 *rowScales = reinterpret_cast<float2 *>(keyDecays + STAGES * KEYS);
     uint4 *sharedWords = reinterpret_cast<uint4 *>(rowScales + ROWS);
-    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + (STATES ? WORDS / 4 : 0));
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + (STATES && DEGREE > 2 ? WORDS / 4 : 0));
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + QUERY_STAGES);
 
     const int index = thread_index();
     const int itemCount = tileCount * queryHeads;
-#if STATES
+#if STATES && DEGREE > 2
     // Two stages at a time; `blocks` goes on with zeros.
     const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
     const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
@@ -103,7 +108,24 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                 copy_few<8>(queryGates + queryPosition.stage * ROWS + n, headGates + min(item.firstToken + n, end - 1), true);
 #endif
             queryPosition.advance();
-#if STATES
+#if STATES && DEGREE <= 2
+            if (item.hasState) {
+                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * STATE_NUMBERS;
+                constexpr int tiles = tiles_of_stage(FIRST_TILE, STAGE);
+                for (int first = 0; first < FIRSTS; first += tiles) {
+                    const int stage = ring.begin(position);
+                    thread = thread_index() % 128;
+                    copy_numbers<tiles * FIRST_TILE>(stages + stage * STAGE, state + first * FIRST_TILE, thread);
+                    ring.end(position);
+                }
+                for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
+                    const int stage = ring.begin(position);
+                    thread = thread_index() % 128;
+                    copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + FIRSTS * FIRST_TILE + n * NORMALIZER_PANEL, thread);
+                    ring.end(position);
+                }
+            }
+#elif STATES
             if (item.hasState) {
                 const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * featureCount * stateStride;
                 for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
@@ -190,7 +212,79 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             float sums[WIDTH / 2] = {};
 
             // The state before the chunk.
-#if STATES
+#if STATES && DEGREE <= 2
+            {
+                const elem *rows = tile + 64 * 16 * warp;
+                // The operand of one first factor is made while the products of the one before are under way.
+                const RowOperands<VALUE_WIDTH, 64> outputs(gradientTile + 64 * 16 * warp, lane);
+                constexpr int tiles = tiles_of_stage(FIRST_TILE, STAGE);
+                unsigned operand[2][VALUE_WIDTH / 16][4];
+                FirstFactors<64> factors;
+                auto make = [&](unsigned (&made)[VALUE_WIDTH / 16][4], int n) {
+#pragma unroll
+                    for (int step = 0; step < VALUE_WIDTH / 16; ++step) {
+#if DEGREE == 1
+#pragma unroll
+                        for (int i = 0; i < 4; ++i) made[step][i] = outputs.steps[step][i];
+#else
+                        scale_rows(made[step], outputs.steps[step], factors.pair(n));
+#endif
+                    }
+                    operands_ready(made);
+                };
+                factors.load(rows, 0, lane);
+                make(operand[0], 0);
+                RingPosition<STAGES> before = position;
+                const int count = item.hasState ? FIRSTS : 0;
+                for (int first = 0; first < count; first += FIRSTS_AT_ONCE) {
+#pragma unroll
+                    for (int n = 0; n < FIRSTS_AT_ONCE; ++n) {
+                        if (n % tiles == 0) ring.wait_full(position);
+                        const unsigned long long matrix =
+                            panel_descriptor(stages + position.stage * STAGE + n % tiles * FIRST_TILE, WIDTH, false);
+                        products_begin();
+#pragma unroll
+                        for (int step = 0; step < VALUE_WIDTH / 16; ++step)
+                            multiply_group<false>(
+                                sums, operand[n % 2][step], panel_advance(matrix, panel_offset(0, 16 * step, WIDTH)), true);
+                        products_commit();
+                        products_wait<1>();
+                        if (n % tiles == 0 && first + n > 0) ring.release(before, lane);
+                        make(operand[(n + 1) % 2], (n + 1) % FIRSTS_AT_ONCE);
+                        // Only here does the compiler know that operands are read, and gives their registers to others.
+                        if (n % 2 == 1) products_wait<0>();
+                        if (n == FIRSTS_AT_ONCE - 2) factors.load(rows, min(first + FIRSTS_AT_ONCE, FIRSTS - FIRSTS_AT_ONCE), lane);
+                        if ((n + 1) % tiles == 0) before = position, position.advance();
+                    }
+                }
+                products_wait<0>();
+                if (count > 0) ring.release(before, lane);
+                products_use(sums);
+#if NORMALIZED
+                if (item.hasState) {
+                    repeat<NORMALIZER_PANELS>([&](auto panel) {
+                        constexpr int first = 64 * decltype(panel)::value, width = WIDTH - first < 64 ? WIDTH - first : 64;
+                        float products[width / 2];
+                        ring.wait_full(position);
+                        multiply_normalizer(
+                            products, stages + position.stage * STAGE,
+                            [&](unsigned (&operand)[4], int n) { RowOperands<WIDTH, 64>::load(operand, rows, n, lane); });
+                        ring.release(position, lane);
+                        position.advance();
+#pragma unroll
+                        for (int n = 0; n < width / 2; ++n) sums[first / 2 + n] += rowOffsets[n / 2 % 2] * products[n];
+                    });
+                }
+#endif
+#if GATED
+                const float factor = DEGREE * decay_from_start(tileGates[0]);
+#else
+                const float factor = DEGREE;
+#endif
+#pragma unroll
+                for (int n = 0; n < WIDTH / 2; ++n) sums[n] *= factor;
+            }
+#elif STATES
             {
                 StateGradient gradient(stateGradients + (4 * group + warp) * STATE_GRADIENT_TILE, lane);
                 gradient.clear();

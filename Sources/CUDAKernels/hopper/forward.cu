@@ -12,6 +12,7 @@
 #include "common/output.cuh"
 #include "hopper/features.cuh"
 #include "hopper/item.cuh"
+#include "hopper/symmetric_state.cuh"
 
 constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
@@ -20,7 +21,14 @@ constexpr int VALUE_TILE = panel_numbers(KEYS, COLUMNS);
 constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
 // A tile of the state takes the place of keys and values, but not of the column of ones after them.
 constexpr int STAGE = KEY_TILE + VALUE_TILE;
-static_assert(!STATES || panel_numbers(FEATURES, COLUMNS) <= KEY_TILE + KEYS * (VALUE_WIDTH / 64 * 64), "room for a state");
+constexpr int STATE_ROOM = KEY_TILE + KEYS * (VALUE_WIDTH / 64 * 64);
+#if DEGREE <= 2
+// Rows of a stage of the state.
+constexpr int STATE_ROWS = STATE_ROOM / panel_numbers(1, VALUE_WIDTH);
+static_assert(STATE_ROWS >= WIDTH && STATE_ROOM >= NORMALIZER_PANEL, "room for a state");
+#else
+static_assert(!STATES || panel_numbers(FEATURES, COLUMNS) <= STATE_ROOM, "room for a state");
+#endif
 constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
@@ -43,13 +51,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     float2 *keyGates = queryGates + 2 * ROWS;
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
     uint4 *sharedWords = reinterpret_cast<uint4 *>(keyDecays + STAGES * KEYS);
-    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + (STATES ? WORDS / 4 : 0));
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + (STATES && DEGREE > 2 ? WORDS / 4 : 0));
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + 2);
 
     const int index = thread_index(), thread = index % 128, group = index / 128 - 1;
     const int itemCount = tileCount * queryHeads;
-#if STATES
+#if STATES && DEGREE > 2
     // Two stages at a time; `blocks` goes on with zeros.
     const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
     const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
@@ -64,7 +72,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         elem *row = stages + n / KEYS * STAGE + KEY_TILE + panel_place(n % KEYS, VALUE_WIDTH, KEYS);
         *reinterpret_cast<uint4 *>(row) = make_uint4(0x3f80, 0, 0, 0);
     }
-#if STATES
+#if STATES && DEGREE > 2
     const uint4 *words = share_words(blocks, stateStages, sharedWords, index, THREADS);
 #endif
     fence_products();
@@ -92,7 +100,33 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 copy_few<8>(queryGates + queryPosition.stage * ROWS + n, headGates + min(item.firstToken + n, end - 1), true);
 #endif
             queryPosition.advance();
-#if STATES
+#if STATES && DEGREE <= 2
+            if (item.hasState) {
+                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * STATE_NUMBERS;
+                for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
+                    const int stage = ring.begin(position);
+                    copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + FIRSTS * FIRST_TILE + n * NORMALIZER_PANEL, thread);
+                    ring.end(position);
+                }
+                // Of every tile the rows from the group of its first factor on.
+                repeat<FIRST_GROUPS>([&](auto group) {
+                    constexpr int skipped = 16 * decltype(group)::value, rows = WIDTH - skipped;
+                    constexpr int tiles = tiles_of_stage(rows, STATE_ROWS);
+#pragma unroll 1
+                    for (int first = 0; first < GROUP_FIRSTS; first += tiles) {
+                        elem *stage = stages + ring.begin(position) * STAGE;
+#pragma unroll
+                        for (int n = 0; n < tiles; ++n)
+#pragma unroll
+                            for (int panel = 0; panel < (VALUE_WIDTH + 63) / 64; ++panel)
+                                copy_numbers<64 * rows>(
+                                    stage + 64 * (panel * STATE_ROWS + n * rows),
+                                    state + (skipped + first + n) * FIRST_TILE + 64 * (panel * WIDTH + skipped), thread);
+                        ring.end(position);
+                    }
+                });
+            }
+#elif STATES
             if (item.hasState) {
                 const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * featureCount * stateStride;
                 for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
@@ -142,7 +176,93 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             float sums[COLUMNS / 2] = {};
 
             // The state before the chunk.
-#if STATES
+#if STATES && DEGREE <= 2
+            {
+                const Place at;
+                const elem *rows = queries + queryPosition.stage * QUERY_TILE + 64 * (64 * at.group + 16 * at.warp);
+                const RowOperands<WIDTH, ROWS> operands(rows, at.lane);
+#if NORMALIZED
+                if (item.hasState) {
+                    float totals[2] = {0, 0};
+                    repeat<NORMALIZER_PANELS>([&](auto panel) {
+                        constexpr int first = 64 * decltype(panel)::value, width = WIDTH - first < 64 ? WIDTH - first : 64;
+                        float products[width / 2];
+                        ring.wait_full(position);
+                        multiply_normalizer(
+                            products, stages + position.stage * STAGE, [&](unsigned (&operand)[4], int n) {
+#pragma unroll
+                                for (int i = 0; i < 4; ++i) operand[i] = operands.steps[n][i];
+                            });
+                        ring.release(position, at.lane);
+                        position.advance();
+#pragma unroll
+                        for (int n = 0; n < width / 4; ++n) {
+                            const unsigned two = operands.steps[(first + 4 * n) / 16][n % 4];
+                            totals[n % 2] += low_bfloat16(two) * products[2 * n] + high_bfloat16(two) * products[2 * n + 1];
+                        }
+                    });
+                    // In the lane of the normalizer's column.
+#pragma unroll
+                    for (int half = 0; half < 2; ++half) {
+                        const float total = row_sum(totals[half]);
+                        sums[COLUMNS / 2 - 4 + 2 * half] = at.t == 0 ? total : 0;
+                    }
+                }
+#endif
+                // The operand of one first factor is made while the products of the one before are under way.
+                float (&valueSums)[VALUE_WIDTH / 2] = reinterpret_cast<float (&)[VALUE_WIDTH / 2]>(sums);
+                if (item.hasState) repeat<FIRST_GROUPS>([&](auto group) {
+                    constexpr int skipped = decltype(group)::value, steps = COLUMN_GROUPS - skipped;
+                    constexpr int tiles = tiles_of_stage(16 * steps, STATE_ROWS);
+                    unsigned operand[2][steps][4];
+                    FirstFactors<ROWS> factors;
+                    auto make = [&](unsigned (&made)[steps][4], int n) {
+#if DEGREE == 1
+#pragma unroll
+                        for (int step = 0; step < steps; ++step)
+#pragma unroll
+                            for (int i = 0; i < 4; ++i) made[step][i] = operands.steps[step][i];
+#else
+                        // Pairs of factors of different groups count twice.
+                        const uint2 once = factors.pair(n), both = twice(once);
+#pragma unroll
+                        for (int step = 0; step < steps; ++step)
+                            scale_rows(made[step], operands.steps[skipped + step], step == 0 ? once : both);
+#endif
+                        operands_ready(made);
+                    };
+                    if (DEGREE == 2) factors.load(rows, 16 * skipped, at.lane);
+                    make(operand[0], 0);
+                    RingPosition<STAGES> before = position;
+#pragma unroll 1
+                    for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
+#pragma unroll
+                        for (int n = 0; n < FIRSTS_AT_ONCE; ++n) {
+                            if (n % tiles == 0) ring.wait_full(position);
+                            const unsigned long long matrix = panel_descriptor(stages + position.stage * STAGE, STATE_ROWS, true);
+                            products_begin();
+#pragma unroll
+                            for (int step = 0; step < steps; ++step)
+                                multiply_group<true>(
+                                    valueSums, operand[n % 2][step],
+                                    panel_advance(matrix, panel_offset(16 * (n % tiles * steps + step), 0, STATE_ROWS)), true);
+                            products_commit();
+                            products_wait<1>();
+                            if (n % tiles == 0 && first + n > 0) ring.release(before, at.lane);
+                            make(operand[(n + 1) % 2], (n + 1) % FIRSTS_AT_ONCE);
+                            // Only here does the compiler know that operands are read, and gives their registers to others.
+                            if (n % 2 == 1) products_wait<0>();
+                            if (n == FIRSTS_AT_ONCE - 2)
+                                factors.load(rows, 16 * skipped + min(first + FIRSTS_AT_ONCE, GROUP_FIRSTS - FIRSTS_AT_ONCE), at.lane);
+                            if ((n + 1) % tiles == 0) before = position, position.advance();
+                        }
+                    }
+                    products_wait<0>();
+                    ring.release(before, at.lane);
+                });
+                products_use(valueSums);
+            }
+#elif STATES
             {
                 const int count = item.hasState ? stateStages : 0;
                 const RowFeatures<ROWS> features(tile + 64 * 16 * warp, lane);
@@ -181,11 +301,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     position.advance();
                 }
                 products_use(sums);
-#if GATED
+            }
+#endif
+#if STATES && GATED
+            {
                 const float baseDecay = decay_from_start(baseGate);
 #pragma unroll
                 for (int n = 0; n < COLUMNS / 2; ++n) sums[n] *= baseDecay;
-#endif
             }
 #endif
 

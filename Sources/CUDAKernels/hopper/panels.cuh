@@ -128,3 +128,14 @@ __device__ __forceinline__ void finish_copies() {
     commit_copies();
     wait_copies<0>();
 }
+
+// Where a thread of a warpgroup is. Every part of a tile's work asks anew: what the compiler derives from it would otherwise be kept in
+// registers through all of them.
+struct Place {
+    int group, warp, lane, g, t;
+
+    __device__ __forceinline__ Place() {
+        const unsigned index = thread_index();
+        group = static_cast<int>(index / 128) - 1, warp = index / 32 % 4, lane = index % 32, g = index % 32 / 4, t = index % 4;
+    }
+};

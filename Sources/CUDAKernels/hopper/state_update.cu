@@ -4,16 +4,19 @@
 // and values to a ring of stages; prepare/values.cu has multiplied the values by their tokens' factors.
 //
 // Grid: features by 64 · TILES · GROUPS, key heads, sequences. Shared memory: STAGES of x [TOKENS, WIDTH] and v [TOKENS, VALUE_WIDTH + 8] in
-// panels; STAGES of what belongs to a chunk; barriers.
+// panels; up to degree 2 a tile of 16 features of every warp in panels; STAGES of what belongs to a chunk; barriers.
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
 #include "common/exponents.cuh"
 #include "hopper/panels.cuh"
+#include "hopper/symmetric_state.cuh"
 
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VECTOR_TILE = panel_numbers(TOKENS, WIDTH);
 constexpr int STAGE = VECTOR_TILE + panel_numbers(TOKENS, COLUMNS);
+// What warps that store states need.
+constexpr int STORED = DEGREE <= 2 ? 4 * GROUPS * panel_numbers(16, VALUE_WIDTH) : 0;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
 static_assert(GROUPS == 1 || GROUPS == 2, "registers are shared out for one or two");
@@ -37,7 +40,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 ) {
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *stages = reinterpret_cast<elem *>(memory);
-    Chunk *stageChunks = reinterpret_cast<Chunk *>(stages + STAGES * STAGE);
+    Chunk *stageChunks = reinterpret_cast<Chunk *>(stages + STAGES * STAGE + STORED);
     Ring<STAGES, GROUPS> ring(reinterpret_cast<unsigned long long *>(stageChunks + STAGES));
 
     const int index = thread_index(), thread = index % 128, consumer = index / 128 - 1;
@@ -100,11 +103,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     raise_registers<consumer_registers(GROUPS)>();
     const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
     const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
+#if DEGREE <= 2
+    const size_t stateNumbers = STATE_NUMBERS;
+#else
+    const size_t stateNumbers = static_cast<size_t>(featureCount) * stateStride;
+#endif
     const int firstBlock = ((blockIdx.x * GROUPS + consumer) * 4 + warp) * TILES;
     const size_t sequenceState = (static_cast<size_t>(sequence) * keyHeads + head) * featureCount * stateStride;
 
     unsigned block[TILES];
+#if DEGREE > 2
     float coefficient[TILES][2];
+#endif
     float state[TILES][COLUMNS / 2] = {};
     // Where the lane's numbers of block m stand in a state.
     auto place = [&](int m, int half) { return static_cast<size_t>((firstBlock + m) * 16 + half * 8 + g) * stateStride + 2 * t; };
@@ -112,9 +122,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     for (int m = 0; m < TILES; ++m) {
         const bool isUsed = firstBlock + m < blockCount;
         block[m] = isUsed ? blocks[firstBlock + m] : 0;
+#if DEGREE > 2
         const int feature = (firstBlock + m) * 16 + g;
         coefficient[m][0] = isUsed ? coefficients[feature] : 0;
         coefficient[m][1] = isUsed ? coefficients[feature + 8] : 0;
+#endif
         if (initial == nullptr || !isUsed) continue;
 #pragma unroll
         for (int n = 0; n < COLUMNS / 2; ++n) state[m][n] = initial[sequenceState + place(m, n / 2 % 2) + n / 4 * 8 + n % 2];
@@ -128,6 +140,52 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 #pragma unroll
             for (int n = 0; n < COLUMNS / 2; ++n) state[m][n] *= factor;
     };
+
+    // Stores the state in bfloat16.
+#if DEGREE <= 2
+    // By way of shared memory, so that a lane stores 16 bytes of a row. Features of different groups are stored in both orders of their factors.
+    auto store = [&](elem *numbers) {
+        const Place at;
+        elem *rows = stages + STAGES * STAGE + (4 * at.group + at.warp) * panel_numbers(16, VALUE_WIDTH);
+#pragma unroll
+        for (int m = 0; m < TILES; ++m) {
+            if (firstBlock + m >= blockCount) continue;
+            __syncwarp();
+#pragma unroll
+            for (int n = 0; n < VALUE_WIDTH / 4; ++n)
+                *reinterpret_cast<unsigned *>(rows + panel_place(n % 2 * 8 + at.g, n / 2 * 8 + 2 * at.t, 16)) =
+                    pack_bfloat16(state[m][2 * n], state[m][2 * n + 1]);
+            __syncwarp();
+#pragma unroll
+            for (int n = 0; n < VALUE_WIDTH / 16; ++n) {
+                const int piece = n * 32 + at.lane, row = piece / (VALUE_WIDTH / 8), column = piece % (VALUE_WIDTH / 8) * 8;
+                const uint4 eight = *reinterpret_cast<const uint4 *>(rows + panel_place(row, column, 16));
+                const SymmetricPlace place(block[m], row, column);
+                *reinterpret_cast<uint4 *>(numbers + place.own) = eight;
+                if (place.isMirrored) *reinterpret_cast<uint4 *>(numbers + place.mirrored) = eight;
+            }
+            if (at.t != 0) continue;
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+                const elem number = to_elem(state[m][COLUMNS / 2 - 4 + 2 * half]);
+                const SymmetricPlace place(block[m], 8 * half + at.g, VALUE_WIDTH);
+                numbers[place.own] = number;
+                if (place.isMirrored) numbers[place.mirrored] = number;
+            }
+        }
+    };
+#else
+    auto store = [&](elem *numbers) {
+#pragma unroll
+        for (int m = 0; m < TILES; ++m) {
+            if (firstBlock + m >= blockCount) continue;
+#pragma unroll
+            for (int n = 0; n < COLUMNS / 2; n += 2)
+                *reinterpret_cast<unsigned *>(numbers + place(m, n / 2 % 2) + n / 4 * 8) =
+                    pack_bfloat16(state[m][n] * coefficient[m][n / 2 % 2], state[m][n + 1] * coefficient[m][n / 2 % 2]);
+        }
+    };
+#endif
 
     // What the features of 32 tokens are made of: loaded early, because shared memory answers late. The lane's row of the matrices that are
     // loaded at once, and its tokens 2t, 2t + 1 at the places of a prefix; tokens 8 and more further on are in the same places of their rows.
@@ -216,15 +274,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         scaleState(REVERSE ? reverseCarry : carry(own));
         reverseCarry = carry(own);
         if (step > 0 || initial != nullptr) {
-            elem *prefix = states + (static_cast<size_t>(chunkOf(step)) * keyHeads + head) * featureCount * stateStride;
-#pragma unroll
-            for (int m = 0; m < TILES; ++m) {
-                if (firstBlock + m >= blockCount) continue;
-#pragma unroll
-                for (int n = 0; n < COLUMNS / 2; n += 2)
-                    *reinterpret_cast<unsigned *>(prefix + place(m, n / 2 % 2) + n / 4 * 8) =
-                        pack_bfloat16(state[m][n] * coefficient[m][n / 2 % 2], state[m][n + 1] * coefficient[m][n / 2 % 2]);
-            }
+            store(states + (static_cast<size_t>(chunkOf(step)) * keyHeads + head) * stateNumbers);
         }
         scaleState(chunkDecay);
         // The features of one half of a tile are made while the products of the other are under way, from factors that are loaded before.

@@ -1,7 +1,7 @@
 // The states between chunks from the sums of single chunks, which state/update.cu or hopper/state_update.cu left in float32: the running
 // decayed sum of the former in the same order, for walks so few that they would leave multiprocessors idle.
 //
-//     before chunk n            states[n] = coefficient ∘ S
+//     before chunk n            states[n] = coefficient ∘ S, or S itself where SYMMETRIC (hopper/symmetric_state.cuh)
 //     over chunk n              S ← exp(G_end) S + sums[n]
 //
 // and from the last chunk to the first under `reverse`, where states[n] is what comes after chunk n.
@@ -13,7 +13,11 @@
 #include "common/decay.cuh"
 #include "common/elements.cuh"
 #include "common/exponents.cuh"
+#include "common/expansion.cuh"
 #include "common/fragments.cuh"
+#if SYMMETRIC
+#include "hopper/symmetric_state.cuh"
+#endif
 
 constexpr int THREADS = 128;
 // Sums on their way at once.
@@ -21,10 +25,11 @@ constexpr int DEPTH = 8;
 static_assert(THREADS % DEPTH == 0, "a thread finds the factors of one chunk at a time");
 
 extern "C" __global__ void __launch_bounds__(THREADS) scan_states(
-    const float *__restrict__ sums, const float2 *__restrict__ gates, const float *__restrict__ coefficients,
-    const int *__restrict__ keyExponents, const int *__restrict__ initialExponents, const int4 *__restrict__ sequences,
+    const float *__restrict__ sums, const float2 *__restrict__ gates, const unsigned *__restrict__ blocks,
+    const float *__restrict__ coefficients, const int *__restrict__ keyExponents, const int *__restrict__ initialExponents,
+    const int4 *__restrict__ sequences,
     const int4 *__restrict__ chunks, const float *__restrict__ initial, elem *__restrict__ states, float *__restrict__ last, int tokens,
-    int keyHeads, int features, int stride, int degree, int reverse
+    int keyHeads, int features, int stride, int reverse
 ) {
     // Of the chunks of a round: what changes the units of a state, 2^(p(E_before − E_n)), and the decay.
     __shared__ float carries[THREADS], decays[THREADS];
@@ -42,7 +47,31 @@ extern "C" __global__ void __launch_bounds__(THREADS) scan_states(
         return *reinterpret_cast<const float2 *>(sums + row * size + place);
     };
 
+#if SYMMETRIC
+    constexpr size_t stateNumbers = STATE_NUMBERS;
+    const int feature = place / stride, column = place % stride;
+    const unsigned block = isUsed ? blocks[feature / 16] : 0;
+    const SymmetricPlace symmetric(block, feature % 16, column);
+#else
+    const size_t stateNumbers = size;
     const float coefficient = isUsed ? coefficients[place / stride] : 0;
+#endif
+    auto store = [&](elem *numbers, float first, float second) {
+#if SYMMETRIC
+        if (column < VALUE_WIDTH) {
+            const unsigned pair = pack_bfloat16(first, second);
+            *reinterpret_cast<unsigned *>(numbers + symmetric.own) = pair;
+            if (symmetric.isMirrored) *reinterpret_cast<unsigned *>(numbers + symmetric.mirrored) = pair;
+        } else if (column == VALUE_WIDTH) {
+            numbers[symmetric.own] = to_elem(first);
+            if (symmetric.isMirrored) numbers[symmetric.mirrored] = to_elem(first);
+        }
+#elif MATH == 0
+        *reinterpret_cast<unsigned *>(numbers + place) = pack_bfloat16(first * coefficient, second * coefficient);
+#else
+        *reinterpret_cast<float2 *>(numbers + place) = make_float2(first * coefficient, second * coefficient);
+#endif
+    };
     accumulator state[2] = {};
     if (initial != nullptr && isUsed) state[0] = initial[sequenceState], state[1] = initial[sequenceState + 1];
     for (int round = 0; round < span.y; round += THREADS) {
@@ -53,7 +82,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) scan_states(
             const int before = n > span.x ? keyExponents[static_cast<size_t>(n - 1) * keyHeads + head]
                 : initialExponents != nullptr ? initialExponents[static_cast<size_t>(sequence) * keyHeads + head]
                                               : exponent;
-            carries[thread] = power_of_two(degree * (before - exponent));
+            carries[thread] = power_of_two(DEGREE * (before - exponent));
             decays[thread] = 1;
             if (gates != nullptr) {
                 const int4 chunk = chunks[n];
@@ -73,12 +102,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) scan_states(
                 const float carry = carries[first + n], factor = decays[first + n];
                 if (!reverse) state[0] *= carry, state[1] *= carry;
                 if (step > 0 || initial != nullptr) {
-                    elem *prefix = states + (static_cast<size_t>(chunkOf(step)) * keyHeads + head) * size + place;
-#if MATH == 0
-                    *reinterpret_cast<unsigned *>(prefix) = pack_bfloat16(state[0] * coefficient, state[1] * coefficient);
-#else
-                    *reinterpret_cast<float2 *>(prefix) = make_float2(state[0] * coefficient, state[1] * coefficient);
-#endif
+                    store(states + (static_cast<size_t>(chunkOf(step)) * keyHeads + head) * stateNumbers, state[0], state[1]);
                 }
                 state[0] = state[0] * factor + sum[n].x;
                 state[1] = state[1] * factor + sum[n].y;

@@ -72,11 +72,11 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
         self.reason = reason
     }
 
-    /// A power of two, at most 1,024. On a CPU the largest from 64 at which the pairs inside a chunk cost at most an eighth of the products
-    /// with the state: small enough to cost little, large enough that the state seldom moves.
+    /// On a CPU the largest power of two from 64 to 1,024 at which the pairs inside a chunk cost at most an eighth of the products with the
+    /// state: small enough to cost little, large enough that the state seldom moves.
     ///
-    /// On a GPU the one from 128 at which pairs and moving states take the least time together. A number of a state is moved once a chunk,
-    /// which takes as long as ``movingFLOPs`` of pairs.
+    /// On a GPU, of sizes that are whole tiles of all kernels, the one at which pairs and moving states take the least time together. A number
+    /// of a state is moved once a chunk, which takes as long as ``movingFLOPs`` of pairs.
     static func chunkSize(_ problem: AttentionProblem, _ expansion: SymmetricPower, _ device: Device) -> Int {
         let (d, e) = (Double(problem.keyWidth), Double(problem.valueWidth))
         let (queryHeads, keyHeads) = (Double(problem.queryHeads), Double(problem.keyHeads))
@@ -84,7 +84,7 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
         let numbers = Double(expansion.dimension) * (e + 1)
         if device == .cuda {
             func time(_ size: Int) -> Double { Double(size) * perPair + movingFLOPs * numbers * keyHeads / Double(size) }
-            return [1024, 512, 256, 128].min { time($0) < time($1) } ?? 1024
+            return [1152, 768, 384].min { time($0) < time($1) } ?? 768
         }
         let perToken = 2 * numbers * (queryHeads + keyHeads)
         var size = 64
@@ -92,9 +92,8 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
         return size
     }
 
-    /// A number of a state is written, added up and read, 12 bytes in all, and the kernels do about 100 FLOPs in the time of a byte on an H100:
-    /// what chunks of 512 and 2,048 instead of 1,024 cost at p = 2 agrees with this (Benchmarks/HOPPER.md).
-    private static let movingFLOPs = 1200.0
+    /// As chunks of 384 to 2,304 tokens compare on an H100 at p = 1 and 2, d = 64 and 128 (Benchmarks/HOPPER.md).
+    private static let movingFLOPs = 560.0
 }
 
 /// A number of bytes for people: `188.3 GB`.

@@ -65,9 +65,12 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
             batch: sequences, length: length, heads: model.heads, keyHeads: model.keyHeads, width: model.keyWidth)
         let cost = try AttentionOperator(model.attention, device: .cuda).cost(of: shape)
         guard cost.form != .attention, cost.chunkSize < length else { return 0 }
-        let features = FeatureBlocks(SymmetricPower(degree: degree, width: model.keyWidth)).count
+        let width = (model.keyWidth + 15) / 16 * 16
+        let numbers =
+            SymmetricStateLayout(degree: degree, width: width, valueWidth: width)?.numbers
+            ?? FeatureBlocks(SymmetricPower(degree: degree, width: model.keyWidth)).count * (width + 8)
         let chunks = sequences * ((length + cost.chunkSize - 1) / cost.chunkSize)
-        return chunks * model.keyHeads * features * ((model.keyWidth + 15) / 16 * 16 + 8) * 2
+        return chunks * model.keyHeads * numbers * 2
     }
 }
 

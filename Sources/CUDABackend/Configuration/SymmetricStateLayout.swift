@@ -1,0 +1,23 @@
+/// Where the numbers of a state of degree 1 or 2 stand between Hopper's kernels (`hopper/symmetric_state.cuh`).
+package struct SymmetricStateLayout: Sendable, Hashable {
+    /// The numbers of one state: a tile for every first factor, then the normalizer, in panels.
+    package let numbers: Int
+    /// The numbers of a stage that takes one tile, or one panel of the normalizer; and of one that takes all of the normalizer.
+    let panelStage, normalizerStage: Int
+
+    /// `nil` where states are rows of features.
+    init?(_ problem: KernelProblem) {
+        self.init(degree: problem.degree, width: problem.width, valueWidth: problem.valueWidth)
+    }
+
+    /// - Parameters: widths in whole fragments of 16.
+    package init?(degree: Int, width: Int, valueWidth: Int) {
+        guard degree == 1 || degree == 2 else { return nil }
+        let isLinear = degree == 1
+        let tile = Panels.numbers(width, valueWidth), panel = 64 * (isLinear ? 16 : width)
+        let normalizer = (width + 63) / 64 * panel
+        numbers = (isLinear ? 1 : width) * tile + normalizer
+        panelStage = max(tile, panel)
+        normalizerStage = max(tile, normalizer)
+    }
+}
