@@ -32,8 +32,8 @@ public struct TextSearch: Sendable, Hashable {
 
     /// The documents in files and folders, in the order of the arguments and, in a folder, of the bytes of their paths.
     ///
-    /// Folders are searched to any depth; names that begin with a dot, links to folders, files with another extension, and empty
-    /// files are passed over. A file that is named itself is always taken.
+    /// Folders are searched to any depth; names that begin with a dot, links to folders and to nothing, files with another extension, and
+    /// empty files are passed over. A file that is named itself is always taken.
     ///
     /// - Parameter excluded: a file that is passed over: the one that is about to be written.
     /// - Throws: ``PowerAttentionError`` with code `inputOutput` where a path cannot be read, `invalidArgument` where what is to be
@@ -73,8 +73,10 @@ public struct TextSearch: Sendable, Hashable {
                     continue
                 }
                 let path = "\(root)/\(relative)"
+                let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
+                if isLink, !FileManager.default.fileExists(atPath: path) { continue }
                 if try Self.isFolder(path) {
-                    if (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) == nil { unread.append(relative) }
+                    if !isLink { unread.append(relative) }
                 } else if extensions.isEmpty || extensions.contains(URL(fileURLWithPath: name).pathExtension),
                     excluded == nil || URL(fileURLWithPath: path).resolvingSymlinksInPath().path != excluded
                 {

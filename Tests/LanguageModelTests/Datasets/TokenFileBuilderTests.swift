@@ -16,6 +16,8 @@ import Testing
         ] { try folder.write(text.utf8, to: name) }
         let link = folder.file("tree/one/loop")
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: folder.file("tree"))
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.file("tree/one/nowhere.txt"), withDestinationPath: folder.file("missing.txt"))
     }
 
     private func names(_ search: TextSearch, excluding excluded: String? = nil) throws -> [String] {
