@@ -79,7 +79,7 @@ public struct SymmetricPower: Sendable, Hashable {
     }
 
     /// `n! / Π m_i!` for a non-decreasing tuple with multiplicities `m_i`: the number of its distinct orders.
-    static func multinomial(_ tuple: [Int]) -> Int {
+    package static func multinomial(_ tuple: [Int]) -> Int {
         var orders = 1
         var repetitions = 0
         for index in tuple.indices {

@@ -6,8 +6,8 @@ struct HopperBackwardKeysConfiguration: Sendable, Hashable {
     let queries, stages: Int
     /// Tiles of keys in shared memory: one in use, and one under way where there is room.
     let keyTiles: Int
-    /// Words of features that stay in shared memory where there are no more.
-    let words = 1024
+    /// Words of features in shared memory.
+    let words: Int
     let hasStates: Bool
     let sharedBytes: Int
 
@@ -30,12 +30,13 @@ struct HopperBackwardKeysConfiguration: Sendable, Hashable {
         // Sums of wide rows take the registers of half of the scores.
         queries = problem.width > 64 || problem.valueWidth > 64 ? 32 : 64
         self.hasStates = hasStates
+        words = hasStates ? problem.sharedFeatureWords : 0
         let rows = groups * 64
         let layout = SymmetricStateLayout(problem)
         let state = hasStates ? layout.map { 2 * $0.normalizerStage } ?? bytes(features, problem.valueWidth + 8) : 0
         let stage = max(bothBytes(queries), state) + 16 * queries + 16
         let tile = bothBytes(rows) + 8 * (rows + 4) + 8
-        let others = 32 * groups * queries + (hasStates && layout == nil ? 4 * rows * (problem.width + 4) + 4 * words : 0)
+        let others = 32 * groups * queries + (hasStates && layout == nil ? 4 * rows * (problem.width + 4) : 0) + 4 * words
         for keyTiles in [2, 1] {
             let stages = min((limits.sharedBytes - others - keyTiles * tile) / stage, 8)
             guard stages >= (keyTiles == 2 ? 4 : 3) else { continue }

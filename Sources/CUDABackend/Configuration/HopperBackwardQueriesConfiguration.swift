@@ -6,8 +6,8 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
     let keys = 64, features = 64
     /// Stages of keys, values or states, and tiles of queries that are in shared memory at once.
     let stages, queryStages: Int
-    /// Words of features that stay in shared memory where there are no more.
-    let words = 1024
+    /// Words of features in shared memory.
+    let words: Int
     let hasStates: Bool
     let sharedBytes: Int
 
@@ -29,6 +29,7 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
         // Sums of wide queries and rows of wide gradients take the registers of a third warpgroup.
         groups = problem.width > 64 || problem.valueWidth > 64 ? 2 : 3
         self.hasStates = hasStates
+        words = hasStates ? problem.sharedFeatureWords : 0
         let layout = SymmetricStateLayout(problem)
         let stage =
             max(
@@ -36,7 +37,7 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
                 hasStates ? layout.map { 2 * $0.panelStage } ?? bytes(features, problem.valueWidth + 8) : 0) + 12 * keys + 16
         let queries = groups * (bytes(64, problem.width) + bytes(64, problem.valueWidth) + 64 * 8) + 8
         let stateGradients = hasStates && layout == nil ? groups * 64 * (problem.width + 4) * 4 : 0
-        let others = stateGradients + groups * 64 * 8 + (hasStates && layout == nil ? 4 * words : 0)
+        let others = stateGradients + groups * 64 * 8 + 4 * words
         func stagesBeside(_ queryStages: Int) -> Int {
             min((limits.sharedBytes - others - queryStages * queries) / stage, 8)
         }

@@ -2,8 +2,8 @@
 struct HopperForwardConfiguration: Sendable, Hashable {
     /// Warpgroups that multiply, 64 queries each; one more brings what they need.
     let groups, keys, features, stages: Int
-    /// Words of features that stay in shared memory where there are no more.
-    let words = 1024
+    /// Words of features in shared memory.
+    let words: Int
     let hasStates: Bool
     let sharedBytes: Int
 
@@ -27,11 +27,10 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         keys = 64
         features = 64
         self.hasStates = hasStates
+        words = hasStates ? problem.sharedFeatureWords : 0
         let rows = groups * 64
         let stage = 2 * (Panels.numbers(keys, columns) + Panels.numbers(keys, problem.width)) + keys * 12
-        let others =
-            4 * Panels.numbers(rows, problem.width) + 16 * rows + 16
-            + (hasStates && SymmetricStateLayout(problem) == nil ? 4 * words : 0)
+        let others = 4 * Panels.numbers(rows, problem.width) + 16 * rows + 16 + 4 * words
         stages = min((limits.sharedBytes - others) / (stage + 16), 8)
         sharedBytes = others + stages * (stage + 16)
         if stages < 3 { return nil }

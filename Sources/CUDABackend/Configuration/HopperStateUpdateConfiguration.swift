@@ -2,8 +2,7 @@
 struct HopperStateUpdateConfiguration: Sendable, Hashable {
     /// Warpgroups that multiply, and the tiles of 64 features of each.
     let groups, tiles: Int
-    let tokens = 64
-    let stages: Int
+    let tokens, stages: Int
     let sharedBytes: Int
     /// Whether blocks sum single chunks: see ``StateWork``.
     let isSplit: Bool
@@ -21,24 +20,36 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     /// `nil` where other kernels serve the problem.
     init?(_ problem: KernelProblem, work: StateWork, reverse: Bool, limits: CardLimits) {
         guard limits.multiplyByWarpgroups(problem), [16, 32, 64, 128].contains(problem.valueWidth) else { return nil }
-        // Two tiles of a warpgroup read the same factors of their features; sums of wide values take the second one's registers.
-        let tiles = problem.valueWidth > 64 || work.features <= 64 ? 1 : 2
-        // A block has a multiprocessor to itself, and takes as long as its products, but no less than a warpgroup takes that waits for its
-        // own: 290 ns for 64 tokens, two tiles and 72 columns.
-        let blocks = [2, 1].map { groups in
-            StateWork.Block(
-                features: 64 * groups * tiles, slots: limits.multiprocessors,
-                tileTime: 290 * max(Double(groups), 1.2) * Double(tiles * work.stride) / 144)
-        }
-        guard let (block, isSplit) = work.fastest(blocks, reverse: reverse) else { return nil }
-        self.tiles = tiles
+        let shares = Self.tileCounts(problem, work: work).flatMap { tiles in [2, 1].map { (groups: $0, tiles: tiles) } }
+        let blocks = shares.map { Self.block(groups: $0.groups, tiles: $0.tiles, work: work, limits: limits) }
+        guard let (block, isSplit) = work.fastest(blocks, reverse: reverse), let choice = blocks.firstIndex(of: block)
+        else { return nil }
+        (groups, tiles) = shares[choice]
         self.isSplit = isSplit
-        groups = block.features / (64 * tiles)
+        // The features of half a tile of tokens are in registers.
+        tokens = tiles == 4 ? 32 : 64
         // Vectors and values, what belongs to a chunk, and two barriers.
         let stage = 2 * (Panels.numbers(tokens, problem.width) + Panels.numbers(tokens, problem.valueWidth + 8)) + 24 + 16
         let stored = SymmetricStateLayout(problem) == nil ? 0 : 2 * 4 * groups * Panels.numbers(16, problem.valueWidth)
         stages = min((limits.sharedBytes - stored) / stage, 8)
         sharedBytes = stages * stage + stored
         if stages < 3 { return nil }
+    }
+
+    /// How many tiles a warpgroup may have: no more than there are, and fewer where sums of wide values take the registers. From degree 2
+    /// on four read the same factors of their features.
+    private static func tileCounts(_ problem: KernelProblem, work: StateWork) -> [Int] {
+        let most = problem.valueWidth > 64 ? 1 : problem.valueWidth > 32 || problem.degree == 1 ? 2 : 4
+        let counts = [4, 2].filter { $0 <= most && 64 * $0 <= work.features }
+        return counts.isEmpty ? [1] : counts
+    }
+
+    /// A block has a multiprocessor to itself, and takes as long as its products and the loads of its factors, but no less than a warpgroup
+    /// takes that waits for its own: 290 ns for 64 tokens, two tiles and 72 columns. The tiles of a warpgroup share the loads, which take as
+    /// long as 160 columns.
+    private static func block(groups: Int, tiles: Int, work: StateWork, limits: CardLimits) -> StateWork.Block {
+        StateWork.Block(
+            features: 64 * groups * tiles, slots: limits.multiprocessors,
+            tileTime: 290 * max(Double(groups), 1.2) * Double(160 + tiles * work.stride) / (160 + 144))
     }
 }

@@ -35,6 +35,14 @@ package struct KernelProblem: Sendable, Hashable {
 
     var normalizationMacro: (String, Int) { ("NORMALIZED", isNormalized ? 1 : 0) }
 
+    /// The words of all blocks of features, in whole eights, or none where kernels read none, or they would take shared memory from too
+    /// much else.
+    var sharedFeatureWords: Int {
+        guard SymmetricStateLayout(self) == nil else { return 0 }
+        let blocks = FeatureBlocks.count(degree: degree, width: width) / FeatureBlocks.size
+        return blocks <= 1024 ? (blocks + 7) / 8 * 8 : 0
+    }
+
     /// The largest part of `width`, at most `limit`, that divides it into whole fragments.
     static func tile(of width: Int, atMost limit: Int) -> Int {
         let fragments = width / 16

@@ -13,11 +13,10 @@ package struct StateWork: Sendable, Hashable {
     /// Tokens of a chunk, and the query heads of a key head, whose rows come one after another in reverse.
     let chunkSize, group: Int
 
-    /// The work of a problem; at degree 2 its features are those of ``FeatureBlocks``, otherwise about as many.
+    /// The work of a problem.
     package init(_ problem: AttentionProblem) {
         let chunks = problem.sequences.map { ($0.count + problem.chunkSize - 1) / problem.chunkSize }
-        features =
-            problem.degree == 2 ? FeatureBlocks.count(ofDegreeTwo: problem.keyWidth) : problem.expansion?.dimension ?? 0
+        features = problem.degree.map { FeatureBlocks.count(degree: $0, width: problem.keyWidth) } ?? 0
         stride = (problem.valueWidth + 15) / 16 * 16 + 8
         keyHeads = problem.keyHeads
         sequences = problem.sequences.count

@@ -21,9 +21,9 @@ extension AttentionPass {
             KernelLaunch(
                 kernels.importState, grid: .init(pairs * slices(features.count)), threads: Self.exchangeThreads,
                 arguments: [
-                    .memory(state.S), .memory(state.z), .memory(numbers), .memory(isUsed), .memory(features.external),
-                    .memory(features.exchanged), .memory(features.internal), .memory(features.coefficients),
-                    .int(features.count), .int(features.power.dimension),
+                    .memory(state.S), .memory(state.z), .memory(numbers), .memory(isUsed), .memory(features.memberStarts),
+                    .memory(features.members), .memory(features.internal), .memory(features.externalCoefficients),
+                    .memory(features.coefficients), .int(features.count), .int(features.power.dimension),
                     .int(problem.valueWidth), .int(paddedValueWidth), .flag(isGradient),
                 ]))
         return DeviceState(numbers: numbers, exponents: state.exponents, isUsed: isUsed)
@@ -43,9 +43,9 @@ extension AttentionPass {
             KernelLaunch(
                 kernels.exportState, grid: .init(pairs * slices(dimension)), threads: Self.exchangeThreads,
                 arguments: [
-                    .memory(state.numbers), .memory(S), .memory(z), .memory(features.internal),
-                    .memory(features.exchanged), .memory(features.coefficients), .memory(carried?.S), .memory(carried?.z),
-                    .memory(prepared.gates),
+                    .memory(state.numbers), .memory(S), .memory(z), .memory(features.internal), .memory(features.memberStarts),
+                    .memory(features.members), .memory(features.externalCoefficients), .memory(features.coefficients),
+                    .memory(carried?.S), .memory(carried?.z), .memory(prepared.gates),
                     .memory(isGradient ? state.exponents : carried?.exponents), .memory(prepared.finalExponents),
                     .memory(sequences), .memory(chunks), .int(problem.tokenCount), .int(problem.keyHeads),
                     .int(features.count), .int(dimension), .int(problem.valueWidth), .int(paddedValueWidth),
@@ -81,7 +81,8 @@ extension AttentionPass {
         let states = try context.allocate(
             hasChunks || walk.start != nil
                 ? schedule.chunks.count * problem.keyHeads * kernels.stateNumbers(features.count) : 1, elementBytes)
-        // Of a symmetric state columns that the inputs lack are read, as zeros, and so are rows beside a normalizer of degree 1: nothing stores them.
+        // Of a symmetric state columns that the inputs lack are read, as zeros, and so are rows beside a normalizer of degree 1: nothing stores
+        // them.
         if kernels.stateLayout != nil, !problem.keyWidth.isMultiple(of: 16) || (problem.degree == 1 && walk.start != nil) {
             try context.fill(states.pointer, byte: 0, byteCount: states.byteCount)
         }

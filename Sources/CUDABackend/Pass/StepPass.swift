@@ -62,7 +62,7 @@ package final class StepPass: Sendable {
                 threads: StepConfiguration.threads, sharedBytes: tiles.sharedBytes,
                 arguments: [
                     .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .pointer(inputs.logG), .pointer(S), .pointer(z),
-                    .pointer(exponents), .pointer(isUsed), .memory(features.factors), .memory(features.factorCoefficients),
+                    .pointer(exponents), .pointer(isUsed), .memory(features.factors), .memory(features.externalCoefficients),
                     .memory(sequences), .memory(partials), .memory(arrivals), .pointer(y),
                     .int(problem.group), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
                     .int(features.power.dimension), .int(longest), .float(factor.significand),

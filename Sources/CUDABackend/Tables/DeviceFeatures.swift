@@ -7,9 +7,11 @@ final class DeviceFeatures: Sendable {
     let power: SymmetricPower
     /// The number of features inside, those of coefficient zero included.
     let count: Int
-    let blocks, coefficients, external, exchanged, `internal`: DeviceMemory
-    /// In the order outside: the indices of the factors, a byte each, and the coefficients.
-    let factors, factorCoefficients: DeviceMemory
+    let blocks, coefficients: DeviceMemory
+    /// In the order outside: the place inside, the indices of the factors, a byte each, and the coefficients.
+    let `internal`, factors, externalCoefficients: DeviceMemory
+    /// The features outside that are the same monomial as a feature inside, all in one list, and where in it those of each start.
+    let memberStarts, members: DeviceMemory
 
     init(_ power: SymmetricPower, _ context: CUDAContext) throws(PowerAttentionError) {
         let features = FeatureBlocks(power)
@@ -18,11 +20,11 @@ final class DeviceFeatures: Sendable {
         // Kernels read eight words at a time.
         blocks = try context.upload(features.blocks + [UInt32](repeating: 0, count: (8 - features.blocks.count % 8) % 8))
         coefficients = try context.upload(features.coefficients)
-        external = try context.upload(features.external)
-        exchanged = try context.upload(features.exchanged)
         `internal` = try context.upload(features.internal)
         factors = try context.upload(features.factors)
-        factorCoefficients = try context.upload(features.internal.map { $0 < 0 ? 0 : features.coefficients[Int($0)] })
+        externalCoefficients = try context.upload(features.externalCoefficients)
+        memberStarts = try context.upload(features.memberStarts)
+        members = try context.upload(features.members)
     }
 
     var blockCount: Int { count / FeatureBlocks.size }

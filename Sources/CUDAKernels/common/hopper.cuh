@@ -116,6 +116,13 @@ __device__ __forceinline__ void operands_ready(unsigned (&a)[count][4]) {
     for (int n = 0; n < count; ++n) asm volatile("" : "+r"(a[n][0]), "+r"(a[n][1]), "+r"(a[n][2]), "+r"(a[n][3])::"memory");
 }
 
+// Makes words of what was loaded as halves of them: around a loop, the compiler would keep halves, and clear the others at every use.
+template <int count>
+__device__ __forceinline__ void words_ready(unsigned (&words)[count]) {
+#pragma unroll
+    for (int n = 0; n < count; ++n) asm volatile("" : "+r"(words[n]));
+}
+
 // Sums over 64 rows: warp w of the group holds rows 16w to 16w + 15, eight columns in every C of a warp's products (fragments.cuh).
 //
 // C[64, N] = A[64, 16] B[16, N], added to C where `accumulate`. A from registers, each warp's 16 rows as a FragmentA, or from shared

@@ -10,7 +10,7 @@
 //
 // Grid: as many blocks as fit. Shared memory: KEY_TILES of keys [ROWS, WIDTH] and values [ROWS, VALUE_WIDTH]; STAGES of queries
 // [QUERIES, WIDTH] and ∂y [QUERIES, VALUE_WIDTH] or of states [FEATURES, VALUE_WIDTH + 8], all in panels; with states ∂k of the state
-// [ROWS, STATE_GRADIENT_STRIDE] float; factors and offsets of every warp's tile of queries [QUERIES] float2; up to WORDS words of features;
+// [ROWS, STATE_GRADIENT_STRIDE] float; factors and offsets of every warp's tile of queries [QUERIES] float2; WORDS words of features;
 // KEY_TILES of gates [ROWS + 4] float2, after those of the keys that of the chunk's end, then first token and count of the tile, exponent
 // of the keys and flags of the chunk, first token and count of the chunk; STAGES of gates float2, offsets and statistics float [QUERIES]; barriers.
 #include "common/decay.cuh"
@@ -27,6 +27,8 @@ constexpr int QUERY_TILE = panel_numbers(QUERIES, WIDTH);
 constexpr int QUERY_STAGE = QUERY_TILE + panel_numbers(QUERIES, VALUE_WIDTH);
 #if DEGREE <= 2
 constexpr int NORMALIZER = NORMALIZER_PANELS * NORMALIZER_PANEL;
+// Whether rows of keys and values stay in registers beside the sums.
+constexpr bool KEEPS_ROWS = WIDTH + VALUE_WIDTH <= 128;
 constexpr int STATE_STAGE = !STATES ? 0 : FIRST_TILE > NORMALIZER ? FIRST_TILE : NORMALIZER;
 #else
 constexpr int STATE_STAGE = STATES ? panel_numbers(FEATURES, VALUE_WIDTH + 8) : 0;
@@ -36,8 +38,6 @@ constexpr int KEY_GATES = ROWS + 4;
 // Two more sums take more registers than the consumers of other kernels have.
 constexpr int PRODUCER_REGISTERS = 72;
 constexpr int CONSUMER_REGISTERS = 216;
-// Whether rows of keys and values stay in registers beside the sums.
-constexpr bool KEEPS_ROWS = WIDTH + VALUE_WIDTH <= 128;
 static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
@@ -61,7 +61,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     float *stateGradients = reinterpret_cast<float *>(stages + STAGES * STAGE);
     float2 *columns = reinterpret_cast<float2 *>(stateGradients + (STATES && DEGREE > 2 ? ROWS * STATE_GRADIENT_STRIDE : 0));
     uint4 *sharedWords = reinterpret_cast<uint4 *>(columns + 4 * GROUPS * QUERIES);
-    float2 *keyGates = reinterpret_cast<float2 *>(sharedWords + (STATES && DEGREE > 2 ? WORDS / 4 : 0));
+    float2 *keyGates = reinterpret_cast<float2 *>(sharedWords + WORDS / 4);
     float2 *queryGates = keyGates + KEY_TILES * KEY_GATES;
     float *queryOffsets = reinterpret_cast<float *>(queryGates + STAGES * QUERIES);
     float *queryStatistics = queryOffsets + STAGES * QUERIES;
@@ -314,12 +314,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     multiplyValues(oddGradients, position.stage);
                     FeatureFactors<ROWS> factors;
                     factors.load(features, words[n]);
-                    factors.multiply(even, features);
+                    factors.multiply(even);
                     products_wait<1>();
                     products_use(evenGradients);
-                    gradient.add(evenGradients, features, factors, words[n]);
+                    gradient.add(evenGradients, factors, words[n]);
                     factors.load(features, words[n + 1]);
-                    factors.multiply(odd, features);
+                    factors.multiply(odd);
                     operands_ready(even);
                     operands_ready(odd);
                     products_begin();
@@ -328,7 +328,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     products_commit();
                     products_wait<1>();
                     products_use(oddGradients);
-                    gradient.add(oddGradients, features, factors, words[n + 1]);
+                    gradient.add(oddGradients, factors, words[n + 1]);
                     products_wait<0>();
                     operands_ready(even);
                     operands_ready(odd);

@@ -8,7 +8,7 @@
 // Grid: as many blocks as fit. Shared memory: QUERY_STAGES tiles of queries [ROWS, WIDTH] and of ∂y [ROWS, VALUE_WIDTH], and STAGES
 // of states [FEATURES, VALUE_WIDTH + 8] or of keys [KEYS, WIDTH] and values [KEYS, VALUE_WIDTH], all in panels; with states ∂q of the state
 // [ROWS, WIDTH + 4] float; gates of the tiles of queries [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; offsets and
-// statistics [ROWS] float2; with states up to WORDS words of features; barriers.
+// statistics [ROWS] float2; with states WORDS words of features; barriers.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -18,13 +18,12 @@
 
 constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
-constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
 constexpr int VALUE_TILE = panel_numbers(KEYS, VALUE_WIDTH);
 #if DEGREE <= 2
 constexpr int STATE_TILE = !STATES ? 0 : FIRST_TILE > NORMALIZER_PANEL ? FIRST_TILE : NORMALIZER_PANEL;
 #else
-constexpr int STATE_TILE = STATES ? panel_numbers(FEATURES, COLUMNS) : 0;
+constexpr int STATE_TILE = STATES ? panel_numbers(FEATURES, VALUE_WIDTH + 8) : 0;
 #endif
 constexpr int STAGE = KEY_TILE + VALUE_TILE > STATE_TILE ? KEY_TILE + VALUE_TILE : STATE_TILE;
 // The tiles of one warpgroup.
@@ -56,7 +55,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
     float2 *rowScales = reinterpret_cast<float2 *>(keyDecays + STAGES * KEYS);
     uint4 *sharedWords = reinterpret_cast<uint4 *>(rowScales + ROWS);
-    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + (STATES && DEGREE > 2 ? WORDS / 4 : 0));
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + WORDS / 4);
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + QUERY_STAGES);
 
@@ -328,13 +327,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                         products_wait<1>();
                         products_use(even);
                         ring.release(before, lane);
-                        gradient.add(even, features, factors, first);
+                        gradient.add(even, factors, first);
                         factors.load(features, second);
                         products_wait<0>();
                         products_use(odd);
                         ring.release(position, lane);
                         position.advance();
-                        gradient.add(odd, features, factors, second);
+                        gradient.add(odd, factors, second);
                     }
                 }
                 gradient.flush();

@@ -1,104 +1,109 @@
-// φ of 64 rows in registers, 16 features at a time, from rows in panels (common/expansion.cuh has the order of features).
+// φ of degree 3 or 4 of 64 rows in registers, from rows in panels (common/expansion.cuh has the order of features). Of lower degrees the
+// attention kernels read states that are symmetric (symmetric_state.cuh).
 #pragma once
 #include "common/expansion.cuh"
 #include "hopper/panels.cuh"
 
-// The words of `stages` stages of 64 features, four of each: copied to shared memory by all threads of a block where there is room for them,
-// which up to degree 2 there always is.
+#if DEGREE > 2
+
+// The words of `stages` stages of 64 features, four of each: copied to shared memory by all threads of a block, where WORDS is not 0.
 __device__ __forceinline__ const uint4 *share_words(const unsigned *blocks, int stages, uint4 *shared, int index, int threads) {
     const uint4 *words = reinterpret_cast<const uint4 *>(blocks);
-    for (int n = index; n < min(stages, WORDS / 4); n += threads) shared[n] = words[n];
-    return DEGREE <= 2 || 4 * stages <= WORDS ? shared : words;
+#if WORDS > 0
+    for (int n = index; n < stages; n += threads) shared[n] = words[n];
+    words = shared;
+#endif
+    return words;
 }
 
 // The rows of one warp: `rows` points to the first of 16, in a matrix of `matrixRows`.
 template <int matrixRows>
 struct RowFeatures {
-    // The first of the lane's two rows, and its row of the matrices that are loaded at once.
-    const elem *own, *loaded;
-    // What the places of columns are mixed with there.
-    int ownMix, loadedMix;
+    const unsigned char *rows;
+    // Where column 0 of the first of the lane's two rows stands, and of its row of the matrices that are loaded at once; in bytes, as they are
+    // added.
+    int own, loaded;
+#if WIDTH == 16
+    FragmentA all;
+#endif
 
     __device__ __forceinline__ RowFeatures(const elem *rows, int lane)
-        : own(rows + 64 * (lane / 4)), loaded(rows + 64 * (lane % 16)), ownMix(lane / 4 * 8), loadedMix((lane % 8 ^ lane / 16) * 8) {}
+        : rows(reinterpret_cast<const unsigned char *>(rows)), own(128 * (lane / 4) + lane / 4 * 16),
+          loaded(128 * (lane % 16) + (lane % 8 ^ lane / 16) * 16) {
+#if WIDTH == 16
+        load_matrices(all.r, number(loaded, 0));
+#endif
+    }
 
-    // Numbers of one column; the rows are 8 apart.
-    __device__ __forceinline__ const elem *column(int index) const { return own + mixed(index, ownMix); }
+    // Numbers of the column of factor n of a prefix; the rows are 8 apart.
+    __device__ __forceinline__ const elem *column(unsigned block, int n) const { return number(own, 2 * prefix_index(block, n)); }
 
-    // The last factors of a block. Loaded again for every block: a branch would keep products from overlapping.
+    // The last factors of a block. Loaded again for every block that may have others: a branch would keep products from overlapping.
     __device__ __forceinline__ void load_last(FragmentA &last, unsigned block) const {
-        load_matrices(last.r, loaded + mixed(16 * last_index(block), loadedMix));
+#if WIDTH == 16
+        last = all;
+#else
+        load_matrices(last.r, number(loaded, 32 * last_index(block)));
+#endif
     }
 
-    __device__ __forceinline__ static int mixed(int column, int mix) {
-        return (column ^ mix) + (WIDTH > 64 ? column / 64 * 64 * (matrixRows - 1) : 0);
-    }
-
-    __device__ __forceinline__ void make(unsigned (&a)[4], unsigned block) const {
-        FragmentA last;
-        load_last(last, block);
-        if (DEGREE == 1) {
-#pragma unroll
-            for (int n = 0; n < 4; ++n) a[n] = last.r[n];
-        } else {
-            float upper = 1, lower = 1;
-#pragma unroll
-            for (int n = 0; n < DEGREE - 1; ++n) {
-                const elem *prefix = column(prefix_index(block, n));
-                upper *= bfloat16_to_float(prefix[0]);
-                lower *= bfloat16_to_float(prefix[8 * 64]);
-            }
-            FragmentA phi;
-            expand_rows(phi, last, upper, lower);
-#pragma unroll
-            for (int n = 0; n < 4; ++n) a[n] = phi.r[n];
-        }
+    __device__ __forceinline__ const elem *number(int first, int column) const {
+        const int place = WIDTH > 64 ? (first ^ column % 128) + column / 128 * 128 * matrixRows : first ^ column;
+        return reinterpret_cast<const elem *>(rows + place);
     }
 };
 
 // What the features of a tile of 64, four blocks, are made of: loaded early, because shared memory answers late while products read it.
-// At degree 2 the blocks share their last factors, and their prefixes are neighbours.
+// The blocks share all factors but the first, and the first ones are neighbours.
 template <int matrixRows>
 struct FeatureFactors {
-#if DEGREE == 2
     FragmentA last;
+    // The four first factors of the lane's two rows, and the others of both.
     uint2 upper, lower;
-#else
-    uint4 words;
-#endif
+    unsigned others[DEGREE - 2][2];
 
     __device__ __forceinline__ void load(const RowFeatures<matrixRows> &features, uint4 blocks) {
-#if DEGREE == 2
         features.load_last(last, blocks.x);
-        const elem *prefix = features.column(prefix_index(blocks.x, 0));
-        upper = *reinterpret_cast<const uint2 *>(prefix);
-        lower = *reinterpret_cast<const uint2 *>(prefix + 8 * 64);
-#else
-        words = blocks;
-#endif
+        const elem *first = features.column(blocks.x, 0);
+        upper = *reinterpret_cast<const uint2 *>(first);
+        lower = *reinterpret_cast<const uint2 *>(first + 8 * 64);
+#pragma unroll
+        for (int n = 0; n < DEGREE - 2; ++n) {
+            const elem *other = features.column(blocks.x, n + 1);
+            others[n][0] = other[0], others[n][1] = other[8 * 64];
+            words_ready(others[n]);
+        }
     }
 
-    __device__ __forceinline__ void multiply(unsigned (&a)[4][4], const RowFeatures<matrixRows> &features) const {
-#if DEGREE == 2
+    // The products of the prefixes of the lane's two rows.
+    __device__ __forceinline__ void prefixes(uint2 &first, uint2 &second) const {
+        // One row in each half.
+        unsigned product = __byte_perm(others[0][0], others[0][1], 0x5410);
+#pragma unroll
+        for (int n = 1; n < DEGREE - 2; ++n) product = multiply_bfloat16(product, __byte_perm(others[n][0], others[n][1], 0x5410));
+        const unsigned firstProduct = __byte_perm(product, 0, 0x1010), secondProduct = __byte_perm(product, 0, 0x3232);
+        first = make_uint2(multiply_bfloat16(upper.x, firstProduct), multiply_bfloat16(upper.y, firstProduct));
+        second = make_uint2(multiply_bfloat16(lower.x, secondProduct), multiply_bfloat16(lower.y, secondProduct));
+    }
+
+    __device__ __forceinline__ void multiply(unsigned (&a)[4][4]) const {
+        uint2 upperPrefixes, lowerPrefixes;
+        prefixes(upperPrefixes, lowerPrefixes);
 #pragma unroll
         for (int n = 0; n < 4; ++n) {
             // One number in both halves.
             const unsigned selector = n % 2 == 0 ? 0x1010 : 0x3232;
-            const unsigned first = __byte_perm(n < 2 ? upper.x : upper.y, 0, selector);
-            const unsigned second = __byte_perm(n < 2 ? lower.x : lower.y, 0, selector);
+            const unsigned first = __byte_perm(n < 2 ? upperPrefixes.x : upperPrefixes.y, 0, selector);
+            const unsigned second = __byte_perm(n < 2 ? lowerPrefixes.x : lowerPrefixes.y, 0, selector);
             a[n][0] = multiply_bfloat16(last.r[0], first);
             a[n][1] = multiply_bfloat16(last.r[1], second);
             a[n][2] = multiply_bfloat16(last.r[2], first);
             a[n][3] = multiply_bfloat16(last.r[3], second);
         }
-#else
-        features.make(a[0], words.x);
-        features.make(a[1], words.y);
-        features.make(a[2], words.z);
-        features.make(a[3], words.w);
-#endif
     }
 };
+
+#endif
 
 // Two neighbouring groups of 8 columns of sums as A.
 template <int count>

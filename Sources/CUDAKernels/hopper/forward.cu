@@ -6,7 +6,7 @@
 //
 // Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys
 // [KEYS, WIDTH] or states [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries [ROWS] float2; STAGES of log-gates
-// [KEYS] float2 and decays [KEYS] float; up to WORDS words of features; barriers.
+// [KEYS] float2 and decays [KEYS] float; WORDS words of features; barriers.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -51,7 +51,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     float2 *keyGates = queryGates + 2 * ROWS;
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
     uint4 *sharedWords = reinterpret_cast<uint4 *>(keyDecays + STAGES * KEYS);
-    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + (STATES && DEGREE > 2 ? WORDS / 4 : 0));
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + WORDS / 4);
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + 2);
 
@@ -270,7 +270,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 unsigned even[4][4], odd[4][4];
                 FeatureFactors<ROWS> factors;
                 factors.load(features, words[0]);
-                factors.multiply(even, features);
+                factors.multiply(even);
                 factors.load(features, words[1]);
                 uint4 next = words[min(2, stateStages - 1)];
                 auto multiplyState = [&](const unsigned (&a)[4][4]) {
@@ -286,13 +286,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     const RingPosition<STAGES> first = position;
                     multiplyState(even);
                     position.advance();
-                    factors.multiply(odd, features);
+                    factors.multiply(odd);
                     factors.load(features, next);
                     next = words[min(n + 3, count - 1)];
                     multiplyState(odd);
                     products_wait<1>();
                     ring.release(first, lane);
-                    factors.multiply(even, features);
+                    factors.multiply(even);
                     factors.load(features, next);
                     next = words[min(n + 4, count - 1)];
                     operands_ready(even);

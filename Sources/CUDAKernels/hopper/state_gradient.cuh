@@ -11,6 +11,8 @@ constexpr int STATE_GRADIENT_STRIDE = WIDTH + 4;
 // The numbers of a warp's tile.
 constexpr int STATE_GRADIENT_TILE = 16 * STATE_GRADIENT_STRIDE;
 
+#if DEGREE > 2
+
 // `gradient` is the tile of the warp, [16, STATE_GRADIENT_STRIDE].
 struct StateGradient {
     float *gradient;
@@ -53,10 +55,7 @@ struct StateGradient {
 
     // The products of the four blocks of features whose factors are given.
     template <int matrixRows>
-    __device__ __forceinline__ void add(
-        const float (&products)[32], const RowFeatures<matrixRows> &features, const FeatureFactors<matrixRows> &factors, uint4 blocks
-    ) {
-#if DEGREE == 2
+    __device__ __forceinline__ void add(const float (&products)[32], const FeatureFactors<matrixRows> &factors, uint4 blocks) {
         select(blocks.x);
         const int row = lane % 2 * 8 + lane / 4;
         float2 *pair =
@@ -64,9 +63,11 @@ struct StateGradient {
         const float2 before = *pair;
         float last[8];
         unpack(last, factors.last);
+        uint2 upper, lower;
+        factors.prefixes(upper, lower);
         const float prefixes[2][4] = {
-            {low_bfloat16(factors.upper.x), high_bfloat16(factors.upper.x), low_bfloat16(factors.upper.y), high_bfloat16(factors.upper.y)},
-            {low_bfloat16(factors.lower.x), high_bfloat16(factors.lower.x), low_bfloat16(factors.lower.y), high_bfloat16(factors.lower.y)}};
+            {low_bfloat16(upper.x), high_bfloat16(upper.x), low_bfloat16(upper.y), high_bfloat16(upper.y)},
+            {low_bfloat16(lower.x), high_bfloat16(lower.x), low_bfloat16(lower.y), high_bfloat16(lower.y)}};
         float inner[2][4];
 #pragma unroll
         for (int n = 0; n < 4; ++n)
@@ -80,7 +81,7 @@ struct StateGradient {
                     inner[half][n] += products[8 * n + place] * last[place];
                 }
             }
-        // Sums over the four lanes of a row: each lane ends with two neighbouring prefixes of one row.
+        // Sums over the four lanes of a row: each lane ends with two neighbouring first factors of one row.
         const bool isRight = lane & 2, isLower = lane & 1;
         float pairs[2][2], sums[2];
 #pragma unroll
@@ -95,13 +96,28 @@ struct StateGradient {
             const float kept = isLower ? pairs[1][n] : pairs[0][n], given = isLower ? pairs[0][n] : pairs[1][n];
             sums[n] = kept + __shfl_xor_sync(~0u, given, 1);
         }
-        *pair = make_float2(before.x + sums[0], before.y + sums[1]);
+        float others[DEGREE - 2], product = 1;
+#pragma unroll
+        for (int n = 0; n < DEGREE - 2; ++n) {
+            others[n] = bfloat16_to_float(isLower ? factors.others[n][1] : factors.others[n][0]);
+            product *= others[n];
+        }
+        *pair = make_float2(before.x + sums[0] * product, before.y + sums[1] * product);
+        // The others have the sum over all first factors: those of the left lanes are the first's, at degree 4 those of the right the second's.
+        const uint2 firsts = isLower ? factors.lower : factors.upper;
+        const unsigned two = isRight ? firsts.y : firsts.x;
+        float sum = sums[0] * low_bfloat16(two) + sums[1] * high_bfloat16(two);
+        sum += __shfl_xor_sync(~0u, sum, 2);
+        const int left = prefix_index(blocks.x, 1), right = prefix_index(blocks.x, DEGREE - 2);
+        __syncwarp();
+#if DEGREE == 3
+        if (!isRight) gradient[row * STATE_GRADIENT_STRIDE + left] += sum;
 #else
-        addBlock<0>(products, features, factors.words.x);
-        addBlock<1>(products, features, factors.words.y);
-        addBlock<2>(products, features, factors.words.z);
-        addBlock<3>(products, features, factors.words.w);
+        // Where both are the same one, the left lane adds for both.
+        sum *= isRight ? others[0] : left == right ? 2 * others[1] : others[1];
+        if (!isRight || left != right) gradient[row * STATE_GRADIENT_STRIDE + (isRight ? right : left)] += sum;
 #endif
+        __syncwarp();
     }
 
     // The gradient so far, times `factor`, as sums of products with N = WIDTH; other columns keep what they are.
@@ -123,42 +139,6 @@ private:
 #pragma unroll
         for (int n = 0; n < 4; ++n) x[2 * n] = low_bfloat16(a.r[n]), x[2 * n + 1] = high_bfloat16(a.r[n]);
     }
-
-#if DEGREE != 2
-    template <int index, int matrixRows>
-    __device__ __forceinline__ void addBlock(const float (&products)[32], const RowFeatures<matrixRows> &features, unsigned block) {
-        select(block);
-        float prefix[2] = {1, 1};
-#pragma unroll
-        for (int n = 0; n < DEGREE - 1; ++n) {
-            const elem *column = features.column(prefix_index(block, n));
-            prefix[0] *= bfloat16_to_float(column[0]), prefix[1] *= bfloat16_to_float(column[8 * 64]);
-        }
-#pragma unroll
-        for (int n = 0; n < 8; ++n) lastGradient[n] += products[8 * index + n] * prefix[n / 2 % 2];
-#if DEGREE > 1
-        FragmentA a;
-        features.load_last(a, block);
-        float last[8], inner[2] = {0, 0};
-        unpack(last, a);
-#pragma unroll
-        for (int n = 0; n < 8; ++n) inner[n / 2 % 2] += products[8 * index + n] * last[n];
-        // Even lanes sum row g, odd ones row g + 8; the first of each adds it.
-        const bool isLower = lane & 1;
-        float sum = (isLower ? inner[1] : inner[0]) + __shfl_xor_sync(~0u, isLower ? inner[0] : inner[1], 1);
-        sum += __shfl_xor_sync(~0u, sum, 2);
-        if (lane % 4 < 2) {
-            float *out = gradient + (lane % 2 * 8 + lane / 4) * STATE_GRADIENT_STRIDE;
-#pragma unroll
-            for (int n = 0; n < DEGREE - 1; ++n) {
-                float others = 1;
-#pragma unroll
-                for (int i = 0; i < DEGREE - 1; ++i)
-                    if (i != n) others *= bfloat16_to_float(features.column(prefix_index(block, i))[64 * 8 * (lane % 2)]);
-                out[prefix_index(block, n)] += sum * others;
-            }
-        }
-#endif
-    }
-#endif
 };
+
+#endif

@@ -20,8 +20,10 @@ constexpr int STORED = DEGREE <= 2 ? 4 * GROUPS * panel_numbers(16, VALUE_WIDTH)
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
 static_assert(GROUPS == 1 || GROUPS == 2, "registers are shared out for one or two");
-static_assert(TOKENS == 64, "two halves of 32");
-static_assert(TILES == 1 || TILES == 2, "blocks that share their last factors come in eights");
+static_assert(TOKENS == 32 || TOKENS == 64, "two halves of whole fragments");
+static_assert(TILES == 1 || TILES == 2 || TILES == 4, "blocks that share all but their first factors come in fours");
+// Fragments of tokens in half a tile.
+constexpr int DEPTH = TOKENS / 32;
 
 // What comes with the first stage of a chunk: the log-gates of its last token, its first token and their number, its exponent and that of
 // the chunk before it.
@@ -187,73 +189,90 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     };
 #endif
 
-    // What the features of 32 tokens are made of: loaded early, because shared memory answers late. The lane's row of the matrices that are
-    // loaded at once, and its tokens 2t, 2t + 1 at the places of a prefix; tokens 8 and more further on are in the same places of their rows.
-    const int loadedRow = 64 * (lane % 8 + lane / 16 * 8), loadedMix = (lane / 8 % 2 ^ lane % 8) * 8;
+    // What the features of half a tile are made of: loaded early, because shared memory answers late. `lastPlace` is the lane's row of the matrices
+    // that are loaded at once, `prefixPlaces` are a prefix's of its tokens 2t and 2t + 1; tokens 8 and more further on are in the same places of
+    // their rows. From degree 2 on the blocks share all factors but the first, and the first ones are neighbours.
     auto mixed = [&](int column, int mix) { return (column ^ mix) + (WIDTH > 64 ? column / 64 * 64 * (TOKENS - 1) : 0); };
-    auto loadLast = [&](FragmentA &last, const elem *vectors, int k, unsigned word) {
-        load_matrices_transposed(last.r, vectors + 64 * 16 * k + loadedRow + mixed(16 * last_index(word), loadedMix));
+    auto lastPlace = [&](unsigned word) {
+        return 64 * (lane % 8 + lane / 16 * 8) + mixed(16 * last_index(word), (lane / 8 % 2 ^ lane % 8) * 8);
     };
-    auto number = [&](const elem *vectors, int k, int n, int column) {
-        return vectors + 64 * (16 * k + 2 * t + n / 2 * 8 + n % 2) + mixed(column, 8 * (2 * t + n % 2));
-    };
-#if DEGREE == 2
-    // The blocks share their last factors, and their prefixes are neighbours.
+#if DEGREE == 1
     struct Factors {
-        FragmentA last[2];
-        unsigned prefixes[2][4];
+        FragmentA last[DEPTH][TILES];
     };
+    int lastPlaces[TILES];
+#pragma unroll
+    for (int m = 0; m < TILES; ++m) lastPlaces[m] = lastPlace(block[m]);
+#else
+    struct Factors {
+        FragmentA last[DEPTH];
+        unsigned firsts[DEPTH][4][(TILES + 1) / 2], others[DEGREE - 1][DEPTH][4];
+    };
+    const int tileLastPlace = lastPlace(block[0]);
+    int prefixPlaces[DEGREE - 1][2];
+#pragma unroll
+    for (int i = 0; i < DEGREE - 1; ++i)
+#pragma unroll
+        for (int n = 0; n < 2; ++n) prefixPlaces[i][n] = 64 * (2 * t + n) + mixed(prefix_index(block[0], i), 8 * (2 * t + n));
+#endif
     auto load = [&](Factors &factors, const elem *vectors) {
 #pragma unroll
-        for (int k = 0; k < 2; ++k) {
-            loadLast(factors.last[k], vectors, k, block[0]);
+        for (int k = 0; k < DEPTH; ++k) {
+            const elem *tokens = vectors + 64 * 16 * k;
+#if DEGREE == 1
+#pragma unroll
+            for (int m = 0; m < TILES; ++m) load_matrices_transposed(factors.last[k][m].r, tokens + lastPlaces[m]);
+#else
+            load_matrices_transposed(factors.last[k].r, tokens + tileLastPlace);
 #pragma unroll
             for (int n = 0; n < 4; ++n) {
-                const elem *one = number(vectors, k, n, prefix_index(block[0], 0));
-                factors.prefixes[k][n] = TILES == 2 ? *reinterpret_cast<const unsigned *>(one) : *one;
+                const elem *first = tokens + prefixPlaces[0][n % 2] + 64 * 8 * (n / 2);
+                if constexpr (TILES == 4) {
+                    const uint2 four = *reinterpret_cast<const uint2 *>(first);
+                    factors.firsts[k][n][0] = four.x, factors.firsts[k][n][1] = four.y;
+                } else {
+                    factors.firsts[k][n][0] = TILES == 2 ? *reinterpret_cast<const unsigned *>(first) : *first;
+                }
+#pragma unroll
+                for (int i = 1; i < DEGREE - 1; ++i)
+                    factors.others[i - 1][k][n] = tokens[prefixPlaces[i][n % 2] + 64 * 8 * (n / 2)];
             }
+#pragma unroll
+            for (int i = 0; i < DEGREE - 2; ++i) words_ready(factors.others[i][k]);
+#endif
         }
     };
-    auto expand = [&](unsigned (&phi)[2 * TILES][4], const Factors &factors) {
+    auto expand = [&](unsigned (&phi)[DEPTH * TILES][4], const Factors &factors) {
 #pragma unroll
-        for (int k = 0; k < 2; ++k)
+        for (int k = 0; k < DEPTH; ++k)
 #pragma unroll
             for (int m = 0; m < TILES; ++m)
 #pragma unroll
-                for (int n = 0; n < 4; ++n)
-                    phi[k * TILES + m][n] = multiply_bfloat16(
-                        factors.last[k].r[n],
-                        __byte_perm(factors.prefixes[k][n / 2 * 2], factors.prefixes[k][n / 2 * 2 + 1], m == 0 ? 0x5410 : 0x7632));
-    };
+                for (int n = 0; n < 4; ++n) {
+#if DEGREE == 1
+                    // Made by an instruction: the compiler would have products wait for what a load brings.
+                    phi[k * TILES + m][n] = multiply_bfloat16(factors.last[k][m].r[n], 0x3f803f80);
 #else
-    struct Factors {
-        const elem *vectors;
-    };
-    auto load = [&](Factors &factors, const elem *vectors) { factors.vectors = vectors; };
-    auto expand = [&](unsigned (&phi)[2 * TILES][4], const Factors &factors) {
+                    // Two tokens in the halves of a word.
+                    const int one = n / 2 * 2, two = one + 1;
+                    unsigned prefix =
+                        __byte_perm(factors.firsts[k][one][m / 2], factors.firsts[k][two][m / 2], m % 2 == 0 ? 0x5410 : 0x7632);
+#if DEGREE > 2
+                    auto both = [&](int i) { return __byte_perm(factors.others[i][k][one], factors.others[i][k][two], 0x5410); };
+                    unsigned others = both(0);
 #pragma unroll
-        for (int k = 0; k < 2; ++k)
-#pragma unroll
-            for (int m = 0; m < TILES; ++m) {
-                FragmentA last, product;
-                loadLast(last, factors.vectors, k, block[m]);
-                float prefix[4] = {1, 1, 1, 1};
-#pragma unroll
-                for (int i = 0; i < DEGREE - 1; ++i)
-#pragma unroll
-                    for (int n = 0; n < 4; ++n)
-                        prefix[n] *= bfloat16_to_float(*number(factors.vectors, k, n, prefix_index(block[m], i)));
-                expand_columns(product, last, prefix);
-#pragma unroll
-                for (int n = 0; n < 4; ++n) phi[k * TILES + m][n] = product.r[n];
-            }
-    };
+                    for (int i = 1; i < DEGREE - 2; ++i) others = multiply_bfloat16(others, both(i));
+                    prefix = multiply_bfloat16(prefix, others);
 #endif
-    auto multiply = [&](const unsigned (&phi)[2 * TILES][4], const elem *values) {
+                    phi[k * TILES + m][n] = multiply_bfloat16(factors.last[k].r[n], prefix);
+#endif
+                }
+    };
+    auto multiply = [&](const unsigned (&phi)[DEPTH * TILES][4], const elem *values) {
         const unsigned long long matrix = panel_descriptor(values, TOKENS, true);
         products_begin();
 #pragma unroll
-        for (int k = 0; k < 2; ++k)
+        for (int k = 0; k < DEPTH; ++k)
 #pragma unroll
             for (int m = 0; m < TILES; ++m)
                 multiply_group<true>(state[m], phi[k * TILES + m], panel_advance(matrix, panel_offset(16 * k, 0, TOKENS)), true);
@@ -282,9 +301,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         Factors evenFactors, oddFactors;
         load(evenFactors, stages + position.stage * STAGE);
         for (int tile = 0; tile < tileCount; ++tile) {
-            unsigned even[2 * TILES][4], odd[2 * TILES][4];
+            unsigned even[DEPTH * TILES][4], odd[DEPTH * TILES][4];
             const elem *vectors = stages + position.stage * STAGE;
-            load(oddFactors, vectors + 64 * 32);
+            load(oddFactors, vectors + 64 * 16 * DEPTH);
             expand(even, evenFactors);
             multiply(even, vectors + VECTOR_TILE);
             products_wait<1>();
@@ -296,7 +315,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             ring.wait_full(ready);
             load(evenFactors, stages + ready.stage * STAGE);
             expand(odd, oddFactors);
-            multiply(odd, vectors + VECTOR_TILE + 64 * 32);
+            multiply(odd, vectors + VECTOR_TILE + 64 * 16 * DEPTH);
             products_wait<1>();
             previous = position;
             position = next;

@@ -27,8 +27,14 @@ extension VerificationProblem {
             power(2, .float16, length: 300, width: 128) { $0.gates = .closing },
             power(1, .bfloat16, length: 300, heads: 4, keyHeads: 2, width: 128) { $0.states = true },
             power(3, .float32, length: 300, width: 32),
-            power(3, .bfloat16, length: 300, width: 32) { $0.states = true },
-            power(4, .bfloat16, length: 200, width: 16) { $0.states = true },
+            // So many heads that their states fill a card.
+            power(3, .bfloat16, length: 200, heads: 4, keyHeads: 4, width: 32) { $0.states = true },
+            power(4, .bfloat16, length: 150, heads: 8, keyHeads: 8, width: 16) { $0.states = true },
+            power(2, .bfloat16, length: 100, heads: 32, keyHeads: 32, width: 32) {
+                $0.tile = 4
+                $0.states = true
+                $0.chunkSizes = [32]
+            },
         ]
         // So many chunks for so few heads that a card sums them one by one.
         let split = [1, 2].flatMap { degree in

@@ -68,7 +68,7 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
         let width = (model.keyWidth + 15) / 16 * 16
         let numbers =
             SymmetricStateLayout(degree: degree, width: width, valueWidth: width)?.numbers
-            ?? FeatureBlocks(SymmetricPower(degree: degree, width: model.keyWidth)).count * (width + 8)
+            ?? FeatureBlocks.count(degree: degree, width: model.keyWidth) * (width + 8)
         let chunks = sequences * ((length + cost.chunkSize - 1) / cost.chunkSize)
         return chunks * model.keyHeads * numbers * 2
     }

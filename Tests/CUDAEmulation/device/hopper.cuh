@@ -364,6 +364,9 @@ static inline unsigned long long panel_advance(unsigned long long matrix, int nu
 template <int count>
 static inline void operands_ready(unsigned (&)[count][4]) {}
 
+template <int count>
+static inline void words_ready(unsigned (&)[count]) {}
+
 static inline int thread_index() { return threadIdx.x; }
 
 static inline void products_begin() { emulation::self().fiber().products.isBegun = true; }
