@@ -33,7 +33,9 @@ static_assert(ACTIVATION == 2, "products in bfloat16");
 // `heads` on are not used; `width` is a multiple of 32. Grid: rows / (16 · warps).
 //
 // The order of a product's factors is free: of 32 columns a lane takes 8 neighbours of each row, for two products of 16.
-extern "C" __global__ void __launch_bounds__(128) project_gates(
+//
+// Fewer blocks a multiprocessor than the compiler aims at leave registers for all loads under way.
+extern "C" __global__ void __launch_bounds__(128, TILES > 3 ? 2 : 4) project_gates(
     const activation *__restrict__ x, const activation *__restrict__ weight, const float *__restrict__ bias,
     float *__restrict__ projection, float *__restrict__ logarithms, int rows, int width, int heads
 ) {
