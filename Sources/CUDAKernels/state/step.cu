@@ -58,7 +58,8 @@ __device__ __forceinline__ int exponent_of(Numbers number) {
     return magnitude_exponent(largest);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) state_step(
+// For as many blocks as on Hopper the compiler spills on other cards.
+extern "C" __global__ void __launch_bounds__(THREADS, __CUDA_ARCH__ == 900 ? BLOCKS : BLOCKS / 2) state_step(
     const input *__restrict__ q, const input *__restrict__ k, const input *__restrict__ v, const float *__restrict__ logGates,
     float *__restrict__ S, float *__restrict__ z, int *__restrict__ exponents, const int *__restrict__ isUsed,
     const unsigned *__restrict__ factors, const float *__restrict__ coefficients,
