@@ -62,11 +62,17 @@ static const char hopper_key_item[] = {
 static const char hopper_panels[] = {
 #embed "hopper/panels.cuh"
 };
+static const char hopper_row_operands[] = {
+#embed "hopper/row_operands.cuh"
+};
 static const char hopper_state_gradient[] = {
 #embed "hopper/state_gradient.cuh"
 };
 static const char hopper_state_update[] = {
 #embed "hopper/state_update.cu"
+};
+static const char hopper_symmetric_keys[] = {
+#embed "hopper/symmetric_keys.cuh"
 };
 static const char hopper_symmetric_state[] = {
 #embed "hopper/symmetric_state.cuh"
@@ -143,8 +149,10 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/item.cuh", hopper_item),
     FILE_ENTRY("hopper/key_item.cuh", hopper_key_item),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
+    FILE_ENTRY("hopper/row_operands.cuh", hopper_row_operands),
     FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
+    FILE_ENTRY("hopper/symmetric_keys.cuh", hopper_symmetric_keys),
     FILE_ENTRY("hopper/symmetric_state.cuh", hopper_symmetric_state),
     FILE_ENTRY("layers/activations.cuh", layers_activations),
     FILE_ENTRY("layers/embedding.cu", layers_embedding),

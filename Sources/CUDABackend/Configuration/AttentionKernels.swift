@@ -58,10 +58,11 @@ package struct AttentionKernels: Sendable, Hashable {
         }
         forwardStates = stateConfiguration(reverse: false)
         reverseStates = stateConfiguration(reverse: true)
-        let readsNone = !states.queries && !states.keys
-        self.hopperForward = agree || readsNone ? hopperForward : nil
-        self.hopperBackwardQueries = agree || readsNone ? hopperBackwardQueries : nil
-        self.hopperBackwardKeys = agree || readsNone ? hopperBackwardKeys : nil
+        // Those that read no state need not agree.
+        let mayMultiply = agree || !(states.queries || states.keys)
+        self.hopperForward = mayMultiply ? hopperForward : nil
+        self.hopperBackwardQueries = mayMultiply ? hopperBackwardQueries : nil
+        self.hopperBackwardKeys = mayMultiply ? hopperBackwardKeys : nil
         guard
             let forward = ForwardConfiguration(
                 problem, hasStates: states.queries, fewTokens: fewTokens, sharedLimit: sharedLimit),

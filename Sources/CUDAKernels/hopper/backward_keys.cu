@@ -8,27 +8,25 @@
 // The tiles of queries come from the last of the chunk to the first that sees a key, those of all heads of the group at each place. What is
 // summed has decayed to the last key of the warpgroup, until its own tiles come, the last ones.
 //
-// Grid: as many blocks as fit. Shared memory: KEY_TILES of keys [ROWS, WIDTH] and values [ROWS, VALUE_WIDTH]; STAGES of queries
-// [QUERIES, WIDTH] and ∂y [QUERIES, VALUE_WIDTH] or of states [FEATURES, VALUE_WIDTH + 8], all in panels; with states ∂k of the state
-// [ROWS, STATE_GRADIENT_STRIDE] float; factors and offsets of every warp's tile of queries [QUERIES] float2; WORDS words of features;
-// KEY_TILES of gates [ROWS + 4] float2, after those of the keys that of the chunk's end, then first token and count of the tile, exponent
-// of the keys and flags of the chunk, first token and count of the chunk; STAGES of gates float2, offsets and statistics float [QUERIES]; barriers.
+// Grid: as many blocks as fit. Shared memory: KEY_TILES of keys [ROWS, WIDTH] and values [ROWS, VALUE_WIDTH]; STAGES of queries [QUERIES,
+// WIDTH] and ∂y [QUERIES, VALUE_WIDTH] or of states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in
+// panels; with states above degree 2 ∂k of the state [ROWS, STATE_GRADIENT_STRIDE] float; factors and offsets of every warp's tile of
+// queries [QUERIES] float2; WORDS words of features; KEY_TILES of gates [ROWS + 4] float2, after those of the keys that of the chunk's end,
+// then first token and count of the tile, exponent of the keys and flags of the chunk, first token and count of the chunk; STAGES of gates
+// float2, offsets and statistics float [QUERIES]; barriers.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
 #include "hopper/features.cuh"
 #include "hopper/key_item.cuh"
 #include "hopper/state_gradient.cuh"
-#include "hopper/symmetric_state.cuh"
+#include "hopper/symmetric_keys.cuh"
 
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int KEY_TILE = panel_numbers(ROWS, WIDTH) + panel_numbers(ROWS, VALUE_WIDTH);
 constexpr int QUERY_TILE = panel_numbers(QUERIES, WIDTH);
 constexpr int QUERY_STAGE = QUERY_TILE + panel_numbers(QUERIES, VALUE_WIDTH);
 #if DEGREE <= 2
-constexpr int NORMALIZER = NORMALIZER_PANELS * NORMALIZER_PANEL;
-// Whether rows of keys and values stay in registers beside the sums.
-constexpr bool KEEPS_ROWS = WIDTH + VALUE_WIDTH <= 128;
 constexpr int STATE_STAGE = !STATES ? 0 : FIRST_TILE > NORMALIZER ? FIRST_TILE : NORMALIZER;
 #else
 constexpr int STATE_STAGE = STATES ? panel_numbers(FEATURES, VALUE_WIDTH + 8) : 0;
@@ -180,91 +178,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 const Place at;
                 const elem *keys = keyTile + 64 * (64 * at.group + 16 * at.warp), *values = keys + panel_numbers(ROWS, WIDTH);
                 const int count = facts.has_state(hasFinalGradient) ? GROUP_FIRSTS : 0;
-                // Where rows are not normalized, that of the state after the last token may have a gradient.
-                if (count > 0 && (NORMALIZED || hasFinalGradient)) {
-                    ring.wait_full(position);
-                    multiply_normalizer(keySums, stages + position.stage * STAGE, [&](unsigned (&operand)[4], int n) {
-#if DEGREE == 1
-                        operand[0] = operand[1] = at.t == 0 ? 0x3f80 : 0, operand[2] = operand[3] = 0;
-#else
-                        RowOperands<WIDTH, ROWS>::load(operand, keys, n, at.lane);
-#endif
-                    });
-                    ring.release(position, at.lane);
-                    position.advance();
-                }
-                // Of every tile as many products for ∂k as a value has steps, and for ∂v as there are groups of columns from that of the first
-                // factor on. Operands are made a few at once, while the products of those before are under way.
-                constexpr int tiles = tiles_of_stage(FIRST_TILE, STAGE), atOnce = KEEPS_ROWS ? 4 : 2;
-                constexpr int valueSteps = VALUE_WIDTH / 16, valueTurns = (valueSteps + atOnce - 1) / atOnce;
-                const KeptOperands<WIDTH, ROWS, KEEPS_ROWS> keyRows(keys, at.lane);
-                const KeptOperands<VALUE_WIDTH, ROWS, KEEPS_ROWS> valueRows(values, at.lane);
-                RingPosition<STAGES> before = position;
-                if (count > 0) repeat<FIRST_GROUPS>([&](auto group) {
-                    constexpr int skipped = decltype(group)::value, keySteps = COLUMN_GROUPS - skipped;
-                    constexpr int turns = valueTurns + (keySteps + atOnce - 1) / atOnce;
-                    unsigned operand[2][atOnce][4];
-                    FirstFactors<ROWS> factors;
-                    auto make = [&](unsigned (&made)[atOnce][4], int n, int turn) {
-                        const uint2 once = DEGREE == 1 ? make_uint2(0x3f803f80, 0x3f803f80) : factors.pair(n);
-                        // Pairs of factors of different groups count twice.
-                        const uint2 both = DEGREE == 1 ? once : twice(once);
-#pragma unroll
-                        for (int i = 0; i < atOnce; ++i) {
-                            const int step = atOnce * (turn < valueTurns ? turn : turn - valueTurns) + i;
-                            if (turn < valueTurns) {
-                                if (step < valueSteps) valueRows.scale(made[i], step, once);
-                            } else if (step < keySteps) {
-                                keyRows.scale(made[i], skipped + step, step == 0 ? once : both);
-                            }
-                        }
-                        operands_ready(made);
-                    };
-                    if (DEGREE == 2) factors.load(keys, 16 * skipped, at.lane);
-                    make(operand[0], 0, 0);
-#pragma unroll 1
-                    for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
-#pragma unroll
-                        for (int n = 0; n < FIRSTS_AT_ONCE; ++n) {
-                            if (n % tiles == 0) ring.wait_full(position);
-                            const elem *tile = stages + position.stage * STAGE + n % tiles * FIRST_TILE;
-                            const unsigned long long byColumns = panel_descriptor(tile, WIDTH, false);
-                            const unsigned long long byRows = panel_descriptor(tile, WIDTH, true);
-#pragma unroll
-                            for (int turn = 0; turn < turns; ++turn) {
-                                const int use = (n * turns + turn) % 2;
-                                products_begin();
-#pragma unroll
-                                for (int i = 0; i < atOnce; ++i) {
-                                    const int step = atOnce * (turn < valueTurns ? turn : turn - valueTurns) + i;
-                                    if (turn < valueTurns) {
-                                        if (step < valueSteps)
-                                            multiply_group<false>(
-                                                keySums, operand[use][i], panel_advance(byColumns, panel_offset(0, 16 * step, WIDTH)), true);
-                                    } else if (step < keySteps) {
-                                        multiply_group<true>(
-                                            valueSums, operand[use][i],
-                                            panel_advance(byRows, panel_offset(16 * (skipped + step), 0, WIDTH)), true);
-                                    }
-                                }
-                                products_commit();
-                                products_wait<1>();
-                                if (n % tiles == 0 && turn == 0 && skipped + first + n > 0) ring.release(before, at.lane);
-                                make(operand[1 - use], turn + 1 < turns ? n : (n + 1) % FIRSTS_AT_ONCE, (turn + 1) % turns);
-                                // Only here does the compiler know that operands are read, and gives their registers to others.
-                                if (use == 1) products_wait<0>();
-                                if (DEGREE == 2 && n == FIRSTS_AT_ONCE - 1 && turn + 2 == turns)
-                                    factors.load(
-                                        keys, 16 * skipped + min(first + FIRSTS_AT_ONCE, GROUP_FIRSTS - FIRSTS_AT_ONCE), at.lane);
-                            }
-                            if ((n + 1) % tiles == 0) before = position, position.advance();
-                        }
-                    }
-                    products_wait<0>();
-                });
-                if (count > 0) ring.release(before, at.lane);
-                products_use(keySums);
-                products_use(valueSums);
+                multiply_state_gradient<STAGE>(keySums, valueSums, ring, position, stages, keys, values, at, count, hasFinalGradient);
 #if GATED
                 const float baseDecay = decay(tileGates[ROWS], tileGates[64 * at.group + 63]);
 #pragma unroll

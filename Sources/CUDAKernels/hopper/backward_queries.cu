@@ -1,14 +1,16 @@
 // attention/backward_queries.cu for Hopper: the same gradients, offsets and sums of rows, from products of warpgroups.
 //
 // A block stays on its multiprocessor and takes one tile of queries of one head after another. One warpgroup brings tiles of the state and
-// of keys and values to a ring of stages; GROUPS warpgroups of 64 queries each multiply. The gradients of 64 features are under way while
-// those of the 64 before become gradients of factors; the normalizer of the state is one more step of k, its other operand the offsets.
+// of keys and values to a ring of stages; GROUPS warpgroups of 64 queries each multiply. Above degree 2 the gradients of 64 features are
+// under way while those of the 64 before become gradients of factors; the normalizer of the state is one more step of k, its other operand the
+// offsets.
 // The products of a tile of keys are under way while a warpgroup weighs the scores of another.
 //
-// Grid: as many blocks as fit. Shared memory: QUERY_STAGES tiles of queries [ROWS, WIDTH] and of ∂y [ROWS, VALUE_WIDTH], and STAGES
-// of states [FEATURES, VALUE_WIDTH + 8] or of keys [KEYS, WIDTH] and values [KEYS, VALUE_WIDTH], all in panels; with states ∂q of the state
-// [ROWS, WIDTH + 4] float; gates of the tiles of queries [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; offsets and
-// statistics [ROWS] float2; with states WORDS words of features; barriers.
+// Grid: as many blocks as fit. Shared memory: QUERY_STAGES tiles of queries [ROWS, WIDTH] and of ∂y [ROWS, VALUE_WIDTH], and STAGES of
+// states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], or of keys [KEYS, WIDTH] and values [KEYS,
+// VALUE_WIDTH], all in panels; with states above degree 2 ∂q of the state [ROWS, WIDTH + 4] float; gates of the tiles of queries [ROWS]
+// float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; offsets and statistics [ROWS] float2; with states WORDS words of
+// features; barriers.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -221,14 +223,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                 FirstFactors<64> factors;
                 auto make = [&](unsigned (&made)[VALUE_WIDTH / 16][4], int n) {
 #pragma unroll
-                    for (int step = 0; step < VALUE_WIDTH / 16; ++step) {
-#if DEGREE == 1
-#pragma unroll
-                        for (int i = 0; i < 4; ++i) made[step][i] = outputs.steps[step][i];
-#else
+                    for (int step = 0; step < VALUE_WIDTH / 16; ++step)
                         scale_rows(made[step], outputs.steps[step], factors.pair(n));
-#endif
-                    }
                     operands_ready(made);
                 };
                 factors.load(rows, 0, lane);
@@ -289,10 +285,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                 gradient.clear();
                 if (item.hasState) {
                     const RowFeatures<64> features(tile + 64 * 16 * warp, lane);
-                    unsigned rows[VALUE_WIDTH / 16][4];
-#pragma unroll
-                    for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth)
-                        load_matrices(rows[depth], gradientTile + panel_place(16 * warp + lane % 16, 16 * depth + lane / 16 * 8, 64));
+                    const RowOperands<VALUE_WIDTH, 64> outputs(gradientTile + 64 * 16 * warp, lane);
 #if NORMALIZED
                     // The offsets in two parts, one for each of the normalizer's two columns.
                     const float high[2] = {
@@ -307,7 +300,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
 #pragma unroll
                         for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth)
                             multiply_group<false>(
-                                products, rows[depth], panel_advance(matrix, panel_offset(0, 16 * depth, FEATURES)), depth > 0);
+                                products, outputs.steps[depth], panel_advance(matrix, panel_offset(0, 16 * depth, FEATURES)), depth > 0);
 #if NORMALIZED
                         multiply_group<false>(products, offsetRows, panel_advance(matrix, panel_offset(0, VALUE_WIDTH, FEATURES)), true);
 #endif

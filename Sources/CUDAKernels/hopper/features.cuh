@@ -2,7 +2,7 @@
 // attention kernels read states that are symmetric (symmetric_state.cuh).
 #pragma once
 #include "common/expansion.cuh"
-#include "hopper/panels.cuh"
+#include "hopper/row_operands.cuh"
 
 #if DEGREE > 2
 
@@ -90,16 +90,7 @@ struct FeatureFactors {
         uint2 upperPrefixes, lowerPrefixes;
         prefixes(upperPrefixes, lowerPrefixes);
 #pragma unroll
-        for (int n = 0; n < 4; ++n) {
-            // One number in both halves.
-            const unsigned selector = n % 2 == 0 ? 0x1010 : 0x3232;
-            const unsigned first = __byte_perm(n < 2 ? upperPrefixes.x : upperPrefixes.y, 0, selector);
-            const unsigned second = __byte_perm(n < 2 ? lowerPrefixes.x : lowerPrefixes.y, 0, selector);
-            a[n][0] = multiply_bfloat16(last.r[0], first);
-            a[n][1] = multiply_bfloat16(last.r[1], second);
-            a[n][2] = multiply_bfloat16(last.r[2], first);
-            a[n][3] = multiply_bfloat16(last.r[3], second);
-        }
+        for (int n = 0; n < 4; ++n) scale_rows(a[n], last.r, both_halves(upperPrefixes, lowerPrefixes, n));
     }
 };
 

@@ -4,9 +4,9 @@
 // of keys and values to a ring of stages; GROUPS warpgroups of 64 queries each multiply. The normalizer is one more column of the values,
 // whose keys are ones. While a warpgroup weighs the scores of a tile of keys, its products of the tile before are under way.
 //
-// Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys
-// [KEYS, WIDTH] or states [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries [ROWS] float2; STAGES of log-gates
-// [KEYS] float2 and decays [KEYS] float; WORDS words of features; barriers.
+// Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys [KEYS,
+// WIDTH] or states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries
+// [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; WORDS words of features; barriers.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -217,21 +217,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     unsigned operand[2][steps][4];
                     FirstFactors<ROWS> factors;
                     auto make = [&](unsigned (&made)[steps][4], int n) {
-#if DEGREE == 1
-#pragma unroll
-                        for (int step = 0; step < steps; ++step)
-#pragma unroll
-                            for (int i = 0; i < 4; ++i) made[step][i] = operands.steps[step][i];
-#else
-                        // Pairs of factors of different groups count twice.
-                        const uint2 once = factors.pair(n), both = twice(once);
+                        const uint2 once = factors.pair(n), both = both_orders(once);
 #pragma unroll
                         for (int step = 0; step < steps; ++step)
                             scale_rows(made[step], operands.steps[skipped + step], step == 0 ? once : both);
-#endif
                         operands_ready(made);
                     };
-                    if (DEGREE == 2) factors.load(rows, 16 * skipped, at.lane);
+                    factors.load(rows, 16 * skipped, at.lane);
                     make(operand[0], 0);
                     RingPosition<STAGES> before = position;
 #pragma unroll 1

@@ -8,7 +8,7 @@
 // its columns in the other.
 #pragma once
 #include "common/expansion.cuh"
-#include "hopper/panels.cuh"
+#include "hopper/row_operands.cuh"
 
 #if DEGREE <= 2
 
@@ -64,24 +64,13 @@ __device__ __forceinline__ void copy_numbers(elem *shared, const elem *global, i
     for (int n = 0; n < count; n += 1024) copy_16(shared + n + thread * 8, global + n + thread * 8, true);
 }
 
-// 16 rows of a warp as left operands, one a step of 16 columns; `rows` points to the first in a matrix of `matrixRows`.
-template <int columns, int matrixRows>
-struct RowOperands {
-    unsigned steps[columns / 16][4];
-
-    __device__ __forceinline__ static void load(unsigned (&step)[4], const elem *rows, int index, int lane) {
-        load_matrices(step, rows + panel_place(lane % 16, 16 * index + lane / 16 * 8, matrixRows));
-    }
-
-    __device__ __forceinline__ RowOperands(const elem *rows, int lane) {
-#pragma unroll
-        for (int n = 0; n < columns / 16; ++n) load(steps[n], rows, n, lane);
-    }
-};
-
-// Four neighbouring numbers of the lane's rows g and g + 8, from column `first` on.
+// Four neighbouring first factors of the lane's rows g and g + 8, from column `first` on. At degree 1 there is none, and one stands for it.
 template <int matrixRows>
 struct FirstFactors {
+#if DEGREE == 1
+    __device__ __forceinline__ void load(const elem *, int, int) {}
+    __device__ __forceinline__ uint2 pair(int) const { return make_uint2(0x3f803f80, 0x3f803f80); }
+#else
     uint2 upper, lower;
 
     __device__ __forceinline__ void load(const elem *rows, int first, int lane) {
@@ -92,24 +81,18 @@ struct FirstFactors {
 
     // Number n of each in both halves. What is made of it is made here: the compiler would make it before a wait, in registers of its own.
     __device__ __forceinline__ uint2 pair(int n) const {
-        const unsigned selector = n % 2 == 0 ? 0x1010 : 0x3232;
-        unsigned x = __byte_perm(n < 2 ? upper.x : upper.y, 0, selector), y = __byte_perm(n < 2 ? lower.x : lower.y, 0, selector);
-        asm volatile("" : "+r"(x), "+r"(y)::"memory");
-        return make_uint2(x, y);
+        uint2 both = both_halves(upper, lower, n);
+        asm volatile("" : "+r"(both.x), "+r"(both.y)::"memory");
+        return both;
     }
+#endif
 };
 
-__device__ __forceinline__ uint2 twice(uint2 pair) {
+// Pairs of factors of different groups count twice.
+__device__ __forceinline__ uint2 both_orders(uint2 first) {
+    if (DEGREE == 1) return first;
     constexpr unsigned two = 0x40004000;
-    return make_uint2(multiply_bfloat16(pair.x, two), multiply_bfloat16(pair.y, two));
-}
-
-// Rows times one number each.
-__device__ __forceinline__ void scale_rows(unsigned (&scaled)[4], const unsigned (&rows)[4], uint2 factors) {
-    scaled[0] = multiply_bfloat16(rows[0], factors.x);
-    scaled[1] = multiply_bfloat16(rows[1], factors.y);
-    scaled[2] = multiply_bfloat16(rows[2], factors.x);
-    scaled[3] = multiply_bfloat16(rows[3], factors.y);
+    return make_uint2(multiply_bfloat16(first.x, two), multiply_bfloat16(first.y, two));
 }
 
 // Rows as operands times one number each: from registers, or, where these are few, loaded again each time.

@@ -1,0 +1,32 @@
+// Rows in registers as left operands of products of a warpgroup, and those rows times one number each.
+#pragma once
+#include "hopper/panels.cuh"
+
+// 16 rows of a warp as left operands, one a step of 16 columns; `rows` points to the first in a matrix of `matrixRows`.
+template <int columns, int matrixRows>
+struct RowOperands {
+    unsigned steps[columns / 16][4];
+
+    __device__ __forceinline__ static void load(unsigned (&step)[4], const elem *rows, int index, int lane) {
+        load_matrices(step, rows + panel_place(lane % 16, 16 * index + lane / 16 * 8, matrixRows));
+    }
+
+    __device__ __forceinline__ RowOperands(const elem *rows, int lane) {
+#pragma unroll
+        for (int n = 0; n < columns / 16; ++n) load(steps[n], rows, n, lane);
+    }
+};
+
+// Number n of four of the lane's row g, and of its row g + 8, in both halves.
+__device__ __forceinline__ uint2 both_halves(uint2 upper, uint2 lower, int n) {
+    const unsigned selector = n % 2 == 0 ? 0x1010 : 0x3232;
+    return make_uint2(__byte_perm(n < 2 ? upper.x : upper.y, 0, selector), __byte_perm(n < 2 ? lower.x : lower.y, 0, selector));
+}
+
+// Rows times one number each.
+__device__ __forceinline__ void scale_rows(unsigned (&scaled)[4], const unsigned (&rows)[4], uint2 factors) {
+    scaled[0] = multiply_bfloat16(rows[0], factors.x);
+    scaled[1] = multiply_bfloat16(rows[1], factors.y);
+    scaled[2] = multiply_bfloat16(rows[2], factors.x);
+    scaled[3] = multiply_bfloat16(rows[3], factors.y);
+}
