@@ -40,7 +40,8 @@ extension CUDAContext {
             let result = launch.withArguments { arguments in
                 session.driver.launchKernel(
                     kernel.function, Driver.Extent(launch.grid.x, launch.grid.y, launch.grid.z),
-                    Driver.Extent(launch.threads), CUnsignedInt(launch.sharedBytes), stream.handle, arguments)
+                    Driver.Extent(launch.threads), CUnsignedInt(launch.sharedBytes), stream.handle, arguments,
+                    launch.startsEarly)
             }
             withExtendedLifetime(launch) {}
             try session.check(result, "cuLaunchKernel", launch.description)

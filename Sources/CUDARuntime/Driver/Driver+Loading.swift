@@ -124,15 +124,17 @@ extension Driver {
             "cuFuncSetAttribute", as: (@convention(c) @Sendable (Handle, CInt, CInt) -> Result).self)
         funcGetParamInfo = library.function(
             ifPresent: "cuFuncGetParamInfo", as: (@convention(c) @Sendable (Handle, Int, Out<Int>, Out<Int>) -> Result).self)
-        typealias LaunchKernel =
+        typealias Launch =
             @convention(c) @Sendable (
                 Handle, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt, CUnsignedInt,
                 Handle,
                 Out<UnsafeMutableRawPointer?>?, Out<UnsafeMutableRawPointer?>?
             ) -> Result
-        let launch = try library.function("cuLaunchKernel", as: LaunchKernel.self)
-        launchKernel = { function, grid, block, sharedBytes, stream, arguments in
-            launch(function, grid.x, grid.y, grid.z, block.x, block.y, block.z, sharedBytes, stream, arguments, nil)
+        let launch = try library.function("cuLaunchKernel", as: Launch.self)
+        let early = EarlyLaunch(library, driverGetVersion)
+        launchKernel = { function, grid, block, sharedBytes, stream, arguments, startsEarly in
+            if startsEarly, let early { return early(function, grid, block, sharedBytes, stream, arguments) }
+            return launch(function, grid.x, grid.y, grid.z, block.x, block.y, block.z, sharedBytes, stream, arguments, nil)
         }
     }
 }

@@ -8,6 +8,8 @@ package struct Driver: Sendable {
     package typealias Handle = UInt
     package typealias Out<Value> = UnsafeMutablePointer<Value>
     package typealias Text = UnsafePointer<CChar>
+    package typealias LaunchKernel =
+        @Sendable (Handle, Extent, Extent, CUnsignedInt, Handle, Out<UnsafeMutableRawPointer?>, Bool) -> Result
 
     package var initialize: @Sendable (CUnsignedInt) -> Result
     package var driverGetVersion: @Sendable (Out<CInt>) -> Result
@@ -56,7 +58,8 @@ package struct Driver: Sendable {
     package var funcSetAttribute: @Sendable (Handle, CInt, CInt) -> Result
     /// The offset and the size of a parameter. Absent before CUDA 12.4.
     package var funcGetParamInfo: (@Sendable (Handle, Int, Out<Int>, Out<Int>) -> Result)?
-    package var launchKernel: @Sendable (Handle, Extent, Extent, CUnsignedInt, Handle, Out<UnsafeMutableRawPointer?>) -> Result
+    /// The last argument says whether blocks may start while the kernel before is under way.
+    package var launchKernel: LaunchKernel
 
     /// A table of one's own: every function has to be there.
     package init(
@@ -101,8 +104,7 @@ package struct Driver: Sendable {
         funcGetAttribute: @escaping @Sendable (Out<CInt>, CInt, Handle) -> Result,
         funcSetAttribute: @escaping @Sendable (Handle, CInt, CInt) -> Result,
         funcGetParamInfo: (@Sendable (Handle, Int, Out<Int>, Out<Int>) -> Result)?,
-        launchKernel:
-            @escaping @Sendable (Handle, Extent, Extent, CUnsignedInt, Handle, Out<UnsafeMutableRawPointer?>) -> Result
+        launchKernel: @escaping LaunchKernel
     ) {
         self.initialize = initialize
         self.driverGetVersion = driverGetVersion

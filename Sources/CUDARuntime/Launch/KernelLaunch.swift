@@ -20,13 +20,20 @@ package struct KernelLaunch: Sendable, CustomStringConvertible {
     /// Dynamic shared memory of a block, in bytes.
     package let sharedBytes: Int
     package let arguments: [KernelArgument]
+    /// Whether blocks may start while the kernel before is under way, once all of its blocks have started and it lets the next one start:
+    /// a programmatic dependent launch. The kernel itself waits for what it needs of that one, and for its end.
+    package let startsEarly: Bool
 
-    package init(_ kernel: KernelSource, grid: Grid, threads: Int, sharedBytes: Int = 0, arguments: [KernelArgument]) {
+    package init(
+        _ kernel: KernelSource, grid: Grid, threads: Int, sharedBytes: Int = 0, arguments: [KernelArgument],
+        startsEarly: Bool = false
+    ) {
         self.kernel = kernel
         self.grid = grid
         self.threads = threads
         self.sharedBytes = sharedBytes
         self.arguments = arguments
+        self.startsEarly = startsEarly
     }
 
     package var description: String {

@@ -30,6 +30,15 @@ import Testing
             ])
     }
 
+    @Test func kernelsMayStartBeforeTheOneBeforeIsOver() throws {
+        let context = try recordedContext(recorder)
+        let late = launch()
+        try context.launch(late)
+        try context.launch(
+            KernelLaunch(late.kernel, grid: late.grid, threads: late.threads, arguments: late.arguments, startsEarly: true))
+        #expect(recorder.takeTrace().dropFirst(2) == ["launch f 2x3x1 128 0", "launch f 2x3x1 128 0 early"])
+    }
+
     @Test(arguments: [
         (launch(threads: 257), "threads of f[VALUE=1]: 257 given, expected 1 to 256"),
         (launch(threads: 0), "threads of f[VALUE=1]: 0 given"),

@@ -205,9 +205,11 @@ extension RecordingDriver {
             },
             funcSetAttribute: { _, attribute, value in self.record("setAttribute", "\(attribute) to \(value)") },
             funcGetParamInfo: { _, index, offset, size in self.parameter(index, offset, size) },
-            launchKernel: { function, grid, block, sharedBytes, _, _ in
+            launchKernel: { function, grid, block, sharedBytes, _, _, startsEarly in
                 let name = self.state.withLock { $0.functions[function] } ?? "unknown"
-                return self.record("launch", "\(name) \(grid.x)x\(grid.y)x\(grid.z) \(block.x) \(sharedBytes)")
+                return self.record(
+                    "launch",
+                    "\(name) \(grid.x)x\(grid.y)x\(grid.z) \(block.x) \(sharedBytes)\(startsEarly ? " early" : "")")
             })
     }
 }
