@@ -24,7 +24,7 @@ extension CUDABackend {
             output = try pass.forward(given, finalState: finalStateGradient != nil)
         } else {
             let prepared = try pass.prepareInputs(given)
-            let (states, _) = try pass.walkStates(prepared, given, wantsEnd: false)
+            let states = try pass.walkStates(prepared, given, wantsEnd: false).states
             let y = try context.upload(forward.output.converted(to: pass.exactType))
             output = PassOutput(
                 y: y, exact: y,

@@ -62,6 +62,9 @@ static const char hopper_key_item[] = {
 static const char hopper_panels[] = {
 #embed "hopper/panels.cuh"
 };
+static const char hopper_queue[] = {
+#embed "hopper/queue.cuh"
+};
 static const char hopper_row_operands[] = {
 #embed "hopper/row_operands.cuh"
 };
@@ -149,6 +152,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/item.cuh", hopper_item),
     FILE_ENTRY("hopper/key_item.cuh", hopper_key_item),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
+    FILE_ENTRY("hopper/queue.cuh", hopper_queue),
     FILE_ENTRY("hopper/row_operands.cuh", hopper_row_operands),
     FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),

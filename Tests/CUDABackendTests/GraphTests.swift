@@ -1,6 +1,7 @@
 import BackendInterface
 import CUDABackend
 import CUDARuntime
+import Synchronization
 import Tensors
 import Testing
 
@@ -39,6 +40,42 @@ import Testing
         try context.replay(graph)
         let replayed = try memory.map { try bytes($0, context) }
         #expect(replayed == expected)
+    }
+
+    /// Outputs are written while the walk over the states reads its values: never to the same memory.
+    @Test func kernelsThatStartEarlyHaveMemoryOfTheirOwn() throws {
+        // One of its own, in which no other test launches anything.
+        let context = try CUDAContext(driver: .system(), compiler: .shared, ordinal: 0)
+        guard context.properties.architecture.hasPrefix("sm_90") else { return }
+        let (tokens, heads) = (100, 32)
+        let problem = AttentionProblem(
+            mechanism: .power(degree: 2), normalization: .sum, form: .chunked, scale: 0.25, chunkSize: 32, tile: 4,
+            sequences: [0..<tokens], tokenCount: tokens, queryHeads: heads, keyHeads: heads, keyWidth: 32, valueWidth: 32)
+        let pass = try AttentionPass(context, problem, dataType: .bfloat16, isGated: false)
+        var random = RandomGenerator(seed: 8)
+        let rows = try (0..<4).map { _ in
+            try context.upload(random.normal([1, tokens, heads, 32]).converted(to: .bfloat16))
+        }
+        let launches = Mutex<[KernelLaunch]>([])
+        context.launchObserver = { launch in launches.withLock { $0.append(launch) } }
+        defer { context.launchObserver = nil }
+        let output = try pass.forward(
+            PassInputs(q: rows[0].pointer, k: rows[1].pointer, v: rows[2].pointer, logG: nil))
+        _ = try pass.backward(
+            PassInputs(q: rows[0].pointer, k: rows[1].pointer, v: rows[2].pointer, logG: nil), output, dy: rows[3].pointer)
+        let all = launches.withLock { $0 }
+        let early = all.indices.filter { all[$0].startsEarly }
+        #expect(early.map { all[$0].kernel.function } == ["attention_forward", "attention_backward_keys"])
+        for index in early {
+            #expect(all[index - 1].kernel.function == "state_update")
+            // The scaled values.
+            let values = try #require(address(all[index - 1].arguments[3]))
+            #expect(!all[index].arguments.contains { address($0) == values })
+        }
+    }
+
+    private func address(_ argument: KernelArgument) -> DevicePointer? {
+        if case .pointer(let pointer, _) = argument { pointer } else { nil }
     }
 
     private func bytes(_ memory: DeviceMemory, _ context: CUDAContext) throws -> [UInt8] {

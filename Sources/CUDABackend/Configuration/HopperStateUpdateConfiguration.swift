@@ -28,11 +28,11 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
         self.isSplit = isSplit
         // The features of half a tile of tokens are in registers.
         tokens = tiles == 4 ? 32 : 64
-        // Vectors and values, what belongs to a chunk, and two barriers.
+        // Vectors and values, what belongs to a chunk, and two barriers; one more that a state is stored.
         let stage = 2 * (Panels.numbers(tokens, problem.width) + Panels.numbers(tokens, problem.valueWidth + 8)) + 24 + 16
         let stored = SymmetricStateLayout(problem) == nil ? 0 : 2 * 4 * groups * Panels.numbers(16, problem.valueWidth)
-        stages = min((limits.sharedBytes - stored) / stage, 8)
-        sharedBytes = stages * stage + stored
+        stages = min((limits.sharedBytes - stored - 8) / stage, 8)
+        sharedBytes = stages * stage + stored + 8
         if stages < 3 { return nil }
     }
 

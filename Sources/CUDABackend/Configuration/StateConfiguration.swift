@@ -18,8 +18,9 @@ struct StateConfiguration: Sendable, Hashable {
     var isHopper: Bool { hopperTiles != nil }
     /// Whether blocks sum single chunks, and a scan adds them up: see ``StateWork``.
     var isSplit: Bool { hopperTiles?.isSplit ?? tiles.isSplit }
-    /// Features of a block.
+    /// Features of a block, and the blocks of so many.
     var features: Int { hopperTiles?.features ?? tiles.features }
+    func featureBlocks(_ count: Int) -> Int { (count + features - 1) / features }
     var threads: Int { hopperTiles?.threads ?? tiles.threads }
     var sharedBytes: Int { hopperTiles?.sharedBytes ?? tiles.sharedBytes }
     /// Blocks that share the columns of the values.

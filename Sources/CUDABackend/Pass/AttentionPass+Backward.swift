@@ -17,23 +17,24 @@ extension AttentionPass {
         let prepared = output.prepared
         let (converted, offsets) = try outputGradients(output, dy)
         let dy = converted?.pointer ?? dy
-        let (dq, rowSums) = try queryGradients(output, dy: dy, offsets: offsets)
+        let progress = try Progress(queues: 2, states: schedule.chunks.count * problem.keyHeads, context)
+        let (dq, rowSums) = try queryGradients(output, dy: dy, offsets: offsets, progress)
 
-        var stateGradients: DeviceMemory?
+        var walked = WalkedStates.none
         var initialGradient: DeviceState?
         if features != nil, hasChunks || hasInitialState || finalGradient != nil {
-            let (gradients, end) = try walk(
+            walked = try walk(
                 Walk(
                     vectors: prepared.queries, values: dy, extra: offsets, statistics: output.statistics, reverse: true,
                     start: finalGradient,
-                    initialExponents: inputs.initialState?.exponents, wantsEnd: hasInitialState), prepared)
-            stateGradients = gradients
-            initialGradient = end.flatMap { end in
+                    initialExponents: inputs.initialState?.exponents, wantsEnd: hasInitialState, isWhole: true), prepared,
+                progress)
+            initialGradient = walked.end.flatMap { end in
                 inputs.initialState.map { DeviceState(numbers: end, exponents: $0.exponents, isUsed: nil) }
             }
         }
         let (dk, dv, columnSums) = try keyGradients(
-            output, dy: dy, offsets: offsets, stateGradients: stateGradients, hasFinalGradient: finalGradient != nil)
+            output, dy: dy, offsets: offsets, stateGradients: walked, hasFinalGradient: finalGradient != nil, progress)
 
         var dlogG: DeviceMemory?
         if isGated {
@@ -71,7 +72,7 @@ extension AttentionPass {
     private var needsRowSums: Bool { isGated && problem.degree != nil && problem.normalization == .none }
 
     private func queryGradients(
-        _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory
+        _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory, _ progress: Progress
     ) throws(PowerAttentionError) -> (dq: DeviceMemory, rowSums: DeviceMemory?) {
         let prepared = output.prepared
         let parts = kernels.backwardQueriesParts
@@ -93,7 +94,7 @@ extension AttentionPass {
                 KernelLaunch(
                     kernels.backwardQueries, grid: .init(min(items, context.properties.multiprocessorCount)),
                     threads: tiles.threads, sharedBytes: tiles.sharedBytes,
-                    arguments: arguments + [.memory(prepared.decays), .int(queryTileCount)]))
+                    arguments: arguments + [.memory(prepared.decays), .int(queryTileCount), progress.taken(0)]))
         } else {
             let tiles = kernels.backwardQueriesTiles
             try context.launch(
@@ -105,7 +106,8 @@ extension AttentionPass {
     }
 
     private func keyGradients(
-        _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory, stateGradients: DeviceMemory?, hasFinalGradient: Bool
+        _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory, stateGradients: WalkedStates, hasFinalGradient: Bool,
+        _ progress: Progress
     ) throws(PowerAttentionError) -> (dk: DeviceMemory, dv: DeviceMemory, columnSums: DeviceMemory?) {
         let prepared = output.prepared
         let keyRows = problem.tokenCount * problem.keyHeads
@@ -116,7 +118,7 @@ extension AttentionPass {
             .rows(prepared) + [
                 .pointer(prepared.values), .pointer(dy),
                 .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
-                .memory(stateGradients), .memory(features?.blocks), .memory(prepared.keyExponents), .memory(keyTiles),
+                .memory(stateGradients.states), .memory(features?.blocks), .memory(prepared.keyExponents), .memory(keyTiles),
                 .memory(chunks), .memory(dk), .memory(dv), .memory(columnSums), .int(problem.tokenCount),
                 .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
                 .int(features?.blockCount ?? 0), .flag(hasFinalGradient), .int(window), .float(exponentScale),
@@ -127,7 +129,9 @@ extension AttentionPass {
             try context.launch(
                 KernelLaunch(
                     kernels.backwardKeys, grid: .init(min(items, context.properties.multiprocessorCount)),
-                    threads: tiles.threads, sharedBytes: tiles.sharedBytes, arguments: arguments + [.int(keyTileCount)]))
+                    threads: tiles.threads, sharedBytes: tiles.sharedBytes,
+                    arguments: arguments + [.int(keyTileCount), progress.taken(1)] + stateGradients.waiting(for: progress),
+                    startsEarly: stateGradients.storingBlocks != nil))
         } else {
             let tiles = kernels.backwardKeysTiles
             let parts = max(paddedWidth / tiles.widthTile, paddedValueWidth / tiles.valueTile)

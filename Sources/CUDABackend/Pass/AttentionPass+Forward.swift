@@ -11,7 +11,8 @@ extension AttentionPass {
     ) throws(PowerAttentionError) -> PassOutput {
         if let library { return try library.forward(inputs) }
         let prepared = try prepareInputs(inputs)
-        let (states, end) = try walkStates(prepared, inputs, wantsEnd: finalState)
+        let progress = try Progress(queues: 1, states: schedule.chunks.count * problem.keyHeads, context)
+        let walked = try walkStates(prepared, inputs, wantsEnd: finalState, forBackward: forBackward, progress)
         let y = try context.allocate(rows * problem.valueWidth, dataType.byteCount)
         // In float32 y is exact itself.
         let exact = !forBackward ? nil : dataType == .float32 ? y : try context.allocate(rows * problem.valueWidth, 4)
@@ -20,7 +21,7 @@ extension AttentionPass {
         let arguments: [KernelArgument] =
             .rows(prepared) + [
                 .pointer(prepared.values), .memory(prepared.gates),
-                .memory(prepared.firstVisible), .memory(states), .memory(features?.blocks),
+                .memory(prepared.firstVisible), .memory(walked.states), .memory(features?.blocks),
                 .memory(prepared.queryExponents), .memory(prepared.keyExponents), .memory(forwardTiles), .memory(chunks),
                 .memory(y), .memory(dataType == .float32 ? nil : exact), .memory(statistics), .int(problem.tokenCount),
                 .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.valueWidth), .int(paddedValueWidth),
@@ -32,7 +33,9 @@ extension AttentionPass {
             try context.launch(
                 KernelLaunch(
                     kernels.forward, grid: .init(min(items, context.properties.multiprocessorCount)), threads: tiles.threads,
-                    sharedBytes: tiles.sharedBytes, arguments: arguments + [.memory(prepared.decays), .int(forwardTileCount)]))
+                    sharedBytes: tiles.sharedBytes,
+                    arguments: arguments + [.memory(prepared.decays), .int(forwardTileCount), progress.taken(0)]
+                        + walked.waiting(for: progress), startsEarly: walked.storingBlocks != nil))
         } else {
             let tiles = kernels.forwardTiles
             try context.launch(
@@ -41,23 +44,26 @@ extension AttentionPass {
                     grid: .init(forwardTileCount, problem.queryHeads, paddedValueWidth / tiles.valueTile),
                     threads: tiles.warps * 32, sharedBytes: tiles.sharedBytes, arguments: arguments))
         }
-        let final = end.flatMap { end in
+        let final = walked.end.flatMap { end in
             prepared.finalExponents.map { DeviceState(numbers: end, exponents: $0, isUsed: nil) }
         }
         return PassOutput(
-            y: y, exact: exact, statistics: statistics, prepared: prepared, states: states, finalState: final)
+            y: y, exact: exact, statistics: statistics, prepared: prepared, states: walked.states, finalState: final)
     }
 
     /// The states before the chunks, where a chunk reads one, and the state after the last token, where it is asked for.
+    ///
+    /// - Parameters:
+    ///   - forBackward: whether the queries' backward kernel will read the states too.
+    ///   - progress: where blocks count that they have stored their parts of a state, for a kernel that starts early.
     func walkStates(
-        _ prepared: PreparedInputs, _ inputs: PassInputs, wantsEnd: Bool
-    ) throws(PowerAttentionError) -> (states: DeviceMemory?, end: DeviceMemory?) {
-        guard features != nil, hasChunks || hasInitialState || wantsEnd else { return (nil, nil) }
-        let (states, end) = try walk(
+        _ prepared: PreparedInputs, _ inputs: PassInputs, wantsEnd: Bool, forBackward: Bool = true, _ progress: Progress? = nil
+    ) throws(PowerAttentionError) -> WalkedStates {
+        guard features != nil, hasChunks || hasInitialState || wantsEnd else { return .none }
+        return try walk(
             Walk(
                 vectors: prepared.keys, values: prepared.values, extra: nil, statistics: nil, reverse: false,
                 start: inputs.initialState,
-                initialExponents: inputs.initialState?.exponents, wantsEnd: wantsEnd), prepared)
-        return (states, end)
+                initialExponents: inputs.initialState?.exponents, wantsEnd: wantsEnd, isWhole: forBackward), prepared, progress)
     }
 }

@@ -68,12 +68,14 @@ extension AttentionPass {
         var initialExponents: DeviceMemory?
         /// Whether the state after the last chunk of the walk is wanted.
         var wantsEnd: Bool
+        /// Whether symmetric states are stored in both halves: outputs are made of one.
+        var isWhole: Bool
     }
 
     /// The states before (in reverse, after) every chunk in scratch precision, and the state at the end in float32.
     func walk(
-        _ walk: Walk, _ prepared: PreparedInputs
-    ) throws(PowerAttentionError) -> (states: DeviceMemory, end: DeviceMemory?) {
+        _ walk: Walk, _ prepared: PreparedInputs, _ progress: Progress? = nil
+    ) throws(PowerAttentionError) -> WalkedStates {
         guard let features, let configuration = kernels.states(reverse: walk.reverse) else {
             preconditionFailure("exponential attention has no state")
         }
@@ -86,31 +88,40 @@ extension AttentionPass {
         if kernels.stateLayout != nil, !problem.keyWidth.isMultiple(of: 16) || (problem.degree == 1 && walk.start != nil) {
             try context.fill(states.pointer, byte: 0, byteCount: states.byteCount)
         }
-        let end = walk.wantsEnd ? try context.allocate(pairs * numbers, 4) : nil
+        var walked = WalkedStates(states: states)
+        walked.end = walk.wantsEnd ? try context.allocate(pairs * numbers, 4) : nil
         if configuration.isSplit, let table = sums?.table(reverse: walk.reverse, wantsEnd: walk.wantsEnd) {
             let sums = try context.allocate(table.count * problem.keyHeads * numbers, 4)
             var single = walk
             single.start = nil
             single.initialExponents = nil
-            try updateStates(single, prepared, sequences: table.chunks, count: table.count, states: nil, end: sums)
-            try scanStates(walk, prepared, sums: sums, sequences: table.sequences, states: states, end: end)
+            _ = try updateStates(single, prepared, sequences: table.chunks, count: table.count, states: nil, end: sums)
+            try scanStates(
+                walk, prepared, sums: sums, sequences: table.sequences, states: states, end: walked.end)
         } else {
-            try updateStates(
-                walk, prepared, sequences: sequences, count: problem.sequences.count, states: states, end: end)
+            walked.held = try updateStates(
+                walk, prepared, sequences: sequences, count: problem.sequences.count, states: states, end: walked.end,
+                progress)
+            if progress != nil, configuration.isHopper {
+                walked.storingBlocks = configuration.featureBlocks(features.count)
+            }
         }
-        return (states, end)
+        return walked
     }
 
     /// - Parameters:
     ///   - sequences: a table of `count` sequences, or of single chunks.
     ///   - states: room for the states before every chunk of a sequence; none where it has one chunk and starts with nothing.
+    /// - Returns: what was made for it alone.
     private func updateStates(
-        _ walk: Walk, _ prepared: PreparedInputs, sequences: DeviceMemory, count: Int, states: DeviceMemory?, end: DeviceMemory?
-    ) throws(PowerAttentionError) {
-        guard let features, let configuration = kernels.states(reverse: walk.reverse) else { return }
+        _ walk: Walk, _ prepared: PreparedInputs, sequences: DeviceMemory, count: Int, states: DeviceMemory?,
+        end: DeviceMemory?, _ progress: Progress? = nil
+    ) throws(PowerAttentionError) -> [DeviceMemory] {
+        guard let features, let configuration = kernels.states(reverse: walk.reverse) else { return [] }
+        let scaled = configuration.isHopper ? try scaleValues(walk, prepared) : nil
         let values: [KernelArgument] =
             configuration.isHopper
-            ? [.memory(try scaleValues(walk, prepared))]
+            ? [.memory(scaled)]
             : [.pointer(walk.values), .memory(walk.extra), .memory(walk.statistics)]
         let tables: [KernelArgument] = [
             .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients), .memory(prepared.keyExponents),
@@ -121,12 +132,14 @@ extension AttentionPass {
             KernelLaunch(
                 kernels.stateUpdate(reverse: walk.reverse),
                 grid: .init(
-                    (features.count + configuration.features - 1) / configuration.features,
+                    configuration.featureBlocks(features.count),
                     problem.keyHeads * configuration.valueBlocks(kernels.problem), count),
                 threads: configuration.threads, sharedBytes: configuration.sharedBytes,
                 arguments: [
                     .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
-                ] + values + tables + (configuration.isHopper ? [] : [.int(paddedValueWidth)]) + [.int(features.blockCount)]))
+                ] + values + tables + (configuration.isHopper ? [] : [.int(paddedValueWidth)]) + [.int(features.blockCount)]
+                    + (configuration.isHopper ? [.flag(walk.isWhole), progress?.stored ?? .pointer(nil)] : [])))
+        return scaled.map { [$0] } ?? []
     }
 
     /// The states from the sums of single chunks.

@@ -35,14 +35,14 @@ package final class AttentionPass: Sendable {
         sequences = try context.upload(plan.schedule.sequences)
         chunks = try context.upload(plan.schedule.chunks)
         sums = plan.kernels.splitsStates ? try DeviceSums(plan.schedule, context) : nil
-        func tiles(_ size: Int) throws(PowerAttentionError) -> (DeviceMemory, Int) {
-            let rows = plan.schedule.tiles(of: size)
-            return (try context.upload(rows), rows.count)
+        func upload(_ rows: [Schedule.Row]) throws(PowerAttentionError) -> (DeviceMemory, Int) {
+            (try context.upload(rows), rows.count)
         }
-        (preparationTiles, preparationTileCount) = try tiles(PreparationConfiguration.tokens)
-        (forwardTiles, forwardTileCount) = try tiles(plan.kernels.forwardRows)
-        (queryTiles, queryTileCount) = try tiles(plan.kernels.backwardQueriesRows)
-        (keyTiles, keyTileCount) = try tiles(plan.kernels.backwardKeysRows)
+        let schedule = plan.schedule
+        (preparationTiles, preparationTileCount) = try upload(schedule.tiles(of: PreparationConfiguration.tokens))
+        (forwardTiles, forwardTileCount) = try upload(schedule.queryTiles(of: plan.kernels.forwardRows))
+        (queryTiles, queryTileCount) = try upload(schedule.queryTiles(of: plan.kernels.backwardQueriesRows))
+        (keyTiles, keyTileCount) = try upload(schedule.keyTiles(of: plan.kernels.backwardKeysRows))
     }
 
     /// Compiles what the calls run, all at once; where this was not called, each kernel is compiled at its first launch.

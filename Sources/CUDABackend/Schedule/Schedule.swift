@@ -1,16 +1,16 @@
 import BackendInterface
 
 /// How the tokens of a problem are cut: sequences into chunks, chunks into tiles, as the tables that the kernels read.
-struct Schedule: Sendable {
+package struct Schedule: Sendable {
     /// Four numbers, as the kernels read them.
-    typealias Row = SIMD4<Int32>
+    package typealias Row = SIMD4<Int32>
 
     /// First chunk, number of chunks, first token, number of tokens.
     let sequences: [Row]
     /// First token, number of tokens, sequence, 1 where it is the first of its sequence plus 2 where it is the last.
-    let chunks: [Row]
+    package let chunks: [Row]
 
-    init(_ ranges: [Range<Int>], chunkSize: Int) {
+    package init(_ ranges: [Range<Int>], chunkSize: Int) {
         var sequences: [Row] = []
         var chunks: [Row] = []
         for (index, range) in ranges.enumerated() {
@@ -28,11 +28,24 @@ struct Schedule: Sendable {
     }
 
     /// Tiles of at most `size` tokens: first token, number of tokens, chunk, first token of the chunk.
-    func tiles(of size: Int) -> [Row] {
-        chunks.enumerated().flatMap { index, chunk in
-            stride(from: chunk.x, to: chunk.x + chunk.y, by: size).map { start in
-                Row(start, min(Int32(size), chunk.x + chunk.y - start), Int32(index), chunk.x)
-            }
+    package func tiles(of size: Int) -> [Row] { chunks.indices.flatMap { tiles(of: size, chunk: $0) } }
+
+    private func tiles(of size: Int, chunk index: Int) -> [Row] {
+        let chunk = chunks[index]
+        return stride(from: chunk.x, to: chunk.x + chunk.y, by: size).map { start in
+            Row(start, min(Int32(size), chunk.x + chunk.y - start), Int32(index), chunk.x)
+        }
+    }
+
+    /// Tiles of queries in the order in which they are best started: by chunks, whose states come in this order, and in each the last tile
+    /// first, which sees the most keys.
+    package func queryTiles(of size: Int) -> [Row] { chunks.indices.flatMap { tiles(of: size, chunk: $0).reversed() } }
+
+    /// Tiles of keys in the order in which they are best started: from the last chunk of a sequence on, as the gradients of states come, and
+    /// in each the first tile first, which the most queries see.
+    package func keyTiles(of size: Int) -> [Row] {
+        sequences.flatMap { sequence in
+            (sequence.x..<sequence.x + sequence.y).reversed().flatMap { tiles(of: size, chunk: Int($0)) }
         }
     }
 

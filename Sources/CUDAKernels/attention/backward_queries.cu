@@ -53,7 +53,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
 
     const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
 
-    const int4 tile = tiles[gridDim.x - 1 - blockIdx.x];
+    const int4 tile = tiles[blockIdx.x];
     const int firstToken = tile.x, count = tile.y, chunk = tile.z, chunkStart = tile.w;
     const int head = blockIdx.y, keyHead = head / (queryHeads / keyHeads), column = blockIdx.z * WIDTH_TILE;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;

@@ -43,8 +43,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
 
     const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
 
-    // The last tiles of a chunk see the most keys: they start first.
-    const int4 tile = tiles[gridDim.x - 1 - blockIdx.x];
+    const int4 tile = tiles[blockIdx.x];
     const int firstToken = tile.x, count = tile.y, chunk = tile.z, chunkStart = tile.w;
     const int head = blockIdx.y, keyHead = head / (queryHeads / keyHeads), column = blockIdx.z * VALUE_TILE;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;

@@ -92,6 +92,27 @@ __device__ __forceinline__ int thread_index() {
     return index;
 }
 
+// From here on blocks of the next kernel may start, where its launch says that it takes part, on multiprocessors that the blocks of this one
+// leave idle: once all of these have started.
+__device__ __forceinline__ void start_next_kernel() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+
+// Waits for the end of the kernel before, of which this one's blocks may have started early.
+__device__ __forceinline__ void wait_for_previous_kernel() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+
+// Counts one more in global memory; whoever sees that sees what this thread wrote before, or knows to be written.
+__device__ __forceinline__ void count_globally(int *number) {
+    asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(number) : "memory");
+}
+
+// Waits until others have counted so far.
+__device__ __forceinline__ void wait_for_count(const int *number, int count) {
+    for (int counted = 0;;) {
+        asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(counted) : "l"(number) : "memory");
+        if (counted >= count) return;
+        __nanosleep(200);
+    }
+}
+
 // Registers of sums and of A are the products' from here on, until they are waited for.
 __device__ __forceinline__ void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ __forceinline__ void products_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }

@@ -1,9 +1,10 @@
 // attention/backward_keys.cu for Hopper: the same gradients, from products of warpgroups.
 //
-// A block stays on its multiprocessor and takes one tile of keys and values of one key head after another. One warpgroup brings tiles of
-// the gradient of the state, then of queries and of gradients of outputs, to a ring of stages; GROUPS warpgroups of 64 keys each multiply.
-// Scores and their gradients are products [keys, queries], so that the weights become the operand of the next products in registers. While
-// a warpgroup weighs a tile, its products of the tile before are under way.
+// A block stays on its multiprocessor and takes one tile of keys and values of one key head after another. Where blocks of state_update.cu
+// leave it one, it starts beside them, and waits for a gradient of a state when it needs it. One warpgroup brings tiles of the gradient of
+// the state, then of queries and of gradients of outputs, to a ring of stages; GROUPS warpgroups of 64 keys each multiply. Scores and their
+// gradients are products [keys, queries], so that the weights become the operand of the next products in registers. While a warpgroup
+// weighs a tile, its products of the tile before are under way.
 //
 // The tiles of queries come from the last of the chunk to the first that sees a key, those of all heads of the group at each place. What is
 // summed has decayed to the last key of the warpgroup, until its own tiles come, the last ones.
@@ -13,12 +14,13 @@
 // panels; with states above degree 2 ∂k of the state [ROWS, STATE_GRADIENT_STRIDE] float; factors and offsets of every warp's tile of
 // queries [QUERIES] float2; WORDS words of features; KEY_TILES of gates [ROWS + 4] float2, after those of the keys that of the chunk's end,
 // then first token and count of the tile, exponent of the keys and flags of the chunk, first token and count of the chunk; STAGES of gates
-// float2, offsets and statistics float [QUERIES]; barriers.
+// float2, offsets and statistics float [QUERIES]; barriers, and the numbers of KEY_TILES items.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
 #include "hopper/features.cuh"
 #include "hopper/key_item.cuh"
+#include "hopper/queue.cuh"
 #include "hopper/state_gradient.cuh"
 #include "hopper/symmetric_keys.cuh"
 
@@ -51,7 +53,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks,
     const int *__restrict__ keyExponents, const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dk,
     input *__restrict__ dv, float *__restrict__ columnSums, int tokens, int queryHeads, int keyHeads, int width, int valueWidth,
-    int blockCount, int hasFinalGradient, int window, float scale, float gradientScale, int tileCount
+    int blockCount, int hasFinalGradient, int window, float scale, float gradientScale, int tileCount,
+    int *taken, const int *stored, int storedCount
 ) {
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *keyTiles = reinterpret_cast<elem *>(memory);
@@ -66,6 +69,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     unsigned long long *barriers = reinterpret_cast<unsigned long long *>(queryStatistics + STAGES * QUERIES);
     unsigned long long *keysEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + KEY_TILES);
+    unsigned long long *queueBarriers = barriers + KEY_TILES + 2 * STAGES;
+    const ItemQueue<KEY_TILES> queue(reinterpret_cast<int *>(queueBarriers + KEY_TILES), queueBarriers);
 
     const int index = thread_index(), thread = index % 128, group = index / 128 - 1;
     const int itemCount = tileCount * keyHeads, members = queryHeads / keyHeads;
@@ -78,6 +83,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     if (index == 0) {
         for (int n = 0; n < KEY_TILES; ++n) barrier_init(keysEmpty + n, 4 * GROUPS);
         ring.initialize();
+        queue.initialize();
     }
 #if STATES && DEGREE > 2
     const uint4 *words = share_words(blocks, stateStages, sharedWords, index, THREADS);
@@ -89,14 +95,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<KEY_TILES> keyPosition;
-        for (int turn = blockIdx.x; turn < itemCount; turn += gridDim.x) {
+        ItemQueue<KEY_TILES>::Taker taker(queue, taken, thread);
+        for (;;) {
+            barrier_wait(keysEmpty + keyPosition.stage, keyPosition.parity ^ 1);
+            const int turn = taker.take(keyPosition, thread);
+            if (turn >= itemCount) break;
             const KeyItem item(turn, tiles, chunks, keyHeads, hasFinalGradient);
             const size_t keyRow = static_cast<size_t>(item.firstToken) * keyHeads + item.head;
 #if GATED
             const float2 *headGates = gates + static_cast<size_t>(item.head) * tokens;
 #endif
             // They arrive with the first stage.
-            barrier_wait(keysEmpty + keyPosition.stage, keyPosition.parity ^ 1);
             elem *keys = keyTiles + keyPosition.stage * KEY_TILE;
             copy_panels<ROWS, WIDTH / 8>(keys, k + keyRow * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, item.count, thread);
             copy_panels<ROWS, VALUE_WIDTH / 8>(
@@ -116,6 +125,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             keyPosition.advance();
 #if STATES && DEGREE <= 2
             if (item.hasState) {
+                if (stored != nullptr) wait_for_count(stored + static_cast<size_t>(item.chunk) * keyHeads + item.head, storedCount);
                 const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.head) * STATE_NUMBERS;
                 if (NORMALIZED || hasFinalGradient) {
                     copy_numbers<NORMALIZER>(stages + ring.begin(position) * STAGE, state + FIRSTS * FIRST_TILE, thread);
@@ -130,6 +140,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             }
 #elif STATES
             if (item.hasState) {
+                if (stored != nullptr) wait_for_count(stored + static_cast<size_t>(item.chunk) * keyHeads + item.head, storedCount);
                 const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.head) * featureCount * stateStride;
                 for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
                     const int stage = ring.begin(position);
@@ -161,11 +172,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 }
         }
         finish_copies();
+        wait_for_previous_kernel();
     } else {
         raise_registers<CONSUMER_REGISTERS>();
         RingPosition<STAGES> position;
         RingPosition<KEY_TILES> keyPosition;
-        for (int turn = blockIdx.x; turn < itemCount; turn += gridDim.x) {
+        for (;;) {
+            if (queue.read(keyPosition) >= itemCount) break;
             const elem *keyTile = keyTiles + keyPosition.stage * KEY_TILE;
             const float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
             const TileFacts facts(tileGates);
@@ -461,7 +474,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
 #endif
                 // The gradient of a key scaled by 2^−exponent.
                 const float unit = power_of_two(-facts.exponent());
-                const int firstToken = facts.firstToken(), count = facts.count(), head = turn % keyHeads;
+                const int firstToken = facts.firstToken(), count = facts.count(), head = queue.read(keyPosition) % keyHeads;
                 __syncwarp();
 #pragma unroll
                 for (int half = 0; half < 2; ++half) {

@@ -10,11 +10,12 @@
 // states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], or of keys [KEYS, WIDTH] and values [KEYS,
 // VALUE_WIDTH], all in panels; with states above degree 2 ∂q of the state [ROWS, WIDTH + 4] float; gates of the tiles of queries [ROWS]
 // float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; offsets and statistics [ROWS] float2; with states WORDS words of
-// features; barriers.
+// features; barriers, and the numbers of QUERY_STAGES items.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
 #include "hopper/item.cuh"
+#include "hopper/queue.cuh"
 #include "hopper/state_gradient.cuh"
 #include "hopper/symmetric_state.cuh"
 
@@ -45,7 +46,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dq, float *__restrict__ rowSums, int tokens,
     int queryHeads, int keyHeads, int width, int blockCount, int hasInitialState, int window, float scale, float gradientScale,
-    const float *__restrict__ exact, const float *__restrict__ decays, int tileCount
+    const float *__restrict__ exact, const float *__restrict__ decays, int tileCount, int *taken
 ) {
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *queries = reinterpret_cast<elem *>(memory);
@@ -60,6 +61,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + WORDS / 4);
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + QUERY_STAGES);
+    unsigned long long *queueBarriers = barriers + QUERY_STAGES + 2 * STAGES;
+    const ItemQueue<QUERY_STAGES> queue(reinterpret_cast<int *>(queueBarriers + QUERY_STAGES), queueBarriers);
 
     const int index = thread_index();
     const int itemCount = tileCount * queryHeads;
@@ -73,6 +76,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     if (index == 0) {
         for (int n = 0; n < QUERY_STAGES; ++n) barrier_init(queriesEmpty + n, 4 * GROUPS);
         ring.initialize();
+        queue.initialize();
     }
     __syncthreads();
 
@@ -81,8 +85,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<QUERY_STAGES> queryPosition;
-        for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
-            const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+        ItemQueue<QUERY_STAGES>::Taker taker(queue, taken, thread_index() % 128);
+        for (;;) {
+            barrier_wait(queriesEmpty + queryPosition.stage, queryPosition.parity ^ 1);
+            const int n = taker.take(queryPosition, thread_index() % 128);
+            if (n >= itemCount) break;
+            const Item item(n, tiles, chunks, queryHeads, keyHeads, hasInitialState);
             const int end = item.end();
             const size_t firstRow = static_cast<size_t>(item.firstToken) * queryHeads + item.head;
 #if GATED
@@ -92,7 +100,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             // Read again where it is used: what follows from it would take registers from one tile to the next.
             int thread = thread_index() % 128;
             // They arrive with the first stage.
-            barrier_wait(queriesEmpty + queryPosition.stage, queryPosition.parity ^ 1);
 #pragma unroll 1
             for (int part = 0; part < GROUPS; ++part) {
                 const int valid = item.count - 64 * part;
@@ -163,10 +170,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
         raise_registers<consumer_registers(GROUPS)>();
         RingPosition<STAGES> position;
         RingPosition<QUERY_STAGES> queryPosition;
-        for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
+        for (;;) {
+            const int n = queue.read(queryPosition);
+            if (n >= itemCount) break;
             const int index = thread_index(), group = index / 128 - 1;
             const int warp = index / 32 % 4, lane = index % 32, g = lane / 4, t = lane % 4;
-            const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+            const Item item(n, tiles, chunks, queryHeads, keyHeads, hasInitialState);
             const int end = item.end(), groupFirst = item.firstToken + 64 * group, warpFirst = groupFirst + 16 * warp;
             const elem *tile = queries + (queryPosition.stage * GROUPS + group) * QUERY_TILE;
             const elem *gradientTile = gradients + (queryPosition.stage * GROUPS + group) * GRADIENT_TILE;

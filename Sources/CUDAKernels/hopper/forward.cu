@@ -1,17 +1,20 @@
 // attention/forward.cu for Hopper: the same outputs and statistics, from products of warpgroups.
 //
-// A block stays on its multiprocessor and takes one tile of queries of one head after another. One warpgroup brings tiles of the state and
-// of keys and values to a ring of stages; GROUPS warpgroups of 64 queries each multiply. The normalizer is one more column of the values,
-// whose keys are ones. While a warpgroup weighs the scores of a tile of keys, its products of the tile before are under way.
+// A block stays on its multiprocessor and takes one tile of queries of one head after another. Where blocks of state_update.cu leave it
+// one, it starts beside them, and waits for a state when it needs it. One warpgroup brings tiles of the state and of keys and values to a
+// ring of stages; GROUPS warpgroups of 64 queries each multiply. The normalizer is one more column of the values, whose keys are ones.
+// While a warpgroup weighs the scores of a tile of keys, its products of the tile before are under way.
 //
 // Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys [KEYS,
 // WIDTH] or states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries
-// [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; WORDS words of features; barriers.
+// [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; WORDS words of features; barriers, and the numbers of two
+// items.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
 #include "hopper/features.cuh"
 #include "hopper/item.cuh"
+#include "hopper/queue.cuh"
 #include "hopper/symmetric_state.cuh"
 
 constexpr int ROWS = 64 * GROUPS;
@@ -42,7 +45,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents, const int *__restrict__ keyExponents,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ y, float *__restrict__ exact,
     float *__restrict__ statistics, int tokens, int queryHeads, int keyHeads, int valueWidth, int paddedValueWidth, int blockCount,
-    int hasInitialState, int window, float scale, int scaleExponent, const float *__restrict__ decays, int tileCount
+    int hasInitialState, int window, float scale, int scaleExponent, const float *__restrict__ decays, int tileCount, int *taken,
+    const int *stored, int storedCount
 ) {
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *queries = reinterpret_cast<elem *>(memory);
@@ -54,6 +58,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + WORDS / 4);
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + 2);
+    unsigned long long *queueBarriers = barriers + 2 + 2 * STAGES;
+    const ItemQueue<2> queue(reinterpret_cast<int *>(queueBarriers + 2), queueBarriers);
 
     const int index = thread_index(), thread = index % 128, group = index / 128 - 1;
     const int itemCount = tileCount * queryHeads;
@@ -66,6 +72,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     if (index == 0) {
         for (int n = 0; n < 2; ++n) barrier_init(queriesEmpty + n, 4 * GROUPS);
         ring.initialize();
+        queue.initialize();
     }
     // The column of ones.
     for (int n = index; n < STAGES * KEYS; n += THREADS) {
@@ -83,15 +90,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<2> queryPosition;
-        for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
-            const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+        ItemQueue<2>::Taker taker(queue, taken, thread);
+        for (;;) {
+            barrier_wait(queriesEmpty + queryPosition.stage, queryPosition.parity ^ 1);
+            const int n = taker.take(queryPosition, thread);
+            if (n >= itemCount) break;
+            const Item item(n, tiles, chunks, queryHeads, keyHeads, hasInitialState);
             const int end = item.end();
 #if GATED
             const float2 *headGates = gates + static_cast<size_t>(item.keyHead) * tokens;
             const float *headDecays = decays + static_cast<size_t>(item.keyHead) * tokens;
 #endif
             // They arrive with the first stage.
-            barrier_wait(queriesEmpty + queryPosition.stage, queryPosition.parity ^ 1);
             copy_panels<ROWS, WIDTH / 8>(
                 queries + queryPosition.stage * QUERY_TILE, q + (static_cast<size_t>(item.firstToken) * queryHeads + item.head) * WIDTH,
                 static_cast<size_t>(queryHeads) * WIDTH, item.count, thread);
@@ -102,6 +112,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             queryPosition.advance();
 #if STATES && DEGREE <= 2
             if (item.hasState) {
+                if (stored != nullptr) wait_for_count(stored + static_cast<size_t>(item.chunk) * keyHeads + item.keyHead, storedCount);
                 const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * STATE_NUMBERS;
                 for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
                     const int stage = ring.begin(position);
@@ -128,6 +139,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             }
 #elif STATES
             if (item.hasState) {
+                if (stored != nullptr) wait_for_count(stored + static_cast<size_t>(item.chunk) * keyHeads + item.keyHead, storedCount);
                 const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * featureCount * stateStride;
                 for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
                     const int stage = ring.begin(position);
@@ -159,13 +171,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             }
         }
         finish_copies();
+        wait_for_previous_kernel();
     } else {
         raise_registers<consumer_registers(GROUPS)>();
         const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
         RingPosition<STAGES> position;
         RingPosition<2> queryPosition;
-        for (int n = blockIdx.x; n < itemCount; n += gridDim.x) {
-            const Item item(n, tiles, chunks, tileCount, queryHeads, keyHeads, hasInitialState);
+        for (;;) {
+            const int n = queue.read(queryPosition);
+            if (n >= itemCount) break;
+            const Item item(n, tiles, chunks, queryHeads, keyHeads, hasInitialState);
             const int end = item.end(), groupFirst = item.firstToken + 64 * group;
             const elem *tile = queries + queryPosition.stage * QUERY_TILE + 64 * 64 * group;
             ring.wait_full(position);

@@ -7,10 +7,9 @@ struct Item {
     bool hasState;
 
     __device__ __forceinline__ Item(
-        int index, const int4 *tiles, const int4 *chunks, int tileCount, int queryHeads, int keyHeads, int hasInitialState
+        int index, const int4 *tiles, const int4 *chunks, int queryHeads, int keyHeads, int hasInitialState
     ) {
-        // The last tiles of a chunk see the most keys: they start first.
-        const int4 tile = tiles[tileCount - 1 - index / queryHeads];
+        const int4 tile = tiles[index / queryHeads];
         firstToken = tile.x, count = tile.y, chunk = tile.z, chunkStart = tile.w;
         head = index % queryHeads, keyHead = head / (queryHeads / keyHeads);
         hasState = STATES && (hasInitialState || !(chunks[chunk].w & 1));

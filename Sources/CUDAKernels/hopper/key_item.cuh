@@ -17,7 +17,6 @@ struct KeyItem {
     bool hasState;
 
     __device__ __forceinline__ KeyItem(int index, const int4 *tiles, const int4 *chunks, int keyHeads, int hasFinalGradient) {
-        // The first tiles of a chunk are seen by the most queries: they start first.
         const int4 tile = tiles[index / keyHeads];
         firstToken = tile.x, count = tile.y, chunk = tile.z;
         head = index % keyHeads;

@@ -1,10 +1,11 @@
 // state/update.cu for Hopper: the same states, from products of warpgroups.
 //
-// A warpgroup holds TILES tiles of 64 features; φ of the tokens is made in registers, as the left operand. One more warpgroup brings vectors
-// and values to a ring of stages; prepare/values.cu has multiplied the values by their tokens' factors.
+// A warpgroup holds TILES tiles of 64 features; φ of the tokens is made in registers, as the left operand. One more warpgroup brings
+// vectors and values to a ring of stages; prepare/values.cu has multiplied the values by their tokens' factors. The kernel that reads the
+// states may start beside it: blocks count for every state that they have stored their parts of it.
 //
-// Grid: features by 64 · TILES · GROUPS, key heads, sequences. Shared memory: STAGES of x [TOKENS, WIDTH] and v [TOKENS, VALUE_WIDTH + 8] in
-// panels; up to degree 2 a tile of 16 features of every warp in panels; STAGES of what belongs to a chunk; barriers.
+// Grid: features by 64 · TILES · GROUPS, key heads, sequences. Shared memory: STAGES of x [TOKENS, WIDTH] and v [TOKENS, VALUE_WIDTH + 8]
+// in panels; up to degree 2 a tile of 16 features of every warp in panels; STAGES of what belongs to a chunk; barriers.
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
 #include "common/exponents.cuh"
@@ -38,17 +39,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     const float2 *__restrict__ gates, const unsigned *__restrict__ blocks, const float *__restrict__ coefficients,
     const int *__restrict__ keyExponents, const int *__restrict__ initialExponents, const int4 *__restrict__ sequences,
     const int4 *__restrict__ chunks, const float *__restrict__ initial, elem *__restrict__ states, float *__restrict__ last, int tokens,
-    int keyHeads, int group, int blockCount
+    int keyHeads, int group, int blockCount, int isWhole, int *stored
 ) {
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *stages = reinterpret_cast<elem *>(memory);
     Chunk *stageChunks = reinterpret_cast<Chunk *>(stages + STAGES * STAGE + STORED);
     Ring<STAGES, GROUPS> ring(reinterpret_cast<unsigned long long *>(stageChunks + STAGES));
+    // That warps have stored a state.
+    unsigned long long *storing = reinterpret_cast<unsigned long long *>(stageChunks + STAGES) + 2 * STAGES;
 
     const int index = thread_index(), thread = index % 128, consumer = index / 128 - 1;
     const int head = blockIdx.y, sequence = blockIdx.z;
     const int4 span = sequences[sequence];
-    if (index == 0) ring.initialize();
+    if (index == 0) {
+        ring.initialize();
+        barrier_init(storing, 4 * GROUPS);
+    }
+    start_next_kernel();
     fence_products();
     __syncthreads();
 
@@ -66,10 +73,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         // A chunk is known before it is needed; a sequence without tokens has none.
         int4 next = make_int4(0, 0, 0, 0);
         if (span.y > 0) next = chunks[chunkOf(0)];
+        // Those who wait for the state of this step learn that it is there. The consumers have stored it long before the next step's tiles have
+        // room, and never wait for others to see it.
+        auto announce = [&](int step) {
+            if (stored == nullptr || step < 0 || thread != 0) return;
+            barrier_wait(storing, step % 2);
+            count_globally(stored + static_cast<size_t>(chunkOf(step)) * keyHeads + head);
+        };
         for (int step = 0; step < span.y; ++step) {
             const int n = chunkOf(step), first = next.x, count = next.y, tileCount = tilesOf(step, count);
             next = chunks[chunkOf(min(step + 1, span.y - 1))];
             ring.begin(position);
+            announce(step - 1);
             if (thread == 0) {
                 Chunk &chunk = stageChunks[position.stage];
                 const int *exponent = keyExponents + static_cast<size_t>(n) * keyHeads + head;
@@ -98,6 +113,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 }
             }
         }
+        announce(span.y - 1);
         finish_copies();
         return;
     }
@@ -145,7 +161,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 
     // Stores the state in bfloat16.
 #if DEGREE <= 2
-    // By way of shared memory, so that a lane stores 16 bytes of a row. Features of different groups are stored in both orders of their factors.
+    // By way of shared memory, so that a lane stores 16 bytes of a row. Features of different groups are stored in both orders of their factors,
+    // though values only where a kernel reads whole tiles: outputs are made of one order.
     auto store = [&](elem *numbers) {
         const Place at;
         elem *rows = stages + STAGES * STAGE + (4 * at.group + at.warp) * panel_numbers(16, VALUE_WIDTH);
@@ -164,7 +181,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 const uint4 eight = *reinterpret_cast<const uint4 *>(rows + panel_place(row, column, 16));
                 const SymmetricPlace place(block[m], row, column);
                 *reinterpret_cast<uint4 *>(numbers + place.own) = eight;
-                if (place.isMirrored) *reinterpret_cast<uint4 *>(numbers + place.mirrored) = eight;
+                if (place.isMirrored && isWhole) *reinterpret_cast<uint4 *>(numbers + place.mirrored) = eight;
             }
             if (at.t != 0) continue;
 #pragma unroll
@@ -295,6 +312,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         if (step > 0 || initial != nullptr) {
             store(states + (static_cast<size_t>(chunkOf(step)) * keyHeads + head) * stateNumbers);
         }
+        arrive_warp(storing, lane);
         scaleState(chunkDecay);
         // The features of one half of a tile are made while the products of the other are under way, from factors that are loaded before.
         RingPosition<STAGES> previous = position;

@@ -1,0 +1,48 @@
+import CUDARuntime
+import Tensors
+
+/// Where the kernels of a pass count what is done, on the card: items that their blocks have taken, and parts of states that are stored.
+struct Progress: Sendable {
+    private let numbers: DeviceMemory
+    private let queues: Int
+
+    /// All zero.
+    ///
+    /// - Parameters:
+    ///   - queues: kernels whose blocks take items.
+    ///   - states: states that a kernel may wait for.
+    init(queues: Int, states: Int, _ context: CUDAContext) throws(PowerAttentionError) {
+        self.queues = queues
+        numbers = try context.allocate(queues + states, 4)
+        try context.fill(numbers.pointer, byte: 0, byteCount: (queues + states) * 4)
+    }
+
+    /// Items that the blocks of a kernel have taken.
+    func taken(_ queue: Int) -> KernelArgument { .pointer(numbers.pointer.advanced(by: queue * 4), heldBy: numbers) }
+
+    /// Blocks that have stored their parts of each state.
+    var stored: KernelArgument { stored(holding: []) }
+
+    fileprivate func stored(holding memory: [DeviceMemory]) -> KernelArgument {
+        .pointer(numbers.pointer.advanced(by: queues * 4), heldBy: [numbers] + memory)
+    }
+}
+
+/// The states that a walk over the chunks leaves.
+struct WalkedStates: Sendable {
+    /// Before (in reverse, after) every chunk, in scratch precision.
+    var states: DeviceMemory?
+    /// Beyond the last chunk of the walk, in float32.
+    var end: DeviceMemory?
+    /// How many blocks count for every state that they have stored their parts of it; `nil` where nobody counts.
+    var storingBlocks: Int?
+    /// What was made for the walk alone. A kernel that starts before it is over must not be given the same memory to write to.
+    var held: [DeviceMemory] = []
+
+    static let none = WalkedStates()
+
+    /// What a kernel takes that reads the states, and may do so while the walk goes on.
+    func waiting(for progress: Progress) -> [KernelArgument] {
+        [storingBlocks == nil ? .pointer(nil) : progress.stored(holding: held), .int(storingBlocks ?? 0)]
+    }
+}
