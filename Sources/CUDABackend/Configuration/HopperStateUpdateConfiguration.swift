@@ -20,7 +20,10 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     /// `nil` where other kernels serve the problem.
     init?(_ problem: KernelProblem, work: StateWork, reverse: Bool, limits: CardLimits) {
         guard limits.multiplyByWarpgroups(problem), [16, 32, 64, 128].contains(problem.valueWidth) else { return nil }
-        let shares = Self.tileCounts(problem, work: work).flatMap { tiles in [2, 1].map { (groups: $0, tiles: tiles) } }
+        // Where a warpgroup has one tile, a third one makes more of what is copied.
+        let shares = Self.tileCounts(problem, work: work).flatMap { tiles in
+            [3, 2, 1].filter { $0 < 3 || problem.valueWidth > 64 }.map { (groups: $0, tiles: tiles) }
+        }
         let blocks = shares.map { Self.block(groups: $0.groups, tiles: $0.tiles, work: work, limits: limits) }
         guard let (block, isSplit) = work.fastest(blocks, reverse: reverse), let choice = blocks.firstIndex(of: block)
         else { return nil }
