@@ -25,7 +25,11 @@ def command(power: str, context: int, sequences: int, steps: int, folder: Path) 
 
 
 def summary(records: list[dict], tokens: int) -> dict:
-    """What the lines of `metrics.jsonl` say of the counted steps; the last one is followed by held-out losses and a checkpoint."""
+    """What the lines of `metrics.jsonl` say of the counted steps; the last one is followed by held-out losses and a checkpoint.
+
+    A step that was skipped has a line without a rate.
+    """
+    records = [record for record in records if "tokens_per_second" in record]
     rate = statistics.median(record["tokens_per_second"] for record in records[WARMUP:-1])
     return {
         "tokens_per_second": rate,

@@ -17,7 +17,12 @@ struct TrainCommand: ParsableCommand {
 
             The first SIGINT (Ctrl-C) or SIGTERM finishes the step, writes a checkpoint and exits with status 130 or 143; a \
             second one exits at once. --resume goes on from the newest complete checkpoint, bit for bit as if nothing had \
-            happened, also after a crash; where no run has begun it begins one.
+            happened, also after a crash; where no run has begun it begins one. The exception is --mixer exponential on a card \
+            where cuDNN computes it: its gradients differ in their last bits from run to run, and so do a resumed run's numbers; \
+            with POWER_CUDNN=off they do not.
+
+            A step whose loss or gradients are not finite, or whose gradients are a spike (--spike-factor), changes nothing: its \
+            line says why, and what was not finite first.
 
             EXAMPLES
               power train --data austen --steps 500 -o runs/first

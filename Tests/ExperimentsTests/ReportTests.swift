@@ -84,6 +84,27 @@ import Testing
         }
     }
 
+    @Test func skippedStepsAreShown() throws {
+        let lines = RunFolder.metrics(9) + RunFolder.skippedLine(10, 1) + RunFolder.skippedLine(11, 2, spike: true)
+        let folder = try RunFolder("a", files: ["metrics.jsonl": Data(lines.utf8)])
+        let run = try Run(path: folder.path)
+        let otherFolder = try RunFolder("b")
+        let other = try Run(path: otherFolder.path)
+        for runs in [[run], [run, other]] {
+            let report = try Report(runs: runs)
+            let page = report.html()
+            #expect(wellFormednessFault(page) == nil)
+            #expect(structure(page).contains("Skipped steps") && page.contains("not finite, first the input of norm"))
+            #expect(report.keyNumbers(run).last?.label == "skipped steps" && report.keyNumbers(run).last?.value == "2")
+            #expect(report.keyNumbers(runs[runs.count - 1]).count == 7)
+            #expect(report.runTable.header.last == "skipped_steps" && report.runTable.rows[0].last == "2")
+        }
+        #expect(try Report(runs: [other]).keyNumbers(other).count == 6)
+        // No other step than skipped ones.
+        let all = try RunFolder(files: ["metrics.jsonl": Data(RunFolder.skippedLine(1, 1).utf8), "eval.json": nil])
+        #expect(wellFormednessFault(try Report(runs: [try Run(path: all.path)]).html()) == nil)
+    }
+
     @Test func extremeNumbersHavePages() throws {
         let lines = [
             #"{"step":1,"tokens":0,"loss":1e100,"held_out_loss":0,"seconds":0,"flops":1e-300,"learning_rate":0,"gradient_norm":1e308,"tokens_per_second":1e308}"#,

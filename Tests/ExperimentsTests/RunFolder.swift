@@ -26,6 +26,15 @@ final class RunFolder {
             + (heldOut ? #","held_out_loss":\#(loss + 0.1)}"# : "}") + "\n"
     }
 
+    static func skippedLine(_ step: Int, _ count: Int, spike: Bool = false) -> String {
+        let numbers =
+            spike
+            ? #""loss":3.5,"gradient_norm":123456,"reason":"spike""#
+            : #""loss":"nan","gradient_norm":"inf","reason":"not_finite","first":"the input of norm""#
+        return #"{"step":\#(step),"tokens":\#(step * 512),"seconds":\#(Double(step) / 4),"skipped":\#(count),"# + numbers
+            + "}\n"
+    }
+
     static func metrics(_ steps: Int) -> String {
         (1...steps).map { line($0, heldOut: $0.isMultiple(of: 50)) }.joined()
     }

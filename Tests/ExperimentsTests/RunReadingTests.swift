@@ -42,6 +42,35 @@ import Training
         #expect(try Run(path: folder.path).steps.count == 3)
     }
 
+    @Test func stepsThatWereSkippedAreReadBesideTheOthers() throws {
+        let lines =
+            RunFolder.line(1) + RunFolder.skippedLine(2, 1) + RunFolder.line(3) + RunFolder.skippedLine(4, 2, spike: true)
+        let folder = try RunFolder(files: ["metrics.jsonl": Data(lines.utf8)])
+        let run = try Run(path: folder.path)
+        #expect(run.steps.map(\.step) == [1, 3] && run.skippedSteps.map(\.step) == [2, 4] && run.skippedCount == 2)
+        #expect(run.skippedSteps[0].loss.isNaN && run.skippedSteps[0].gradientNorm == .infinity)
+        #expect(run.skippedSteps[0].first == "the input of norm" && run.skippedSteps[0].reason == .notFinite)
+        #expect(run.skippedSteps[1].reason == .spike && run.skippedSteps[1].first == nil)
+        // A file of the time when they were only counted.
+        let counted = RunFolder.line(1) + RunFolder.line(5).replacing("{", with: "{\"skipped\":3,")
+        let older = try RunFolder(files: ["metrics.jsonl": Data(counted.utf8)])
+        #expect(try Run(path: older.path).skippedCount == 3 && Run(path: older.path).skippedSteps.isEmpty)
+    }
+
+    @Test(arguments: [
+        (RunFolder.skippedLine(1, 1), "step 1 after step 1"), (RunFolder.skippedLine(2, 3), "3 skipped steps after 0"),
+        (RunFolder.skippedLine(2, 0), "0 skipped steps"),
+        (RunFolder.skippedLine(2, 1).replacing("1024", with: "9"), "9 tokens after"),
+        (RunFolder.skippedLine(2, 1).replacing("\"seconds\":0.5", with: "\"seconds\":\"inf\""), "inf s after"),
+        (RunFolder.skippedLine(2, 1).replacing("not_finite", with: "bored"), "an illegal value"),
+    ])
+    func damagedLineOfASkippedStepIsNamed(line: String, reason: String) throws {
+        let folder = try RunFolder(files: ["metrics.jsonl": Data((RunFolder.line(1) + line + RunFolder.line(3)).utf8)])
+        let error = try #require(throws: PowerAttentionError.self) { try Run(path: folder.path) }
+        #expect(error.argument == "\(folder.path)/metrics.jsonl line 2" && error.code == .damagedFile)
+        #expect(error.description.contains(reason), "\(error)")
+    }
+
     @Test(arguments: ["config.json", "metrics.jsonl"])
     func missingFileIsNamed(file: String) throws {
         let folder = try RunFolder(files: [file: nil])

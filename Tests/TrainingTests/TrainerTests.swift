@@ -20,9 +20,17 @@ import Training
         return (trainer, records, outcome)
     }
 
-    private func lines(_ path: String) throws -> [StepRecord] {
+    private func allLines(_ path: String) throws -> [MetricsLine] {
         let text = try String(contentsOfFile: RunStore(path).metricsPath, encoding: .utf8)
-        return try text.split(separator: "\n").map { try JSONDecoder().decode(StepRecord.self, from: Data($0.utf8)) }
+        return try text.split(separator: "\n").map { try MetricsLine.Decoder().line(Data($0.utf8)) }
+    }
+
+    private func lines(_ path: String) throws -> [StepRecord] {
+        try allLines(path).compactMap { if case .step(let record) = $0 { record } else { nil } }
+    }
+
+    private func skipped(_ path: String) throws -> [SkippedStep] {
+        try allLines(path).compactMap { if case .skipped(let record) = $0 { record } else { nil } }
     }
 
     /// What must be equal bit for bit: all but the times.
@@ -144,17 +152,69 @@ import Training
     @Test func aLossThatIsNotFiniteStopsTheRunAndKeepsTheCheckpoint() throws {
         let folder = try TemporaryFolder()
         let store = RunStore(folder.path)
-        let trainer = try Trainer(.sample, data: .sample, store: store, mode: .new, logger: silent)
-        let error = #expect(throws: PowerAttentionError.self) {
-            try trainer.run { record in
-                guard record.step == 4 else { return }
-                let parameter = trainer.model.parameters[0]
-                parameter.value = Tensor(
-                    parameter.value.shape, [Float](repeating: .nan, count: parameter.value.count))
+        do {
+            let trainer = try Trainer(.sample, data: .sample, store: store, mode: .new, logger: silent)
+            let error = #expect(throws: PowerAttentionError.self) {
+                try trainer.run { record in
+                    guard record.step == 4 else { return }
+                    let parameter = trainer.model.parameters[0]
+                    parameter.value = Tensor(
+                        parameter.value.shape, [Float](repeating: .nan, count: parameter.value.count))
+                }
             }
+            #expect(error?.code == .nonFinite && error?.argument == "step 5")
         }
-        #expect(error?.code == .nonFinite && error?.argument == "step 5")
         #expect(try store.checkpoints.newest()?.step == 3)
         #expect(try lines(folder.path).map(\.step) == [1, 2, 3, 4])
+        let skipped = try skipped(folder.path)
+        #expect(skipped.map(\.step) == [5] && skipped[0].reason == .notFinite && skipped[0].loss.isNaN)
+        #expect(skipped[0].first == "the input of blocks.0.mixer_norm" && skipped[0].tokens == 5 * 96)
+
+        // What was skipped after the checkpoint is computed again.
+        let (_, again, outcome) = try train(.sample, in: folder.path, .resume)
+        #expect(outcome == .finished && again.map(\.step) == [4, 5, 6])
+        #expect(try self.skipped(folder.path).isEmpty && lines(folder.path).map(\.step) == Array(1...6))
+    }
+
+    /// Numbers that are finite on the way forward and not on the way back.
+    @Test func aGradientThatIsNotFiniteIsNamed() throws {
+        let folder = try TemporaryFolder()
+        var configuration = RunConfiguration.sample
+        configuration.training.skipLimit = 9
+        let trainer = try Trainer(configuration, data: .sample, store: RunStore(folder.path), mode: .new, logger: silent)
+        // A weight that is huge, of an input that is zero.
+        for parameter in trainer.model.parameters where ["norm.weight", "norm.bias"].contains(parameter.name) {
+            parameter.value = Tensor(parameter.value.shape, [Float](repeating: 0, count: parameter.value.count))
+        }
+        let embedding = try #require(trainer.model.parameters.first { $0.name == "embedding.weight" })
+        embedding.value = Tensor(
+            embedding.value.shape,
+            (0..<embedding.value.count).map { Float($0.isMultiple(of: 2) ? 3e38 : -3e38) })
+        _ = try trainer.run()
+        let skipped = try skipped(folder.path)
+        #expect(skipped.map(\.skipped) == Array(1...6))
+        #expect(try lines(folder.path).isEmpty)
+        #expect(skipped.allSatisfy { $0.first != nil }, "\(skipped)")
+    }
+
+    @Test func aSpikeHasALineAndChangesNothing() throws {
+        let folder = try TemporaryFolder()
+        var configuration = RunConfiguration.sample
+        configuration.training.steps = 53
+        configuration.training.skipLimit = 2
+        configuration.training.spikeFactor = 1.001
+        configuration.training.evaluationInterval = 0
+        let trainer = try Trainer(configuration, data: .sample, store: RunStore(folder.path), mode: .new, logger: silent)
+        _ = try? trainer.run { record in
+            // After the fiftieth update: a head whose gradients are many times larger.
+            guard record.step == 50 else { return }
+            for parameter in trainer.model.parameters {
+                let values = parameter.value.array(of: Float.self).map { 30 * $0 }
+                parameter.value = Tensor(parameter.value.shape, values)
+            }
+        }
+        let skipped = try skipped(folder.path)
+        #expect(skipped.first?.step == 51 && skipped.first?.reason == .spike && skipped.first?.first == nil, "\(skipped)")
+        #expect(skipped.first.map { $0.loss.isFinite && $0.gradientNorm.isFinite } == true)
     }
 }

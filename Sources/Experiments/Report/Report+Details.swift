@@ -20,6 +20,10 @@ extension Report {
                 label: label, value: value.map { NumberFormat.fixed($0, digits: 3) } ?? "–",
                 note: bits ?? note)
         }
+        // A number that hardly any run has: none is shown unless one does.
+        let skipped =
+            runs.contains { $0.skippedCount > 0 }
+            ? [KeyNumber(label: "skipped steps", value: NumberFormat.grouped(run.skippedCount), note: "changed nothing")] : []
         let speed = last.flatMap { $0.seconds > 0 ? Double($0.tokens) / $0.seconds : nil }
         return [
             KeyNumber(label: "parameters", value: compact(run.parameterCount.map(Double.init)), note: run.mixer),
@@ -35,7 +39,7 @@ extension Report {
                 note: "mean of the run"),
             loss("training loss", Curve(run).smoothed.last, "nats per token"),
             loss("held-out loss", run.heldOutLoss, "nats per token"),
-        ]
+        ] + skipped
     }
 
     // MARK: Text
@@ -133,6 +137,9 @@ extension Report {
             tables.append(
                 details(
                     "Loss along the context", positionTable.html(caption: "Loss at positions of the context, nats per token")))
+        }
+        if !skippedTable.rows.isEmpty {
+            tables.append(details("Skipped steps", skippedTable.html(caption: "Steps that changed nothing")))
         }
         let files = [runTable, metricsTable(limit: max(20, 2 * Self.embeddedRows / (runs.count + 1))), inContextTable]
         let links = files.filter { !$0.rows.isEmpty }.map(\.link)

@@ -8,7 +8,7 @@ extension Report {
     package var runTable: Table {
         let header = [
             "run", "mixer", "parameters", "steps", "tokens", "flops", "seconds", "training_loss", "held_out_loss", "context",
-            "evaluation_loss", "evaluation_standard_error",
+            "evaluation_loss", "evaluation_standard_error", "skipped_steps",
         ]
         let rows = runs.indices.map { index -> [String] in
             let (run, last, evaluation) = (runs[index], runs[index].steps.last, runs[index].evaluation)
@@ -16,6 +16,7 @@ extension Report {
                 names[index], run.mixer ?? "", plain(run.parameterCount), plain(last?.step), plain(last?.tokens),
                 plain(last?.flops), plain(last?.seconds), plain(Curve(run).smoothed.last), plain(run.heldOutLoss),
                 plain(evaluation?.context), plain(evaluation?.meanLoss), plain(evaluation?.standardError),
+                plain(run.skippedCount),
             ]
         }
         return Table(name: "runs", header: header, rows: rows)
@@ -118,6 +119,22 @@ extension Report {
                 }
         }
         return Table(name: "positions", header: ["positions"] + columnNames("loss"), rows: rows)
+    }
+
+    /// The steps that changed nothing, the last two dozen of every run.
+    var skippedTable: Table {
+        let rows = runs.indices.flatMap { index in
+            runs[index].skippedSteps.suffix(24).map { step -> [String] in
+                let reason = step.reason == .spike ? "spike" : "not finite"
+                let start = runs.count == 1 ? [] : [names[index]]
+                return start + [
+                    NumberFormat.grouped(step.step), step.first.map { "\(reason), first \($0)" } ?? reason,
+                    NumberFormat.fixed(step.loss, digits: 3), NumberFormat.fixed(step.gradientNorm, digits: 3),
+                ]
+            }
+        }
+        let header = ["step", "reason", "loss", "gradient norm"]
+        return Table(name: "skipped", header: (runs.count == 1 ? [] : ["run"]) + header, rows: rows)
     }
 
     /// Runs as columns; a single run needs no name.

@@ -24,9 +24,10 @@ extension Run {
             throw PowerAttentionError(
                 .damagedFile, argument: "\(path)/eval.json", given: fault.given, expected: fault.expected)
         }
+        let (steps, skippedSteps) = try Self.steps(folder, path)
         self.init(
             path: path, name: folder.standardizedFileURL.lastPathComponent, configuration: configuration,
-            steps: try Self.steps(folder, path), evaluation: evaluation,
+            steps: steps, skippedSteps: skippedSteps, evaluation: evaluation,
             sample: try Self.decode(Sample.self, folder, path, "sample.json"))
     }
 
@@ -66,15 +67,19 @@ extension Run {
         }
     }
 
-    private static func steps(_ folder: URL, _ path: String) throws(PowerAttentionError) -> [StepRecord] {
+    private static func steps(
+        _ folder: URL, _ path: String
+    ) throws(PowerAttentionError) -> (changed: [StepRecord], skipped: [SkippedStep]) {
         guard let data = try contents(folder, path, "metrics.jsonl") else {
             throw PowerAttentionError(
                 .inputOutput, argument: "\(path)/metrics.jsonl", given: "no such file",
                 expected: "the folder of a training run, which holds a line of metrics a step")
         }
-        let decoder = JSONDecoder()
+        let decoder = MetricsLine.Decoder()
         let newline = UInt8(ascii: "\n")
         var steps: [StepRecord] = []
+        var skipped: [SkippedStep] = []
+        var progress = Progress()
         var start = data.startIndex
         var number = 0
         while start < data.endIndex {
@@ -87,9 +92,12 @@ extension Run {
                     .damagedFile, argument: "\(path)/metrics.jsonl line \(number)", given: given, expected: expected)
             }
             do {
-                let step = try decoder.decode(StepRecord.self, from: line)
-                if let fault = step.fault(after: steps.last) { throw damaged(fault.given, fault.expected) }
-                steps.append(step)
+                let line = try decoder.line(line)
+                if let fault = progress.fault(line) { throw damaged(fault.given, fault.expected) }
+                switch line {
+                case .step(let step): steps.append(step)
+                case .skipped(let step): skipped.append(step)
+                }
             } catch let error as PowerAttentionError {
                 throw error
             } catch {
@@ -97,24 +105,43 @@ extension Run {
                 throw damaged(reason(error), "a step's record in JSON")
             }
         }
-        return steps
+        return (steps, skipped)
     }
 }
 
-extension StepRecord {
-    /// What is wrong with the numbers of this line after those of the line before, or `nil`.
-    fileprivate func fault(after last: StepRecord?) -> (given: String, expected: String)? {
-        let (before, tokensBefore, secondsBefore) = (last?.step ?? 0, last?.tokens ?? 0, last?.seconds ?? 0)
-        guard step > before else { return ("step \(step) after step \(before)", "steps in increasing order") }
-        guard tokens >= tokensBefore else { return ("\(tokens) tokens after \(tokensBefore)", "a number that does not fall") }
-        guard seconds >= secondsBefore else { return ("\(seconds) s after \(secondsBefore) s", "a number that does not fall") }
-        if flops < last?.flops ?? 0 {
-            return ("\(flops) FLOPs after \(last?.flops ?? 0)", "a number that does not fall")
+/// What must not fall from one line of metrics to the next.
+private struct Progress {
+    private var step = 0, tokens = 0, skipped = 0
+    private var seconds = 0.0, flops = 0.0
+
+    /// What is wrong with the numbers of a line after those of the lines before, or `nil`.
+    mutating func fault(_ line: MetricsLine) -> (given: String, expected: String)? {
+        switch line {
+        case .step(let record):
+            if let fault = fault(step: record.step, tokens: record.tokens, seconds: record.seconds) { return fault }
+            guard record.flops >= flops else { return ("\(record.flops) FLOPs after \(flops)", "a number that does not fall") }
+            flops = record.flops
+            for loss in [record.loss, record.heldOutLoss ?? 0] where !Run.legalLosses.contains(loss) {
+                return ("a loss of \(loss)", "nats: a number from 0 to 1e100")
+            }
+        case .skipped(let record):
+            if let fault = fault(step: record.step, tokens: record.tokens, seconds: record.seconds) { return fault }
+            guard record.skipped > skipped, record.skipped <= record.step else {
+                return ("\(record.skipped) skipped steps after \(skipped)", "one more with every line, and no more than steps")
+            }
+            skipped = record.skipped
         }
-        for loss in [loss, heldOutLoss ?? 0] where !Run.legalLosses.contains(loss) {
-            return ("a loss of \(loss)", "nats: a number from 0 to 1e100")
+        return nil
+    }
+
+    private mutating func fault(step: Int, tokens: Int, seconds: Double) -> (given: String, expected: String)? {
+        guard step > self.step else { return ("step \(step) after step \(self.step)", "steps in increasing order") }
+        guard tokens >= self.tokens else { return ("\(tokens) tokens after \(self.tokens)", "a number that does not fall") }
+        guard seconds >= self.seconds, seconds < .infinity else {
+            return ("\(seconds) s after \(self.seconds) s", "a number that does not fall")
         }
         guard tokens <= Run.largestCount else { return ("\(tokens) tokens", "at most 2^53") }
+        (self.step, self.tokens, self.seconds) = (step, tokens, seconds)
         return nil
     }
 }

@@ -14,21 +14,24 @@ public struct Run: Sendable {
     public let name: String
     /// `config.json`.
     package let configuration: ConfigurationValue
-    /// `metrics.jsonl`, in the order of the steps.
+    /// The steps of `metrics.jsonl` that changed something, in their order.
     public let steps: [StepRecord]
+    /// Those that changed nothing, where the run wrote them down.
+    public let skippedSteps: [SkippedStep]
     /// `eval.json`, where there is one.
     public let evaluation: InContextCurve?
     /// `sample.json`, where there is one.
     public let sample: Sample?
 
     package init(
-        path: String, name: String, configuration: ConfigurationValue, steps: [StepRecord], evaluation: InContextCurve?,
-        sample: Sample?
+        path: String, name: String, configuration: ConfigurationValue, steps: [StepRecord], skippedSteps: [SkippedStep] = [],
+        evaluation: InContextCurve?, sample: Sample?
     ) {
         self.path = path
         self.name = name
         self.configuration = configuration
         self.steps = steps
+        self.skippedSteps = skippedSteps
         self.evaluation = evaluation
         self.sample = sample
     }
@@ -57,6 +60,9 @@ extension Run {
         let gates = model["gated"] == .boolean(true) ? ["gated"] : []
         return (["\(mixer) attention"] + settings + gates).joined(separator: ", ")
     }
+
+    /// The number of steps that changed nothing, also of runs that only counted them.
+    package var skippedCount: Int { max(steps.last?.skipped ?? 0, skippedSteps.last?.skipped ?? 0) }
 
     /// The last held-out loss of the training run.
     package var heldOutLoss: Double? { steps.last { $0.heldOutLoss != nil }?.heldOutLoss }

@@ -81,23 +81,26 @@ extension LanguageModel {
         case input(Tensor)
     }
 
-    /// The first norm whose input is not finite: what is before it in the model is where numbers went out of range. `nil` where all inputs
-    /// are finite. Slow, and for the host.
+    /// What is not finite first, in words: the input of a norm, so that numbers went out of range in what is before it in the model, or, where
+    /// all inputs are finite, the gradient of the parameter that comes first on the way back. `nil` where gradients are finite, too. Slow, and
+    /// for the host.
     package func firstFault(_ tokens: [Int32], batch: Int, length: Int) throws(PowerAttentionError) -> String? {
         let layout = try layout(batch: batch, length: length)
         var x = try embedding.forward(place(tokens))
         var branch: Tensor?
         for (index, block) in blocks.enumerated() {
-            if !x.isFinite { return "blocks.\(index).mixer_norm" }
+            if !x.isFinite { return "the input of blocks.\(index).mixer_norm" }
             do throws(PowerAttentionError) {
                 _ = try block.forward(&x, adding: &branch, layout)
             } catch  where error.code == .invalidArgument {
-                return "blocks.\(index).mixer.gate"
+                return "the output of blocks.\(index).mixer.gate"
             }
-            if !x.isFinite { return "blocks.\(index).mlp_norm" }
-            if let branch, !branch.isFinite { return index + 1 < blocks.count ? "blocks.\(index + 1).mixer_norm" : "norm" }
+            if !x.isFinite { return "the input of blocks.\(index).mlp_norm" }
+            if let branch, !branch.isFinite {
+                return "the input of \(index + 1 < blocks.count ? "blocks.\(index + 1).mixer_norm" : "norm")"
+            }
         }
-        return nil
+        return parameters.last { !$0.gradient.isFinite }.map { "the gradient of \($0.name)" }
     }
 
     /// Sets the gradients of all parameters to zero.

@@ -157,17 +157,17 @@ final class DeviceStepRunner: StepRunner {
             spike: configuration.spikeFactor, patience: NormHistory.patience)
     }
 
-    private func fault(_ record: UpdateRecord) -> String {
+    private func fault(_ record: UpdateRecord) -> StepFault {
         guard !record.loss.isFinite || !record.norm.isFinite else {
-            return "a gradient norm of \(record.norm), \(configuration.spikeFactor) times that of the last ones or more"
+            return .spike(norm: record.norm, limit: "\(configuration.spikeFactor) times that of the last ones or more")
         }
-        var text = NormHistory.notFinite(loss: record.loss, norm: record.norm)
+        var fault = StepFault.notFinite(loss: record.loss, norm: record.norm)
         if normNames.indices.contains(Int(record.layer)) {
-            text += "; what is not finite first is the input of \(normNames[Int(record.layer)])"
+            fault.first = "the input of \(normNames[Int(record.layer)])"
         } else if model.parameters.indices.contains(Int(record.parameter)) {
-            text += "; what is not finite first is the gradient of \(model.parameters[Int(record.parameter)].name)"
+            fault.first = "the gradient of \(model.parameters[Int(record.parameter)].name)"
         }
-        return text
+        return fault
     }
 
     func history() throws(PowerAttentionError) -> NormHistory {

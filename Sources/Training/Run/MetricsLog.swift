@@ -14,13 +14,11 @@ import Foundation
 package final class MetricsLog {
     private let path: String
     private let descriptor: Int32
-    private let encoder: JSONEncoder
+    private let encoder = MetricsLine.Encoder()
 
     /// Opens the file and removes the lines after `step`: those that a resumed run writes again, and one that was cut off.
     package init(_ path: String, continuingAfter step: Int) throws(PowerAttentionError) {
         self.path = path
-        encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else {
             throw Folder.failure(path, "cannot be opened: \(Folder.reason())", "a writable file")
@@ -33,9 +31,9 @@ package final class MetricsLog {
 
     deinit { close(descriptor) }
 
-    package func append(_ record: StepRecord) throws(PowerAttentionError) {
+    package func append(_ record: MetricsLine) throws(PowerAttentionError) {
         var line: Data
-        do { line = try encoder.encode(record) } catch {
+        do { line = try encoder.data(record) } catch {
             throw PowerAttentionError(
                 .nonFinite, argument: "step \(record.step)", given: "a number that is not finite", expected: "finite numbers",
                 cause: error)
@@ -57,13 +55,10 @@ package final class MetricsLog {
     /// The number of bytes of the whole lines up to and including that of `step`.
     private static func prefix(of path: String, through step: Int) throws(PowerAttentionError) -> Int {
         let bytes = try OpenFile(reading: path).everything()
-        let decoder = JSONDecoder()
+        let decoder = MetricsLine.Decoder()
         var end = 0
         while let newline = bytes[end...].firstIndex(of: UInt8(ascii: "\n")) {
-            guard let record = try? decoder.decode(StepRecord.self, from: Data(bytes[end..<newline])), record.step <= step
-            else {
-                break
-            }
+            guard let line = try? decoder.line(Data(bytes[end..<newline])), line.step <= step else { break }
             end = newline + 1
         }
         return end

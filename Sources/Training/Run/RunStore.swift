@@ -4,7 +4,7 @@ package import Tensors
 /// The folder of one training run:
 ///
 ///     config.json            the configuration with every choice made, and the number of parameters
-///     metrics.jsonl          a line a step: ``StepRecord``
+///     metrics.jsonl          a line a step: ``StepRecord``, or ``SkippedStep``
 ///     checkpoints/           ``CheckpointStore``
 ///         step-00000500/     model.safetensors, optimizer.safetensors, state.json
 ///         step-00001000/

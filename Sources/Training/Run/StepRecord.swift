@@ -18,7 +18,7 @@ public struct StepRecord: Sendable, Hashable, Codable {
     public var flops: Double
     /// The mean loss on held-out windows after the update, where it was measured.
     public var heldOutLoss: Double?
-    /// The steps so far that changed nothing, where there were any; they have no line of their own.
+    /// The steps so far that changed nothing, where there were any; the line of such a step is a ``SkippedStep``.
     public var skipped: Int?
     /// The parts of a card's peak, in dense bfloat16, that the products with weights and those with states came to in this step: their sum
     /// is the model FLOP utilization. Operations are those of the model, however often they are done.

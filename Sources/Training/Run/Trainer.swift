@@ -8,7 +8,8 @@ public import Tensors
 /// Trains a model and keeps the folder of the run.
 ///
 /// Everything is a function of the configuration and the text: the same run on the same machine gives the same losses and
-/// weights bit for bit, in one piece or resumed from any of its checkpoints. ``RunStore`` describes the files.
+/// weights bit for bit, in one piece or resumed from any of its checkpoints, except where cuDNN computes exponential attention on a card,
+/// whose gradients differ in their last bits from run to run. ``RunStore`` describes the files.
 ///
 /// ```swift
 /// let trainer = try Trainer(configuration, data: data, store: RunStore("runs/first"), mode: .new, logger: logger)
@@ -114,7 +115,7 @@ public final class Trainer {
     /// Trains until all steps are done or `shouldStop` says so, which is asked after every step.
     ///
     /// A step whose loss or gradients are not finite, or whose gradients are a spike, changes nothing: it is skipped, reported to the
-    /// logger with the layer where numbers went out of range first, and counted.
+    /// logger with the layer where numbers went out of range first, and counted, and gets a line of its own among the metrics.
     ///
     /// - Parameter onStep: called for every step that changed something.
     /// - Throws: `nonFinite` where more steps in a row were skipped than the configuration allows; `inputOutput` where a file cannot be
@@ -137,11 +138,9 @@ public final class Trainer {
                 try runner.begin(step + underWay + 1)
                 underWay += 1
             }
-            let record = try finishStep(clock)
-            if let record {
-                try metrics.append(record)
-                onStep(record)
-            }
+            let line = try finishStep(clock)
+            try metrics.append(line)
+            if case .step(let record) = line { onStep(record) }
             if step.isMultiple(of: training.checkpointInterval), underWay == 0 { try writeCheckpoint() }
         }
         try writeCheckpoint()
@@ -159,8 +158,8 @@ public final class Trainer {
         return heldOut != nil && interval > 0 && (step.isMultiple(of: interval) || step == configuration.training.steps)
     }
 
-    /// Waits for a step; `nil` where it changed nothing.
-    private func finishStep(_ clock: Stopwatch) throws(PowerAttentionError) -> StepRecord? {
+    /// Waits for a step, and says what it did.
+    private func finishStep(_ clock: Stopwatch) throws(PowerAttentionError) -> MetricsLine {
         let training = configuration.training
         let outcome = try runner.finish()
         underWay -= 1
@@ -174,9 +173,15 @@ public final class Trainer {
         if let fault = outcome.fault {
             skipped += 1
             skippedInARow += 1
-            guard skippedInARow <= training.skipLimit else { throw Self.diverged(step, fault) }
+            let record = SkippedStep(
+                step: step, tokens: tokens, seconds: end, skipped: skipped, reason: fault.reason, loss: outcome.loss,
+                gradientNorm: outcome.norm, first: fault.first)
+            guard skippedInARow <= training.skipLimit else {
+                try metrics.append(.skipped(record))
+                throw Self.diverged(step, fault.description)
+            }
             logger.warning("step \(step) changes nothing (\(skippedInARow) in a row, \(skipped) in all): \(fault)")
-            return nil
+            return .skipped(record)
         }
         skippedInARow = 0
         var record = StepRecord(
@@ -193,7 +198,7 @@ public final class Trainer {
             record.heldOutLoss = try heldOut.meanLoss(model)
             record.seconds = clock.seconds
         }
-        return record
+        return .step(record)
     }
 
     private static func diverged(_ step: Int, _ given: String) -> PowerAttentionError {

@@ -35,7 +35,7 @@ final class HostStepRunner: StepRunner {
         let loss = try accumulateGradients(step)
         let norm = Optimizer.gradientNorm(model.parameters, kernels)
         if var fault = norms.fault(norm: norm, loss: loss, spike: configuration.spikeFactor) {
-            if let name = try firstFault(step) { fault += "; what is not finite first is \(name)" }
+            if fault.reason == .notFinite { fault.first = try firstFault(step) }
             optimizer.skip()
             try model.zeroGradients()
             return StepOutcome(loss: loss, norm: norm, fault: fault)
@@ -70,7 +70,7 @@ extension HostStepRunner {
         return loss / Double(parts)
     }
 
-    /// The layer whose input is not finite first, in any part of a step's batch.
+    /// What is not finite first, in any part of a step's batch, whose gradients are in the model.
     private func firstFault(_ step: Int) throws(PowerAttentionError) -> String? {
         for part in 0..<configuration.accumulation {
             let batch = try batches.batch(step: step, part: part)

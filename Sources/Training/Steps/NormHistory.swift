@@ -17,17 +17,13 @@ package struct NormHistory: Sendable, Hashable, Codable {
     /// Why gradients of this norm are not to be used; `nil` where they are, which is then remembered.
     ///
     /// - Parameter spike: how many times the mean is a spike; zero where none is.
-    mutating func fault(norm: Double, loss: Double, spike: Double) -> String? {
-        guard loss.isFinite, norm.isFinite else { return Self.notFinite(loss: loss, norm: norm) }
-        if spike > 0, count >= Self.patience, norm > spike * mean { return Self.spike(norm: norm, mean: mean) }
+    mutating func fault(norm: Double, loss: Double, spike: Double) -> StepFault? {
+        guard loss.isFinite, norm.isFinite else { return .notFinite(loss: loss, norm: norm) }
+        if spike > 0, count >= Self.patience, norm > spike * mean {
+            return .spike(norm: norm, limit: "where the last ones were about \(mean)")
+        }
         count += 1
         mean += (norm - mean) / Double(min(count, Self.patience))
         return nil
-    }
-
-    static func notFinite(loss: Double, norm: Double) -> String { "a loss of \(loss) and a gradient norm of \(norm)" }
-
-    static func spike(norm: Double, mean: Double) -> String {
-        "a gradient norm of \(norm), where the last ones were about \(mean)"
     }
 }

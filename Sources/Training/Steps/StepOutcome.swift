@@ -2,6 +2,6 @@
 struct StepOutcome: Sendable, Hashable {
     /// The mean loss of the step's batch before the update, and the norm of all gradients before clipping.
     var loss, norm: Double
-    /// Why nothing was updated, in words; `nil` where the parameters were.
-    var fault: String?
+    /// Why nothing was updated; `nil` where the parameters were.
+    var fault: StepFault?
 }

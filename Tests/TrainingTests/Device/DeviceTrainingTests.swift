@@ -80,6 +80,11 @@ import Training
         let error = #expect(throws: PowerAttentionError.self) { try trainer.run() }
         #expect(error?.code == .nonFinite && error?.argument == "step 2")
         #expect(error?.given.contains("input of norm") == true, "\(error?.given ?? "")")
+        let text = try String(contentsOfFile: RunStore(folder.path).metricsPath, encoding: .utf8)
+        let lines = try text.split(separator: "\n").map { try MetricsLine.Decoder().line(Data($0.utf8)) }
+        let skipped = lines.compactMap { if case .skipped(let record) = $0 { record } else { nil } }
+        #expect(skipped.map(\.step) == [1, 2] && skipped.map(\.skipped) == [1, 2] && lines.count == 2)
+        #expect(skipped.allSatisfy { $0.first == "the input of norm" && $0.reason == .notFinite && $0.loss.isNaN })
         for parameter in trainer.model.parameters where parameter.name == "blocks.0.mixer.query.weight" {
             #expect(try parameter.value.onHost().array(of: Float.self).allSatisfy(\.isFinite))
         }
