@@ -34,4 +34,24 @@ struct CPUOperatorTimer: OperatorTimer {
         }
         return seconds
     }
+
+    func timeCopy(bytes: Int, rounds: Int) -> [Double] {
+        let source = [UInt8](repeating: 1, count: max(bytes / 2, 1))
+        var destination = [UInt8](repeating: 0, count: source.count)
+        let share = (source.count + machine.cores - 1) / machine.cores
+        return source.withUnsafeBufferPointer { source in
+            destination.withUnsafeMutableBufferPointer { destination in
+                guard let from = source.baseAddress, let to = destination.baseAddress else { return [] }
+                let (source, count, target) = (SharedReadOnly(from), source.count, Shared(to))
+                return (0...rounds).map { _ in
+                    Timing.seconds {
+                        parallelFor(machine.cores) { core in
+                            let start = min(core * share, count)
+                            (target.pointer + start).update(from: source.pointer + start, count: min(share, count - start))
+                        }
+                    }
+                }.suffix(rounds)
+            }
+        }
+    }
 }

@@ -20,6 +20,8 @@ package struct OperatorMeasurement: Sendable, Codable {
     /// 10⁹ of `bytes` a second.
     package var gbytesPerSecond: Double
     package var flops, bytes: Double
+    /// The median of plain copies that move `bytes`, and their time over that of the pass; decoding's limit, and `nil` for other passes.
+    package var copyMilliseconds, copyShare: Double?
     package var flopFormula: String
     package var rounds: Int
     package var compileSeconds: Double
@@ -34,6 +36,8 @@ package struct OperatorMeasurement: Sendable, Codable {
         case gated, form, chunk, pass, milliseconds, tflops
         case gbytesPerSecond = "gbytes_per_second"
         case flops, bytes
+        case copyMilliseconds = "copy_milliseconds"
+        case copyShare = "copy_share"
         case flopFormula = "flop_formula"
         case rounds
         case compileSeconds = "compile_seconds"
@@ -67,6 +71,10 @@ package struct OperatorMeasurement: Sendable, Codable {
         (flops, bytes, flopFormula) = (work.operations, work.bytes, work.formula)
         tflops = work.operations / seconds / 1e12
         gbytesPerSecond = work.bytes / seconds / 1e9
+        if pass == .decode {
+            let copy = Timing.median(try timer.timeCopy(bytes: Int(work.bytes), rounds: rounds))
+            (copyMilliseconds, copyShare) = (1e3 * copy, copy / seconds)
+        }
         self.rounds = rounds
         self.compileSeconds = compileSeconds
         (card, driver) = (timer.cardName, timer.driverVersion)

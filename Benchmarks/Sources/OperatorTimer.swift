@@ -21,6 +21,9 @@ package protocol OperatorTimer {
     /// before each.
     func time(_ pass: OperatorPass, rounds: Int) throws(PowerAttentionError) -> [Double]
 
+    /// The seconds of `rounds` plain copies that move as many bytes as a pass, half of them read and half written, timed as the pass is.
+    func timeCopy(bytes: Int, rounds: Int) throws(PowerAttentionError) -> [Double]
+
     /// The processor or the card.
     var cardName: String { get }
     /// What drives it: the operating system, or the version of the card's driver.

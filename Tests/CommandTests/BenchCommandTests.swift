@@ -9,6 +9,7 @@ import Testing
         var batch, length, query_heads, key_heads, width, value_width, chunk, rounds: Int
         var gated: Bool
         var milliseconds, tflops, gbytes_per_second, flops, bytes, compile_seconds: Double
+        var copy_milliseconds, copy_share: Double?
     }
 
     private func lines(_ options: [String]) throws -> [Line] {
@@ -38,6 +39,7 @@ import Testing
             #expect(line.milliseconds > 0 && !line.flop_formula.isEmpty && !line.card.isEmpty && !line.driver.isEmpty)
             #expect(abs(line.tflops * line.milliseconds * 1e9 / line.flops - 1) < 1e-6)
             #expect(abs(line.gbytes_per_second * line.milliseconds * 1e6 / line.bytes - 1) < 1e-6)
+            #expect(line.copy_milliseconds == nil && line.copy_share == nil)
         }
         #expect(lines[1].flops == 2.5 * first.flops && lines[2].flops == 3.5 * first.flops)
     }
@@ -53,6 +55,8 @@ import Testing
         let state = 3 * 2 * 36 * 9
         let numbers = 3 * 2 * 2 * 16
         #expect(line.bytes == Double(2 * 4 * state + 4 * numbers))
+        let (copy, share) = (try #require(line.copy_milliseconds), try #require(line.copy_share))
+        #expect(copy > 0 && abs(share * line.milliseconds / copy - 1) < 1e-6)
     }
 
     @Test func exponentialAttention() throws {
@@ -68,6 +72,12 @@ import Testing
         let rows = result.output.split(separator: "\n")
         #expect(result.status == 0 && rows.count == 4, "\(result.errors)")
         #expect(rows[0].contains("TFLOP/s") && rows[3].contains("both"))
+        let decoding = try PowerProcess.run([
+            "bench", "op", "--pass", "decode", "--batch", "2", "--width", "8", "--rounds", "1",
+        ])
+        let cells = decoding.output.split(separator: "\n").map { $0.split(separator: " ").count }
+        #expect(rows[0].contains("of copy") && rows[3].contains("–") && decoding.output.contains("%"))
+        #expect(cells.count == 2 && cells[1] == 11, "\(decoding.output)")
     }
 
     @Test(arguments: [

@@ -5,7 +5,7 @@ import Foundation
 enum OperatorTable {
     private static let columns = [
         ("pass", 8), ("batch", 7), ("context", 9), ("form", 10), ("chunk", 7), ("ms", 11), ("TFLOP/s", 9), ("GB/s", 9),
-        ("compile s", 11),
+        ("copy ms", 10), ("of copy", 9), ("compile s", 11),
     ]
 
     static var head: String { join(columns.map(\.0)) }
@@ -14,7 +14,10 @@ enum OperatorTable {
         join([
             measurement.pass, "\(measurement.batch)", "\(measurement.length)", measurement.form, "\(measurement.chunk)",
             String(format: "%.3f", measurement.milliseconds), String(format: "%.3g", measurement.tflops),
-            String(format: "%.3g", measurement.gbytesPerSecond), String(format: "%.1f", measurement.compileSeconds),
+            String(format: "%.3g", measurement.gbytesPerSecond),
+            measurement.copyMilliseconds.map { String(format: "%.3f", $0) } ?? "–",
+            measurement.copyShare.map { String(format: "%.0f%%", 100 * $0) } ?? "–",
+            String(format: "%.1f", measurement.compileSeconds),
         ])
     }
 
