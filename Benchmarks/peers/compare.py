@@ -7,7 +7,10 @@
 """
 
 import argparse
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,19 +40,28 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def run(name: str, command: list[str], deadline: float, parse=report.parse) -> list[dict]:
-    """The results that a program prints until it ends or time is up, and why it ended if it failed."""
+def stop(process: subprocess.Popen) -> None:
+    """Ends a program and those that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def run(name: str, command: list[str], deadline: float, parse=report.parse, log_path: Path | None = None) -> list[dict]:
+    """The results that a program prints until it ends or time is up, and why it ended if it failed.
+
+    Its log is kept in a file, if one is named.
+    """
     remaining = deadline - time.monotonic()
     if remaining <= 0:
         return [{"name": name, "failed": "not started, out of time"}]
     print(f"{name} ...", file=sys.stderr, flush=True)
     start = time.monotonic()
-    with tempfile.TemporaryFile("w+") as errors:
+    with log_path.open("w+") if log_path else tempfile.TemporaryFile("w+") as errors:
         try:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True)
         except OSError as error:
             return [{"name": name, "failed": str(error)}]
-        timer = threading.Timer(remaining, process.kill)
+        timer = threading.Timer(remaining, stop, [process])
         timer.start()
         output, _ = process.communicate()
         in_time = timer.is_alive()
@@ -59,7 +71,7 @@ def run(name: str, command: list[str], deadline: float, parse=report.parse) -> l
     print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     results = parse(output)
     if not in_time:
-        results.append({"name": name, "failed": "stopped, out of time"})
+        results.append({"name": name, "failed": f"stopped, out of time{report.place(log)}"})
     elif process.returncode != 0:
         results.append({"name": name, "failed": report.reason(log) if log.strip() else f"exit status {process.returncode}"})
     return results

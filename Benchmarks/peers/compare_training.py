@@ -3,7 +3,7 @@
 
     python3 compare_training.py --power ../../.build/release/power
     python3 compare_training.py --power ../../.build/release/power --only power-attention --only cudnn --sizes 65536x1
-    python3 compare_training.py --only retention --sizes 65536x1 --limit 500
+    python3 compare_training.py --only retention --sizes 65536x1 --logs logs/
 """
 
 import argparse
@@ -37,12 +37,13 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", type=size, default=[(65_536, 1), (1_024, 64)], metavar="CONTEXTxSEQUENCES",
                         help="default: 65536x1 1024x64")
     parser.add_argument("--steps", type=int, default=20, help="counted steps of every measurement")
-    parser.add_argument("--limit", type=float, default=400, help="seconds after which one measurement is stopped")
+    parser.add_argument("--limit", type=float, default=480, help="seconds after which one measurement is stopped")
     parser.add_argument("--seconds", type=float, default=1_500, help="what is not done after this time is stopped and left out")
     parser.add_argument("--peer-options", default="", metavar="TEXT",
                         help="more options for train_peer.py, as '--compile whole --data linux.tokens'")
     parser.add_argument("--peak-tflops", type=float, default=989.4, help="what the card does at most")
     parser.add_argument("--json", metavar="FILE", help="write all results there, a line each")
+    parser.add_argument("--logs", metavar="FOLDER", type=Path, help="keep what the programs say of their progress there")
     options = parser.parse_args(given)
     if options.steps < 1:
         parser.error(f"--steps: {options.steps} given, expected at least 1")
@@ -62,12 +63,15 @@ def main() -> int:
     names = [name for name in names if name != OURS or options.power]
     end = time.monotonic() + options.seconds
     results = []
+    if options.logs:
+        options.logs.mkdir(parents=True, exist_ok=True)
     # One rival at a time through all sizes: those that take minutes to start come last, whatever the size.
     for name in names:
         for context, sequences in options.sizes:
             deadline = min(end, time.monotonic() + options.limit)
             parse = training_report.parse_ours if name == OURS else compare.report.parse
-            found = compare.run(name, command(name, context, sequences, options), deadline, parse)
+            log = options.logs / f"{name}-{context}x{sequences}.log" if options.logs else None
+            found = compare.run(name, command(name, context, sequences, options), deadline, parse, log)
             last = found[-1] if found else {"name": name, "failed": "printed no result"}
             # A program that says why it failed knows better than its last words.
             last = next((result for result in found if "failed" in result), last)

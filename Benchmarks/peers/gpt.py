@@ -4,6 +4,7 @@ Pre-norm blocks with LayerNorm, rotary positions, a GELU MLP in its tanh form, n
 Master weights are in float32; autocast multiplies in bfloat16. Queries, keys and values are one matrix here.
 """
 
+import importlib
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +23,9 @@ class Settings:
     # GPT-2's 50,257 tokens, and rows of zeros' worth up to a multiple of 128, which products take faster.
     vocabulary: int = 50_304
     attention: str = "flash"
-    # Tokens a chunk of `retention`.
+    # Tokens a chunk of `retention`, and which of its implementations: its Triton kernels, or those of `vidrial` for some of them.
     chunk: int = 1_024
+    implementation: str = "triton"
     # Whether blocks are computed again in the backward pass instead of kept.
     recompute: bool = False
     # Rows of logits that exist at a time.
@@ -56,8 +58,7 @@ def mixing(settings: Settings):
     if settings.attention == "definition":
         return definition
     if settings.attention == "retention":
-        from retention import power_retention
-
+        power_retention = importlib.import_module(f"retention.{settings.implementation}").power_retention
         return lambda q, k, v, log_g: power_retention(q, k, v, log_G=log_g, deg=2, chunk_size=settings.chunk)
 
     def softmax(q, k, v, log_g):

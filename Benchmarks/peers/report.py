@@ -25,6 +25,12 @@ def key(result: dict) -> Case:
     return Case(result["width"], result["length"], result["batch"], result["pass"])
 
 
+def place(log: str) -> str:
+    """Where a program was by the last line of its log that has a time, as `phases.py` writes it."""
+    lines = [line for line in log.splitlines() if line.startswith("[") and "s] " in line]
+    return f": {lines[-1]}" if lines else ""
+
+
 def reason(text: str) -> str:
     """The last line of an error that says something, short enough for a cell."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -8,6 +8,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
+import types
 import unittest
 import zlib
 from pathlib import Path
@@ -18,9 +20,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import compare
 import compare_training
 import flops
+import phases
 import power_train
+import report
 import train_peer
 import training_report
+import tuning
 from cases import OURS
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -51,6 +56,7 @@ class ReportTests(unittest.TestCase):
     def test_our_steps_are_summed_up(self):
         rates = [1.0] * power_train.WARMUP + [100.0, 300.0, 200.0, 2.0]
         records = [{"tokens_per_second": rate, "memory": 7, "loss": 9 - n, "seconds": n + 1} for n, rate in enumerate(rates)]
+        records.insert(3, {"step": 4, "reason": "spike", "loss": 1, "gradient_norm": "inf", "seconds": 3, "skipped": 1})
         found = power_train.summary(records, 1_000)
         self.assertEqual((found["tokens_per_second"], found["ms_per_step"]), (200, 5_000))
         self.assertEqual((found["first_loss"], found["first_step_seconds"], found["peak_memory_bytes"]), (9, 1, 7))
@@ -89,7 +95,8 @@ class DriverTests(unittest.TestCase):
         for options in [["--steps", "0"], ["--sizes", "65536"], ["--sizes", "0x1"], ["--sizes", "1x-1"], ["--only", "gla"]]:
             with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit):
                 compare_training.arguments(options)
-        for options in [["flash", "--context", "0"], ["flash", "--heads", "7"], ["flash", "--warm-up", "0"], ["unknown"]]:
+        faults = [["--context", "0"], ["--heads", "7"], ["--warm-up", "0"], ["--processes", "-1"], ["--limits", "9", "0", "9"]]
+        for options in [*(["retention", *fault] for fault in faults), ["unknown"]]:
             process = subprocess.run([sys.executable, train_peer.__file__, *options], capture_output=True, text=True)
             self.assertEqual(process.returncode, 2, process.stderr)
 
@@ -109,6 +116,126 @@ class DriverTests(unittest.TestCase):
             self.assertIn("| 65,536 × 1 | power-attention | 100.0 | 655,360 |", process.stdout)
             self.assertIn("| 64 × 4 | power-attention | failed: no memory |", process.stdout)
             self.assertEqual([json.loads(line)["context"] for line in log.read_text().splitlines()], [65_536, 64])
+
+
+class PhaseTests(unittest.TestCase):
+    def test_the_end_of_a_phase(self):
+        log = io.StringIO()
+        with contextlib.redirect_stderr(log), phases.phase("quick", 60):
+            pass
+        self.assertRegex(log.getvalue(), r"^\[ *[0-9.]+ s\] quick \.\.\.\n\[ *[0-9.]+ s\] quick: 0\.0 s\n$")
+        with contextlib.redirect_stderr(log), self.assertRaisesRegex(phases.OutOfTime, "slow: not done in 0.05 s"):
+            with phases.phase("slow", 0.05):
+                time.sleep(20)
+        # Nothing is left that could end another phase.
+        with contextlib.redirect_stderr(log), phases.phase("next", 60):
+            time.sleep(0.1)
+
+    def test_where_a_program_was(self):
+        self.assertEqual(report.place("[   1.0 s] a ...\n[  12.5 s] tuning ...\nFile x\n"), ": [  12.5 s] tuning ...")
+        self.assertEqual(report.place("Traceback\n"), "")
+
+    def test_a_program_that_does_not_end_is_stopped_with_what_it_started(self):
+        script = "import subprocess, sys, time; print('[   0.1 s] sleeping', file=sys.stderr, flush=True); "
+        script += "print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+            log = Path(folder) / "log"
+            found = compare.run("flash", [sys.executable, "-c", script], time.monotonic() + 2, log_path=log)
+            self.assertEqual(found[-1]["failed"], "stopped, out of time: [   0.1 s] sleeping")
+            self.assertIn("sleeping", log.read_text())
+
+
+class StandInTuner:
+    """What `tuning` uses of Triton's autotuner."""
+
+    def __init__(self, name, configs, prune=None):
+        self.base_fn = types.SimpleNamespace(__name__=name)
+        self.fn, self.configs, self.arg_names, self.early_config_prune = self, configs, ["x"], prune
+        self.cache_results, self.compiled, self.timed, self.nargs = True, [], [], None
+
+    def prune_configs(self, options):
+        return self.early_config_prune(self.configs, self.nargs, **options) if self.early_config_prune else self.configs
+
+    def warmup(self, x, **options):
+        if options["size"] == 3:
+            raise ValueError("too large")
+        self.compiled.append(options)
+
+    def _bench(self, x, config, **options):
+        self.timed.append(config.size)
+        return [float("inf") if config.size == 1 else 1.0 * config.size] * 3
+
+    def run(self, x, **options):
+        self.nargs = {"x": x}
+        timings = {config: self._bench(x, config=config, **options) for config in self.prune_configs(options)}
+        return min(timings, key=timings.get).size
+
+
+class StandInConfig:
+    def __init__(self, size):
+        self.size = size
+
+    def __str__(self):
+        return f"size {self.size}"
+
+    def all_kwargs(self):
+        return {"size": self.size}
+
+
+class TuningTests(unittest.TestCase):
+    def test_counts_of_the_same_kernel(self):
+        self.assertEqual([tuning.alike(count) for count in [1, 2, 15, 16, 64, 65]], [1, 2, 15, 16, 16, 65])
+
+    def test_autotuners_of_a_package(self):
+        tuner = StandInTuner("a", [])
+        modules = {"rival.x": mock.Mock(spec=[], kernel=tuner, other=3), "rival": mock.Mock(spec=[], kernel=tuner),
+                   "rivalry": mock.Mock(spec=[], kernel=StandInTuner("b", []))}
+        with mock.patch.dict(sys.modules, modules):
+            self.assertEqual(tuning.autotuners("rival", StandInTuner), [tuner])
+
+    def test_shares_are_all_of_the_jobs_and_first_ones_come_first(self):
+        configs = [StandInConfig(size) for size in [1, 2, 3, 4]]
+        with tuning.recording(StandInTuner) as calls:
+            StandInTuner("a", configs).run(5, grid=7, warmup=False)
+            StandInTuner("b", configs, lambda configs, named, **_: configs[:2]).run(6, grid=8, warmup=False)
+        self.assertEqual([job[1] for job in tuning.jobs(calls)], [(5,), (6,), (5,), (6,), (5,), (5,)])
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            for rank in range(4):
+                tuning.compile_share(calls, rank, 4)
+        results = [json.loads(line) for line in output.getvalue().splitlines()]
+        pairs = sorted((result["kernel"], result["config"]) for result in results)
+        self.assertEqual(pairs, [("a", f"size {n}") for n in [1, 2, 3, 4]] + [("b", "size 1"), ("b", "size 2")])
+        self.assertEqual([result["failed"] for result in results if "failed" in result], ["ValueError: too large"])
+        self.assertEqual(calls[0][0].compiled[0], {"grid": 7, "size": 1})
+
+    def test_what_is_not_compiled_is_not_tried(self):
+        configs = [StandInConfig(size) for size in [1, 2, 3, 4]]
+        some, none = StandInTuner("a", configs), StandInTuner("b", configs)
+        results = [{"kernel": "a", "config": f"size {size}"} for size in [2, 4]]
+        tuning.keep_compiled([some, none], results + [{"kernel": "b", "config": "size 2", "failed": "no"}])
+        self.assertEqual((some.run(0), none.run(0)), (2, 1))
+        self.assertEqual((some.timed, none.timed, some.cache_results), ([2, 4], [1], False))
+
+    def test_when_time_is_up_every_kernel_gets_one_that_works(self):
+        configs = [StandInConfig(size) for size in [1, 4, 3, 2]]
+        for limit, timed, best in [(0, [1, 4], 4), (60, [1, 4, 3, 2], 2)]:
+            tuner = StandInTuner("a", configs)
+            with contextlib.redirect_stderr(io.StringIO()), tuning.timing(StandInTuner, limit) as counts:
+                found = [tuner.run(0), tuner.run(1)]
+            self.assertEqual((found, tuner.timed), ([best] * 2, timed * 2))
+            self.assertEqual(counts, {"timed": 2 * len(timed), "left_out": 2 * (4 - len(timed))})
+
+    def test_processes_are_stopped_and_what_they_did_counts(self):
+        script = "import sys, time; print('{\"kernel\": \"' + sys.argv[2] + '\"}', flush=True); print('{', end='', flush=True); "
+        script += "time.sleep(60 * int(sys.argv[2][0]))"
+        log = io.StringIO()
+        with contextlib.redirect_stderr(log):
+            start = time.monotonic()
+            results = tuning.compile_all([sys.executable, "-c", script], 2, 2)
+        self.assertLess(time.monotonic() - start, 30)
+        self.assertEqual([result["kernel"] for result in results], ["0/2", "1/2"])
+        self.assertIn("2 configurations compiled, 0 failed, stopped", log.getvalue())
 
 
 @unittest.skipUnless(HAS_TORCH, "needs PyTorch")
@@ -188,10 +315,33 @@ class ModelTests(unittest.TestCase):
             patches.enter_context(
                 mock.patch.object(torch, "compile", lambda function, **more: compiled(function, backend=compiler, **more)))
             patches.enter_context(mock.patch.object(gpt.ChunkedCrossEntropy, "step"))
-            self.assertTrue(train_peer.train(arguments)["opaque_mixer"])
+            found = train_peer.train(arguments)
+            self.assertEqual((found["compiled"], found["opaque_mixer"]), ("block", True))
             patches.enter_context(mock.patch.object(gpt, "mixing", lambda settings: None))
             with self.assertRaises(Exception):
                 train_peer.train(arguments)
+
+    def test_a_compiler_that_does_not_end(self):
+        """The step is done without one, and the program does not wait for it."""
+        import torch
+
+        def compiler(graph, _):
+            time.sleep(60)
+            return graph.forward
+
+        compiled = torch.compile
+        arguments = train_peer.parser().parse_args(
+            ["definition", *self.tiny, "--context", "16", "--sequences", "1", "--steps", "1", "--warm-up", "1", "--compile", "block",
+             "--limits", "1", "1", "3"])
+        log = io.StringIO()
+        with contextlib.redirect_stderr(log), mock.patch.object(
+                torch, "compile", lambda function, **more: compiled(function, backend=compiler, **more)):
+            try:
+                found = train_peer.train(arguments)
+            finally:
+                torch.compiler.set_stance("default")
+        self.assertEqual((found["compiled"], found["opaque_mixer"]), ("none", True))
+        self.assertIn("first step, without a compiler: ", log.getvalue())
 
     def test_windows_of_a_token_file(self):
         tokens, ends = list(range(100)), [30, 60, 100]
