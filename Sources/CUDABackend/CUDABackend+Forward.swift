@@ -6,7 +6,9 @@ extension CUDABackend {
     package func forward(
         _ problem: AttentionProblem, _ inputs: AttentionInputs, finalState: Bool
     ) throws(PowerAttentionError) -> AttentionResult {
-        if inputs.q.isOnDevice { return try forwardOnDevice(problem, inputs) }
+        if inputs.q.isOnDevice {
+            return finalState ? try advanceOnDevice(problem, inputs) : try forwardOnDevice(problem, inputs)
+        }
         if problem.form == .recurrent { return try advance(problem, inputs, finalState: finalState) }
         let pass = try pass(problem, inputs, finalState: finalState)
         let (given, initialState) = try upload(inputs, pass)
@@ -27,6 +29,19 @@ extension CUDABackend {
     /// Tokens of a launch of the recurrent form: room for partial sums is needed for each.
     private static let tokensPerStep = 64
 
+    /// A problem in launches of the recurrent form, one after the other.
+    func steps(_ problem: AttentionProblem) -> [AttentionProblem] {
+        let longest = problem.sequences.map(\.count).max() ?? 0
+        return stride(from: 0, to: longest, by: Self.tokensPerStep).map { start in
+            var piece = problem
+            piece.sequences = problem.sequences.map { sequence in
+                let first = min(sequence.lowerBound + start, sequence.upperBound)
+                return first..<min(first + Self.tokensPerStep, sequence.upperBound)
+            }
+            return piece
+        }
+    }
+
     /// The recurrent form.
     private func advance(
         _ problem: AttentionProblem, _ inputs: AttentionInputs, finalState: Bool
@@ -43,19 +58,13 @@ extension CUDABackend {
         let tensors = try HostTensors(inputs, context)
         let shape = Array(inputs.q.shape.dropLast()) + [problem.valueWidth]
         let y = try context.allocate(shape.reduce(1, *), type.byteCount)
-        let longest = problem.sequences.map(\.count).max() ?? 0
-        for start in stride(from: 0, to: longest, by: Self.tokensPerStep) {
-            var piece = problem
-            piece.sequences = problem.sequences.map { sequence in
-                let first = min(sequence.lowerBound + start, sequence.upperBound)
-                return first..<min(first + Self.tokensPerStep, sequence.upperBound)
-            }
+        for (index, piece) in steps(problem).enumerated() {
             let pass = try StepPass(
                 context, piece, dataType: type, isGated: inputs.logG != nil, features: features(power))
             // Whatever has tokens left has a state by the second piece.
             try pass.advance(
                 tensors.inputs(initialState: nil), S: state.S.pointer, z: state.z.pointer,
-                exponents: state.exponents.pointer, isUsed: start == 0 ? isUsed.pointer : nil, into: y.pointer)
+                exponents: state.exponents.pointer, isUsed: index == 0 ? isUsed.pointer : nil, into: y.pointer)
         }
         let output = try context.download(y.pointer, shape, type).converted(to: .float32)
         return AttentionResult(

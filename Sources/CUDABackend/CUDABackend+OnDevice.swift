@@ -35,6 +35,69 @@ extension CUDABackend {
             finalState: nil)
     }
 
+    /// The recurrent form of tensors on the card, the state among them. The state that is given stays as it is, because whoever holds it may
+    /// go on with it: it is copied, which moves as much as the step does.
+    func advanceOnDevice(
+        _ problem: AttentionProblem, _ inputs: AttentionInputs
+    ) throws(PowerAttentionError) -> AttentionResult {
+        guard let power = problem.expansion else { preconditionFailure("exponential attention has no state") }
+        let state: ExpandedState
+        var isUsed: Tensor?
+        if let given = inputs.initialState {
+            state = try copy(given)
+        } else {
+            state = try zeros(problem, dimension: power.dimension)
+            isUsed = try copy(state.exponent)
+        }
+        let y = try context.tensor(Array(inputs.q.shape.dropLast()) + [problem.valueWidth], inputs.q.dataType)
+        let given = PassInputs(
+            q: inputs.q.devicePointer, k: inputs.k.devicePointer, v: inputs.v.devicePointer,
+            logG: inputs.logG?.devicePointer, initialState: nil, owner: inputs)
+        for (index, piece) in steps(problem).enumerated() {
+            let key = PassKey(problem: piece, dataType: inputs.q.dataType, isGated: inputs.logG != nil)
+            try keptStep(key, power).advance(
+                given, S: state.S.devicePointer, z: state.z.devicePointer, exponents: state.exponent.devicePointer,
+                isUsed: index == 0 ? isUsed?.devicePointer : nil, into: y.devicePointer)
+        }
+        return AttentionResult(context: AttentionContext(output: y, rowStatistics: nil), finalState: state)
+    }
+
+    private func zeros(_ problem: AttentionProblem, dimension: Int) throws(PowerAttentionError) -> ExpandedState {
+        let shape = [problem.sequences.count, problem.keyHeads]
+        func zeros(_ shape: [Int], _ type: DataType) throws(PowerAttentionError) -> Tensor {
+            let tensor = try context.tensor(shape, type)
+            try context.fill(tensor.devicePointer, byte: 0, byteCount: tensor.storage.byteCount)
+            return tensor
+        }
+        return ExpandedState(
+            S: try zeros(shape + [dimension, problem.valueWidth], .float32), z: try zeros(shape + [dimension], .float32),
+            exponent: try zeros(shape, .int32))
+    }
+
+    private func copy(_ state: ExpandedState) throws(PowerAttentionError) -> ExpandedState {
+        ExpandedState(S: try copy(state.S), z: try copy(state.z), exponent: try copy(state.exponent))
+    }
+
+    /// A tensor of the card, which may be in host memory now.
+    private func copy(_ tensor: Tensor) throws(PowerAttentionError) -> Tensor {
+        guard tensor.isOnDevice else { return context.tensor(try context.upload(tensor), tensor.shape, tensor.dataType) }
+        let result = try context.tensor(tensor.shape, tensor.dataType)
+        try context.copy(tensor.devicePointer, to: result.devicePointer, byteCount: tensor.storage.byteCount)
+        return result
+    }
+
+    /// Tokens that come one by one have the same pass every time.
+    private func keptStep(_ key: PassKey, _ power: SymmetricPower) throws(PowerAttentionError) -> StepPass {
+        if let known = steps.withLock({ $0[key] }) { return known }
+        let step = try StepPass(
+            context, key.problem, dataType: key.dataType, isGated: key.isGated, features: features(power))
+        steps.withLock { steps in
+            if steps.count >= 8 { steps.removeAll() }
+            steps[key] = step
+        }
+        return step
+    }
+
     func backwardOnDevice(
         _ inputs: AttentionInputs, context forward: AttentionContext, outputGradient: Tensor
     ) throws(PowerAttentionError) -> AttentionGradients {

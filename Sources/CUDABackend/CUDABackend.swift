@@ -9,6 +9,7 @@ package final class CUDABackend: AttentionBackend {
     package let context: CUDAContext
     private let features = Mutex<[SymmetricPower: DeviceFeatures]>([:])
     let passes = Mutex<[PassKey: AttentionPass]>([:])
+    let steps = Mutex<[PassKey: StepPass]>([:])
     private let bfloat16Layers = Mutex<CUDALayers?>(nil)
 
     package init(_ context: CUDAContext) { self.context = context }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Inference
 import LanguageModel
+import PowerAttention
 import Tensors
 
 /// `power generate`: text from a trained model.
@@ -15,12 +16,14 @@ struct GenerateCommand: ParsableCommand {
             is begun. One newline at the end of a file or of the standard input is not part of the prompt. The same seed gives \
             the same text.
 
-            Power and linear attention take constant memory and constant time a token, however long the context: see --timing.
+            Power and linear attention take constant memory and constant time a token, however long the context: see --timing. On a \
+            card their state is in its memory; keys and values of exponential attention are kept, and attended to, on the host.
 
             EXAMPLES
               power generate runs/first --prompt "It is a truth universally"
               power generate runs/first/checkpoints/step-00000500 --prompt-file chapter.txt --tokens 500 --top-p 0.9
               power generate runs/first --timing 1000,50000
+              power generate runs/fast --device cuda --prompt "It was"
             """)
 
     @Argument(
@@ -44,6 +47,7 @@ struct GenerateCommand: ParsableCommand {
         help: ArgumentHelp(
             "Instead of text, print the time and the memory of a token after contexts of these lengths.", valueName: "n,n…"))
     var timing: ContextLengths?
+    @Option(help: "Where the model computes: cpu, in float32, or cuda, with activations in bfloat16.") var device = Device.cpu
 
     func validate() throws {
         if tokens < 0 { throw ValidationError("--tokens must be at least 0.") }
@@ -53,7 +57,7 @@ struct GenerateCommand: ParsableCommand {
     func run() throws {
         let options = SamplingOptions(temperature: temperature, topK: topK, topP: topP, seed: seed)
         try options.validate()
-        let trained = try TrainedModel(at: path, tokenizer: tokenizer)
+        let trained = try TrainedModel(at: path, tokenizer: tokenizer, device: device)
         if let timing { return try printTimings(trained, timing.values) }
 
         let prompt = try promptBytes()

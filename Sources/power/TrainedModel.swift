@@ -1,5 +1,6 @@
 import Foundation
 import LanguageModel
+import PowerAttention
 import Tensors
 import Training
 
@@ -11,14 +12,14 @@ struct TrainedModel {
     /// - Parameters:
     ///   - path: a run's folder, whose newest checkpoint is taken, a checkpoint's, or that of a saved model.
     ///   - tokenizer: the name of the tokenizer; a run knows its own, a saved model does not.
-    init(at path: String, tokenizer name: String?) throws(PowerAttentionError) {
+    init(at path: String, tokenizer name: String?, device: Device = .cpu) throws(PowerAttentionError) {
         let files = try Folder.names(in: path)
         if files.contains("config.json") && files.contains("model.safetensors") {
-            model = try LanguageModel.load(path)
+            model = try LanguageModel.load(path, device: device)
             tokenizer = try Self.tokenizer(named: name, for: model.configuration, path)
         } else {
             let checkpoint = try Checkpoint(at: path)
-            model = try checkpoint.loadModel()
+            model = try checkpoint.loadModel(device: device)
             let trainedWith = try checkpoint.configuration().tokenizer
             tokenizer = try Self.tokenizer(named: name ?? trainedWith, for: model.configuration, path)
         }

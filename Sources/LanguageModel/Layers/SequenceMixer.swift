@@ -79,6 +79,12 @@ package struct SequenceMixer {
         _ x: Tensor, _ layout: SequenceLayout, _ state: inout DecodingState
     ) throws(PowerAttentionError) -> Tensor {
         let inputs = try inputs(x, layout).0
+        if case .keyValues = state, inputs.q.isOnDevice {
+            // Keys and values are kept, and attended to, in host memory.
+            let y = try decoding.advance(
+                &state, q: inputs.q.onHost(), k: inputs.k.onHost(), v: inputs.v.onHost(), logG: inputs.logG?.onHost())
+            return try output.forward(rows(kernels.place(y)))
+        }
         let y = try decoding.advance(&state, q: inputs.q, k: inputs.k, v: inputs.v, logG: inputs.logG)
         return try output.forward(rows(y))
     }

@@ -1,4 +1,5 @@
 import Foundation
+public import PowerAttention
 public import Tensors
 
 /// A model on disk is a folder with `model.safetensors`, the parameters by name, and `config.json`, the ``ModelConfiguration``.
@@ -29,10 +30,10 @@ extension LanguageModel {
     ///
     /// - Throws: `inputOutput` where a file cannot be read; `damagedFile` or `invalidArgument` where the configuration is not
     ///   legal, or the tensors are not those of the configuration; the error names the key or the tensor.
-    public static func load(_ folder: String) throws(PowerAttentionError) -> LanguageModel {
+    public static func load(_ folder: String, device: Device = .cpu) throws(PowerAttentionError) -> LanguageModel {
         let path = "\(folder)/\(weightsName)"
         let configuration = try ModelConfiguration(contentsOf: "\(folder)/\(configurationName)")
-        return try LanguageModel(configuration, weights: SafetensorsFile.read(path), path: path)
+        return try LanguageModel(configuration, weights: SafetensorsFile.read(path), path: path, device: device)
     }
 
     /// The parameters by name.
@@ -48,7 +49,8 @@ extension LanguageModel {
     /// - Throws: `damagedFile` for the first tensor that is missing, has another shape or is not the configuration's; nothing is
     ///   allocated for parameters that the file does not have.
     package convenience init(
-        _ configuration: ModelConfiguration, weights: SafetensorsFile, path: String, dataType: DataType = .float32
+        _ configuration: ModelConfiguration, weights: SafetensorsFile, path: String, dataType: DataType = .float32,
+        device: Device = .cpu
     ) throws(PowerAttentionError) {
         var rest = weights.tensors
         let source = ParameterSource { (name, shape, _) throws(PowerAttentionError) in
@@ -61,7 +63,7 @@ extension LanguageModel {
             }
             return tensor.converted(to: dataType)
         }
-        try self.init(configuration, source, dataType)
+        try self.init(configuration, source, dataType, device)
         if let stranger = rest.keys.min() {
             throw Self.damaged(
                 path, "a tensor \(stranger)", "no tensors besides those of the model that the configuration describes")

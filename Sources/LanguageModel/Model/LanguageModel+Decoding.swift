@@ -18,7 +18,7 @@ extension LanguageModel {
         return ModelState(blocks: states)
     }
 
-    /// Appends tokens to a state, one or many, and gives the logits `[vocabulary]` of the token after the last.
+    /// Appends tokens to a state, one or many, and gives the logits `[vocabulary]` of the token after the last, in host memory.
     ///
     /// - Throws: `PowerAttentionError` where there is no token, one is not in the vocabulary, or the state is another model's.
     /// - Complexity: constant in the tokens before for power and linear attention and within a window; linear in them for
@@ -28,22 +28,22 @@ extension LanguageModel {
             throw PowerAttentionError(argument: "tokens", given: "none", expected: "at least one token")
         }
         try configuration.check(tokens)
-        guard device != .cuda else {
-            throw PowerAttentionError(
-                .unsupported, argument: "device", given: "tokens after a state on cuda", expected: "a model on the CPU")
-        }
         guard state.blocks.count == blocks.count else {
             throw PowerAttentionError(
                 argument: "state", given: "\(state.blocks.count) blocks", expected: "the \(blocks.count) of this model")
         }
-        let positions = RotaryPositions(
+        let positions = try RotaryPositions(
             state.tokens..<state.tokens + tokens.count, headWidth: configuration.keyWidth, base: configuration.rotaryBase,
-            dataType)
+            dataType
+        ).placed(by: kernels)
         let layout = SequenceLayout(batch: 1, length: tokens.count, positions: positions)
         var x = try embedding.forward(place(tokens))
         for (index, block) in blocks.enumerated() { x = try block.advance(x, layout, &state.blocks[index]) }
         state.tokens += tokens.count
         let last = x.rows(tokens.count - 1..<tokens.count)
-        return try head.logits(norm.forward(last).0).reshaped([configuration.vocabularySize])
+        let logits = try head.logits(norm.forward(last).0).onHost()
+        let count = configuration.vocabularySize
+        guard logits.dataType != dataType || logits.count > count else { return logits.reshaped([count]) }
+        return Tensor([count], Array(logits.converted(to: .float32).array(of: Float.self).prefix(count)))
     }
 }

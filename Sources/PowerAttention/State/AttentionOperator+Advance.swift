@@ -93,6 +93,12 @@ extension AttentionOperator {
     ) throws(PowerAttentionError) -> Tensor {
         let inputs = AttentionInputs(q: q, k: k, v: v, logG: logG)
         try state.check(configuration)
+        if q.isOnDevice { return try advanceOnDevice(&state, inputs) }
+        guard state.expanded?.S.isOnDevice != true else {
+            throw PowerAttentionError(
+                argument: "state", given: "a state in the memory of a device", expected: "one in host memory, as the tokens are"
+            )
+        }
         let problem = try problem(inputs, cuSeqlens: nil, finalState: state.isFolded)
         try state.buffer.check(problem)
         state.buffer.prepare(accumulationType(q.dataType))
@@ -111,6 +117,25 @@ extension AttentionOperator {
         }
         for index in state.tokens.indices { state.tokens[index] += added }
         return y.converted(to: q.dataType)
+    }
+
+    /// On a device tokens go into the expanded state from the first one on: it is there, and reading it takes microseconds.
+    private func advanceOnDevice(
+        _ state: inout RecurrentState, _ inputs: AttentionInputs
+    ) throws(PowerAttentionError) -> Tensor {
+        guard state.buffer.count == 0 else {
+            throw PowerAttentionError(
+                argument: "state", given: "keys and values in host memory", expected: "a folded state, or one without tokens")
+        }
+        var inputs = inputs
+        inputs.initialState = state.expanded
+        var problem = try problem(inputs, cuSeqlens: nil, finalState: true)
+        try state.buffer.check(problem)
+        problem.form = .recurrent
+        let result = try device.backend(for: inputs.q.dataType).forward(problem, inputs, finalState: true)
+        state.expanded = result.finalState
+        for index in state.tokens.indices { state.tokens[index] += inputs.q.shape[1] }
+        return result.context.output
     }
 
     private func accumulationType(_ dataType: DataType) -> DataType {

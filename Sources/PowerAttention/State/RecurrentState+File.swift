@@ -10,7 +10,14 @@ extension RecurrentState {
     /// keys, values and gates held, `k [n, m, h, d]`, `v [n, m, h, e]`, `log_g [n, m, h]`; the settings are in the metadata.
     ///
     /// The true state is `S`, `z` times `2^(p·exponent)`; features stand in the order of ``SymmetricPower``, with coefficient one.
-    public func write(to path: String) throws(PowerAttentionError) { try safetensors.write(to: path) }
+    public func write(to path: String) throws(PowerAttentionError) {
+        var state = self
+        if let expanded {
+            state.expanded = ExpandedState(
+                S: try expanded.S.onHost(), z: try expanded.z.onHost(), exponent: try expanded.exponent.onHost())
+        }
+        try state.safetensors.write(to: path)
+    }
 
     /// What ``write(to:)`` writes.
     package var safetensors: SafetensorsFile {

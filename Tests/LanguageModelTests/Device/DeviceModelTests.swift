@@ -72,6 +72,40 @@ import Testing
         try check(configuration, activations: .float32)
     }
 
+    /// Tokens after a state, many at a time and one by one, are those of the same model in float64; a copy of the state goes its own way.
+    @Test(arguments: SmallModels.mixers, [DataType.float32, .bfloat16])
+    func decoding(mixer: Mixer, activations: DataType) throws {
+        var configuration = configuration(mixer: mixer, gated: true)
+        if case .exponential = mixer { configuration.gated = false }
+        let double = try LanguageModel(configuration, seed: 5, dataType: .float64)
+        let layers = try CUDALayers(CUDABackend.shared().context, activations: activations, library: .system())
+        let card = try LanguageModel(configuration, seed: 5, device: .cuda, kernels: layers)
+        for (a, b) in zip(card.parameters, double.parameters) {
+            let rounded = b.value.converted(to: .bfloat16)
+            try a.load(rounded.converted(to: .float32))
+            b.value = rounded.converted(to: .float64)
+        }
+        let tokens = (0..<70).map { Int32(($0 * $0) % 31) }
+        var (state, reference) = (try card.makeState(), try double.makeState())
+        var copy = state
+        let limit = activations == .float32 ? 1e-4 : 0.06
+        for part in [tokens[..<65], tokens[65..<66], tokens[66..<69], tokens[69...]] {
+            copy = state
+            let logits = try card.advance(&state, Array(part))
+            let error = relativeError(doubles(logits), doubles(try double.advance(&reference, Array(part))))
+            #expect(logits.shape == [31] && error < limit, "\(part): \(error)")
+            #expect(try card.advance(&copy, Array(part)).array(of: Float.self) == logits.array(of: Float.self))
+        }
+        #expect(state.tokens == 70)
+        // The host takes no state of the card, which takes none of the host's keys and values.
+        if case .exponential = mixer { return }
+        let host = try LanguageModel(configuration, seed: 5)
+        var hosts = try host.makeState()
+        _ = try host.advance(&hosts, [1, 2])
+        #expect(throws: PowerAttentionError.self) { try host.advance(&state, [1]) }
+        #expect(throws: PowerAttentionError.self) { try card.advance(&hosts, [1]) }
+    }
+
     /// What is computed again is the same to the bit, and so are two runs.
     @Test func recomputationChangesNoBit() throws {
         let configuration = configuration(mixer: .power(degree: 2), gated: true)
