@@ -4,7 +4,7 @@
     python3 train_peer.py cudnn --context 65536 --sequences 1
     python3 train_peer.py flash --context 1024 --sequences 64 --steps 30
     python3 train_peer.py retention --context 65536 --data linux.tokens
-    python3 train_peer.py retention --context 8192 --layers 2 --steps 5
+    python3 train_peer.py retention --context 16384 --layers 2 --steps 5
 
 Mixers: SDPA's exponential attention with its flash or its cuDNN kernel (`math` anywhere), gated power attention of degree 2 of
 `retention`, and the latter's definition for small tests. bfloat16 by autocast, float32 master weights, fused AdamW, gradients clipped at a
