@@ -20,29 +20,39 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     /// `nil` where other kernels serve the problem.
     init?(_ problem: KernelProblem, work: StateWork, reverse: Bool, limits: CardLimits) {
         guard limits.multiplyByWarpgroups(problem), [16, 32, 64, 128].contains(problem.valueWidth) else { return nil }
-        // Where a warpgroup has one tile, a third one makes more of what is copied.
-        let shares = Self.tileCounts(problem, work: work).flatMap { tiles in
-            [3, 2, 1].filter { $0 < 3 || problem.valueWidth > 64 }.map { (groups: $0, tiles: tiles) }
-        }
+        let shares = Self.tileCounts(problem, work: work).flatMap { tiles in [2, 1].map { (groups: $0, tiles: tiles) } }
         let blocks = shares.map { Self.block(groups: $0.groups, tiles: $0.tiles, work: work, limits: limits) }
         guard let (block, isSplit) = work.fastest(blocks, reverse: reverse), let choice = blocks.firstIndex(of: block)
         else { return nil }
         (groups, tiles) = shares[choice]
         self.isSplit = isSplit
-        // The features of half a tile of tokens are in registers.
-        tokens = tiles == 4 ? 32 : 64
-        // Vectors and values, what belongs to a chunk, and two barriers; one more that a state is stored.
-        let stage = 2 * (Panels.numbers(tokens, problem.width) + Panels.numbers(tokens, problem.valueWidth + 8)) + 24 + 16
         let stored = SymmetricStateLayout(problem) == nil ? 0 : 2 * 4 * groups * Panels.numbers(16, problem.valueWidth)
-        stages = min((limits.sharedBytes - stored - 8) / stage, 8)
-        sharedBytes = stages * stage + stored + 8
-        if stages < 3 { return nil }
+        for tokens in Self.tokenCounts(problem, tiles: tiles, work: work) {
+            // Vectors and values, what belongs to a chunk, and two barriers; one more that a state is stored.
+            let columns = Panels.numbers(tokens, problem.width) + Panels.numbers(tokens, problem.valueWidth + 8)
+            let stage = 2 * columns + 24 + 16
+            let stages = min((limits.sharedBytes - stored - 8) / stage, 8)
+            guard stages >= (tokens == 128 ? 4 : 3) else { continue }
+            self.tokens = tokens
+            self.stages = stages
+            sharedBytes = stages * stage + stored + 8
+            return
+        }
+        return nil
     }
 
-    /// How many tiles a warpgroup may have: no more than there are, and fewer where sums of wide values take the registers. From degree 2
-    /// on four read the same factors of their features.
+    /// The tokens of a stage, the best first. The features of half of them are in registers, beside sums of so many columns. The more products
+    /// there are between two waits the better, but a chunk ends with a stage of its own.
+    private static func tokenCounts(_ problem: KernelProblem, tiles: Int, work: StateWork) -> [Int] {
+        if tiles == 4 { return [32] }
+        return tiles == 2 && problem.valueWidth <= 64 && work.chunkSize.isMultiple(of: 128) ? [128, 64] : [64]
+    }
+
+    /// How many tiles a warpgroup may have: no more than there are, and fewer where sums of wide values, or many factors, take the registers.
+    /// From degree 2 on four read the same factors of their features.
     private static func tileCounts(_ problem: KernelProblem, work: StateWork) -> [Int] {
-        let most = problem.valueWidth > 64 ? 1 : problem.valueWidth > 32 || problem.degree == 1 ? 2 : 4
+        let most =
+            problem.valueWidth > 64 ? (problem.degree > 2 ? 1 : 2) : problem.valueWidth > 32 || problem.degree == 1 ? 2 : 4
         let counts = [4, 2].filter { $0 <= most && 64 * $0 <= work.features }
         return counts.isEmpty ? [1] : counts
     }

@@ -20,8 +20,8 @@ constexpr int STAGE = VECTOR_TILE + panel_numbers(TOKENS, COLUMNS);
 constexpr int STORED = DEGREE <= 2 ? 4 * GROUPS * panel_numbers(16, VALUE_WIDTH) : 0;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
-static_assert(GROUPS >= 1 && GROUPS <= 3, "registers are shared out for one to three");
-static_assert(TOKENS == 32 || TOKENS == 64, "two halves of whole fragments");
+static_assert(GROUPS == 1 || GROUPS == 2, "registers are shared out for one or two");
+static_assert(TOKENS == 32 || TOKENS == 64 || TOKENS == 128, "two halves of whole fragments");
 static_assert(TILES == 1 || TILES == 2 || TILES == 4, "blocks that share all but their first factors come in fours");
 // Fragments of tokens in half a tile.
 constexpr int DEPTH = TOKENS / 32;
