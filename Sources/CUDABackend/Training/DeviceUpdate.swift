@@ -25,10 +25,10 @@ package final class DeviceUpdate: Sendable {
     private let layers: CUDALayers
     private let pieceCount: Int
     private let normWeights: [Tensor]
-    private let parameters, pieces, sums, decision, numbers, history, record, lossSum, flags: DeviceMemory
+    private let pieces, sums, decision, numbers, history, record, lossSum, flags: DeviceMemory
 
-    /// Numbers of a parameter that a block updates.
-    private static let (piece, threads) = (4096, 256)
+    /// Numbers of a piece, those of it that a block updates, and threads.
+    private static let (piece, span, threads) = (4096, 2048, 256)
 
     /// - Parameter normWeights: the weights of the norms, in the order of the layers, that shall say where a row is not finite.
     package init(
@@ -36,20 +36,22 @@ package final class DeviceUpdate: Sendable {
     ) throws(PowerAttentionError) {
         self.layers = layers
         let context = layers.context
-        var table: [UInt64] = []
-        var pieces: [SIMD2<Int32>] = []
+        // A piece is what `Piece` of `layers/optimizer.cu` is.
+        var pieces: [UInt64] = []
         for (index, entry) in entries.enumerated() {
-            table += [entry.value, entry.gradient, entry.firstMoment, entry.secondMoment].map { $0.devicePointer.address }
-            table += [entry.copy?.devicePointer.address ?? 0, UInt64(entry.value.count), entry.decays ? 1 : 0]
-            for piece in 0..<(entry.value.count + Self.piece - 1) / Self.piece {
-                pieces.append(SIMD2(Int32(index), Int32(piece)))
+            for first in stride(from: 0, to: entry.value.count, by: Self.piece) {
+                pieces += [entry.value, entry.gradient, entry.firstMoment, entry.secondMoment].map {
+                    $0.devicePointer.advanced(by: 4 * first).address
+                }
+                pieces.append(entry.copy.map { $0.devicePointer.advanced(by: $0.dataType.byteCount * first).address } ?? 0)
+                let count = min(Self.piece, entry.value.count - first)
+                pieces.append(UInt64(index) | UInt64(count) << 32 | (entry.decays ? 1 << 48 : 0))
             }
         }
-        pieceCount = pieces.count
+        pieceCount = pieces.count / 6
         self.normWeights = normWeights
-        parameters = try context.upload(table)
         self.pieces = try context.upload(pieces)
-        sums = try context.allocate(pieces.count, 8)
+        sums = try context.allocate(pieceCount, 8)
         decision = try context.allocate(8)
         numbers = try context.allocate(MemoryLayout<UpdateNumbers>.size)
         history = try context.upload([given])
@@ -100,7 +102,7 @@ package final class DeviceUpdate: Sendable {
         func kernel(_ function: String) -> KernelSource { layers.source("optimizer", function, vector: 1) }
         try layers.launch(
             kernel("square_sums"), grid: .init(pieceCount), threads: Self.threads,
-            [.memory(parameters), .memory(pieces), .memory(sums)])
+            [.memory(pieces), .memory(sums)])
         try layers.launch(
             kernel("decide_update"), grid: .init(1), threads: 1024,
             [
@@ -108,7 +110,7 @@ package final class DeviceUpdate: Sendable {
                 .memory(decision), .memory(record), .int(pieceCount), .int(normWeights.count),
             ])
         try layers.launch(
-            kernel("adamw"), grid: .init(pieceCount), threads: Self.threads,
-            [.memory(parameters), .memory(pieces), .memory(numbers), .memory(decision)])
+            kernel("adamw"), grid: .init(pieceCount * (Self.piece / Self.span)), threads: Self.threads,
+            [.memory(pieces), .memory(numbers), .memory(decision)])
     }
 }
