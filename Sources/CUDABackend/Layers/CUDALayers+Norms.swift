@@ -75,7 +75,7 @@ extension CUDALayers {
         let blocks = min(
             (rows + configuration.rows - 1) / configuration.rows,
             configuration.resident * context.properties.multiprocessorCount)
-        let partials = try context.tensor([blocks * configuration.rows, (isCentered ? 2 : 1) * width], .float32)
+        let partials = try context.tensor([blocks, (isCentered ? 2 : 1) * width], .float32)
         try launch(
             kernel("norm_backward", configuration, isCentered: isCentered), grid: .init(blocks),
             threads: configuration.threads * configuration.rows,

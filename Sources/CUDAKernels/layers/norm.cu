@@ -70,8 +70,30 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) normalize(
     }
 }
 
-// The gradient of the input, written or added, and for every block and row of it the sums of what its rows give to the gradients of the
-// weight and, behind it, of the bias: partials[part, PARTS, width]. A block takes every gridDim-th set of rows.
+// This thread's sums over rows, added up over the rows of the block, to `width` numbers of `place`.
+__device__ __forceinline__ void store_sums(float *place, const float (&sums)[GROUPS][VECTOR], int width) {
+    if constexpr (ROWS == 1) {
+#pragma unroll
+        for (int n = 0; n < GROUPS; ++n)
+            if (column_of(n) < width) store_floats(place + column_of(n), sums[n]);
+    } else {
+        __shared__ __align__(16) float shares[ROWS][GROUPS * THREADS * VECTOR];
+#pragma unroll
+        for (int n = 0; n < GROUPS; ++n) store_floats(shares[threadIdx.x / THREADS] + column_of(n), sums[n]);
+        __syncthreads();
+        for (int column = threadIdx.x; column < width; column += THREADS * ROWS) {
+            float sum = shares[0][column];
+#pragma unroll
+            for (int row = 1; row < ROWS; ++row) sum += shares[row][column];
+            place[column] = sum;
+        }
+        // The next sums go to the same place.
+        __syncthreads();
+    }
+}
+
+// The gradient of the input, written or added, and for every block the sums of what its rows give to the gradients of the weight and, behind
+// it, of the bias: partials[block, PARTS, width]. A block takes every gridDim-th set of rows.
 extern "C" __global__ void __launch_bounds__(THREADS * ROWS, RESIDENT) norm_backward(
     const activation *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ statistics,
     const activation *__restrict__ gradient, activation *__restrict__ inputGradient, float *__restrict__ partials, int rows, int width,
@@ -130,12 +152,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS, RESIDENT) norm_back
             store(inputGradient + start + column, result);
         }
     }
-    float *partial = partials + static_cast<size_t>(blockIdx.x * ROWS + member) * PARTS * width;
-#pragma unroll
-    for (int n = 0; n < GROUPS; ++n) {
-        const int column = column_of(n);
-        if (column >= width) continue;
-        store_floats(partial + column, weightSums[n]);
-        if (CENTERED) store_floats(partial + width + column, biasSums[n]);
-    }
+    float *partial = partials + static_cast<size_t>(blockIdx.x) * PARTS * width;
+    store_sums(partial, weightSums, width);
+    if (CENTERED) store_sums(partial + width, biasSums, width);
 }
