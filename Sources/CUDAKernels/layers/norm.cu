@@ -21,6 +21,14 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) normalize(
     const int row = blockIdx.x * ROWS + threadIdx.x / THREADS;
     if (row >= rows) return;
     const size_t start = static_cast<size_t>(row) * width;
+    // All of a row is asked for before anything is written: the sums may stand where the compiler expects the next numbers.
+    packed own[GROUPS], others[GROUPS];
+#pragma unroll
+    for (int n = 0; n < GROUPS; ++n) {
+        if (column_of(n) >= width) continue;
+        own[n] = load_packed(x + start + column_of(n));
+        if (branch != nullptr) others[n] = load_packed(branch + start + column_of(n));
+    }
     float values[GROUPS][VECTOR];
     float total = 0;
 #pragma unroll
@@ -29,10 +37,10 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) normalize(
 #pragma unroll
         for (int i = 0; i < VECTOR; ++i) values[n][i] = 0;
         if (column >= width) continue;
-        load(values[n], x + start + column);
+        unpack(values[n], own[n]);
         if (branch != nullptr) {
             float other[VECTOR];
-            load(other, branch + start + column);
+            unpack(other, others[n]);
 #pragma unroll
             for (int i = 0; i < VECTOR; ++i) values[n][i] = to_float(to_activation(values[n][i] + other[i]));
             store(sum + start + column, values[n]);
