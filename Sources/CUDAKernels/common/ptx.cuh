@@ -13,6 +13,13 @@ __device__ __forceinline__ unsigned pack_bfloat16(float low, float high) {
     return packed;
 }
 
+// 2^x, zero where that is no normal number.
+__device__ __forceinline__ float exp2_flushed(float x) {
+    float result;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+    return result;
+}
+
 __device__ __forceinline__ float float16_to_float(unsigned short x) {
     float result;
     asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(x));

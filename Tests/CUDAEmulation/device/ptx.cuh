@@ -152,6 +152,11 @@ static inline unsigned pack_bfloat16(float low, float high) {
     return emulation::roundToBfloat16(low) | emulation::roundToBfloat16(high) << 16;
 }
 
+static inline float exp2_flushed(float x) {
+    const float result = exp2f(x);
+    return result < 0x1p-126f ? 0 : result;
+}
+
 static inline float float16_to_float(unsigned short x) {
     const unsigned sign = (x & 0x8000u) << 16, exponent = x >> 10 & 31, fraction = x & 0x3ff;
     if (exponent == 31) return __uint_as_float(sign | 0x7f800000 | fraction << 13);
