@@ -2,7 +2,9 @@ package import CUDARuntime
 package import Tensors
 
 extension CUDALayers {
-    private static let (sortThreads, sortBits, tile, columnThreads) = (1024, 4, 64, 128)
+    /// Digits of the sort and their number, places that a block of it has at least, and how many blocks there are at most.
+    private static let (digitBits, digits, sortPlaces, sortBlocks) = (8, 256, 1024, 64)
+    private static let (tile, columnThreads) = (64, 128)
 
     package func embed(_ tokens: Tensor, table: Tensor) throws(PowerAttentionError) -> Tensor {
         let width = table.rowWidth
@@ -18,16 +20,7 @@ extension CUDALayers {
     ) throws(PowerAttentionError) {
         let (count, vocabulary, width) = (tokens.count, tableGradient.rowCount, tableGradient.rowWidth)
         let vector = vector(width)
-        let order = try context.tensor([count], .int32)
-        let spare = try context.tensor([count], .int32)
-        let bits = Int.bitWidth - max(vocabulary - 1, 1).leadingZeroBitCount
-        try launch(
-            source("embedding", "sort_tokens", vector: vector), grid: .init(1), threads: Self.sortThreads,
-            sharedBytes: 4 * (Self.sortThreads << Self.sortBits + Self.sortThreads / 32),
-            [
-                .tensor(tokens), .tensor(order), .tensor(spare), .int(count),
-                .int((bits + Self.sortBits - 1) / Self.sortBits),
-            ])
+        let order = try sort(tokens, vocabulary: vocabulary, vector: vector)
         let tiles = (count + Self.tile - 1) / Self.tile
         let perBlock = Self.columnThreads * vector
         let grid = KernelLaunch.Grid(tiles, (width + perBlock - 1) / perBlock)
@@ -42,6 +35,31 @@ extension CUDALayers {
         try launch(
             source("embedding", "join_embed_backward", vector: vector), grid: grid, threads: Self.columnThreads,
             [.tensor(tokens), .tensor(order), .pointer(table), .tensor(partials), .int(count), .int(width)])
+    }
+
+    /// The places of tokens in ascending order, equal ones in the order of their places.
+    private func sort(_ tokens: Tensor, vocabulary: Int, vector: Int) throws(PowerAttentionError) -> Tensor {
+        let count = tokens.count
+        let stretches = min(Self.sortBlocks, (count + Self.sortPlaces - 1) / Self.sortPlaces)
+        let size = ((count + stretches - 1) / stretches + Self.digits - 1) / Self.digits * Self.digits
+        let blocks = (count + size - 1) / size
+        let counts = try context.tensor([blocks, Self.digits], .int32)
+        let bits = Int.bitWidth - max(vocabulary - 1, 1).leadingZeroBitCount
+        var sorted: Tensor?
+        for shift in stride(from: 0, to: bits, by: Self.digitBits) {
+            let target = try context.tensor([count], .int32)
+            try launch(
+                source("embedding", "count_digits", vector: vector), grid: .init(blocks), threads: Self.digits,
+                [.tensor(tokens), .tensor(sorted), .tensor(counts), .int(count), .int(size), .int(shift)])
+            try launch(
+                source("embedding", "sort_by_digit", vector: vector), grid: .init(blocks), threads: Self.digits,
+                [
+                    .tensor(tokens), .tensor(sorted), .tensor(counts), .tensor(target), .int(count), .int(size), .int(shift),
+                ])
+            sorted = target
+        }
+        guard let sorted else { preconditionFailure("tokens of no bits") }
+        return sorted
     }
 
     /// Shared memory of `cross_entropy` besides the row that it keeps, at most.

@@ -71,7 +71,7 @@ extension CUDALayers {
         let centered = norm.macros + [("CENTERED", isCentered ? 1 : 0)]
         try context.prepare(
             ["normalize", "norm_backward"].map { source("norm", $0, vector: wide, centered) }
-                + ["embed", "sort_tokens", "embed_backward", "join_embed_backward"].map {
+                + ["embed", "count_digits", "sort_by_digit", "embed_backward", "join_embed_backward"].map {
                     source("embedding", $0, vector: wide)
                 }
                 + ["rotate", "set_columns", "swiglu", "swiglu_backward"].map { source("pointwise", $0, vector: wide) }

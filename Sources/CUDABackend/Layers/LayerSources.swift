@@ -25,7 +25,7 @@ enum LayerSources {
                 ])
             add("gate", ["log_sigmoid", "log_sigmoid_backward"])
             add("sums", ["add_partial_sums", "sum_columns", "add_sum"])
-            add("embedding", ["embed", "sort_tokens", "embed_backward", "join_embed_backward"])
+            add("embedding", ["embed", "count_digits", "sort_by_digit", "embed_backward", "join_embed_backward"])
             add("optimizer", ["square_sums", "decide_update", "adamw"])
             for (threads, keepsRow) in [(64, 0), (512, 0)] + (vector > 1 ? [(64, 1), (512, 1)] : []) {
                 add("loss", ["cross_entropy"], [("THREADS", threads), ("KEPT", keepsRow)])

@@ -3,11 +3,14 @@
 // The gradient of a table's row is a sum over all places of its token. The places are sorted by token first, keeping their order, so that
 // every sum is taken in one order; then tiles of TILE sorted places sum up what lies in them, and runs of one token that reach across
 // tiles are joined.
+//
+// The sort takes the digits of tokens from the lowest up. For each, blocks count the digits of their stretches of places, then put the places
+// where all counts say: equal digits in the order they have.
 #include "layers/activations.cuh"
 
-constexpr int THREADS = 1024, TILE = 64;
-// A digit of the sort.
-constexpr int BITS = 4, DIGITS = 1 << BITS;
+constexpr int TILE = 64;
+// A digit of the sort; threads of its blocks, one a digit.
+constexpr int BITS = 8, DIGITS = 1 << BITS, WARPS = DIGITS / 32;
 
 // Grid: rows.
 extern "C" __global__ void __launch_bounds__(256) embed(
@@ -22,67 +25,109 @@ extern "C" __global__ void __launch_bounds__(256) embed(
     }
 }
 
-// Calls body(place, digit) for the places that source[first ..< end] names, or for these numbers themselves where it is null. Several loads
-// are under way at a time.
+// Which lanes have this lane's digit, of those whose digit counts.
+__device__ __forceinline__ unsigned lanes_with(int digit, bool counts) {
+    unsigned lanes = __ballot_sync(~0u, counts);
+#pragma unroll
+    for (int bit = 0; bit < BITS; ++bit) {
+        const bool isSet = digit >> bit & 1;
+        const unsigned set = __ballot_sync(~0u, isSet);
+        lanes &= isSet ? set : ~set;
+    }
+    return lanes;
+}
+
+// Calls body(place, digit, lanes with that digit) for the places that `source` names, or for these numbers themselves where it is null, in this
+// warp's part of the block's `size` places. Lanes behind the end have no lanes. Several loads are under way at a time.
 template <typename Body>
-__device__ __forceinline__ void for_digits(const int *tokens, const int *source, int first, int end, int shift, Body body) {
-    constexpr int BATCH = 8;
-    for (int start = first; start < end; start += BATCH) {
+__device__ __forceinline__ void for_digits(const int *tokens, const int *source, int count, int size, int shift, Body body) {
+    constexpr int BATCH = 4;
+    const int lane = threadIdx.x % 32, first = blockIdx.x * size + static_cast<int>(threadIdx.x) / 32 * (size / WARPS);
+    const int end = min(first + size / WARPS, count);
+    for (int start = first; start < end; start += 32 * BATCH) {
         int places[BATCH], digits[BATCH];
 #pragma unroll
         for (int i = 0; i < BATCH; ++i) {
-            const int n = min(start + i, end - 1);
+            const int n = min(start + 32 * i + lane, end - 1);
             places[i] = source == nullptr ? n : source[n];
         }
 #pragma unroll
         for (int i = 0; i < BATCH; ++i) digits[i] = tokens[places[i]] >> shift & (DIGITS - 1);
 #pragma unroll
-        for (int i = 0; i < BATCH; ++i)
-            if (start + i < end) body(places[i], digits[i]);
+        for (int i = 0; i < BATCH; ++i) {
+            const bool isWithin = start + 32 * i + lane < end;
+            const unsigned lanes = lanes_with(digits[i], isWithin);
+            body(places[i], digits[i], isWithin ? lanes : 0);
+            __syncwarp();
+        }
     }
 }
 
-// order[n] is the place of the n-th token in ascending order, equal ones in the order of their places: digits from the lowest up, each
-// pass by counting, every thread a stretch of neighbours. `spare` has `count` numbers as well. One block.
-extern "C" __global__ void __launch_bounds__(THREADS, 1) sort_tokens(
-    const int *__restrict__ tokens, int *__restrict__ order, int *__restrict__ spare, int count, int passes
+// How many of its places have which digit, for every warp.
+__device__ __forceinline__ void count_own(
+    int (&counts)[WARPS][DIGITS], const int *tokens, const int *source, int count, int size, int shift
 ) {
-    extern __shared__ int counts[];  // [DIGITS][THREADS], then THREADS / 32 sums of warps
-    int *warpSums = counts + DIGITS * THREADS;
-    const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
-    const int size = (count + THREADS - 1) / THREADS, first = min(thread * size, count), end = min(first + size, count);
-    for (int pass = 0; pass < passes; ++pass) {
-        // The last pass writes to `order`.
-        const bool toOrder = (passes - pass) % 2 == 1;
-        int *target = toOrder ? order : spare;
-        const int *source = pass == 0 ? nullptr : toOrder ? spare : order;
-        const int shift = pass * BITS;
-        for (int digit = 0; digit < DIGITS; ++digit) counts[digit * THREADS + thread] = 0;
-        for_digits(tokens, source, first, end, shift, [&](int, int digit) { ++counts[digit * THREADS + thread]; });
-        __syncthreads();
-        // Exclusive sums over digits, then threads: thread t takes the DIGITS counts from t · DIGITS on.
-        int sum = 0;
-        for (int n = 0; n < DIGITS; ++n) sum += counts[thread * DIGITS + n];
-        int inclusive = sum;
+    for (int warp = 0; warp < WARPS; ++warp) counts[warp][threadIdx.x] = 0;
+    __syncthreads();
+    for_digits(tokens, source, count, size, shift, [&](int, int digit, unsigned lanes) {
+        // The lowest of them counts all.
+        if (lanes != 0 && __ffs(lanes) - 1 == threadIdx.x % 32) counts[threadIdx.x / 32][digit] += __popc(lanes);
+    });
+    __syncthreads();
+}
+
+// counts[block, digit]. Grid: stretches of `size` places, a multiple of DIGITS.
+extern "C" __global__ void __launch_bounds__(DIGITS) count_digits(
+    const int *__restrict__ tokens, const int *__restrict__ source, int *__restrict__ counts, int count, int size, int shift
+) {
+    __shared__ int own[WARPS][DIGITS];
+    count_own(own, tokens, source, count, size, shift);
+    int sum = 0;
 #pragma unroll
-        for (int offset = 1; offset < 32; offset *= 2) {
-            const int before = __shfl_up_sync(~0u, inclusive, offset);
-            if (lane >= offset) inclusive += before;
-        }
-        if (lane == 31) warpSums[warp] = inclusive;
-        __syncthreads();
-        int before = inclusive - sum;
-        for (int n = 0; n < warp; ++n) before += warpSums[n];
-        for (int n = 0; n < DIGITS; ++n) {
-            const int own = counts[thread * DIGITS + n];
-            counts[thread * DIGITS + n] = before;
-            before += own;
-        }
-        __syncthreads();
-        for_digits(
-            tokens, source, first, end, shift, [&](int place, int digit) { target[counts[digit * THREADS + thread]++] = place; });
-        __syncthreads();
+    for (int warp = 0; warp < WARPS; ++warp) sum += own[warp][threadIdx.x];
+    counts[blockIdx.x * DIGITS + threadIdx.x] = sum;
+}
+
+// Writes the places of `source` to `target`, sorted by one digit. Grid as above.
+extern "C" __global__ void __launch_bounds__(DIGITS) sort_by_digit(
+    const int *__restrict__ tokens, const int *__restrict__ source, const int *__restrict__ counts, int *__restrict__ target, int count,
+    int size, int shift
+) {
+    __shared__ int own[WARPS][DIGITS], warpSums[WARPS];
+    count_own(own, tokens, source, count, size, shift);
+    // A thread has a digit: how often it comes in blocks before this one, and in all.
+    const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
+    int place = 0, total = 0;
+#pragma unroll 8
+    for (int block = 0; block < gridDim.x; ++block) {
+        const int those = counts[block * DIGITS + thread];
+        place += block < blockIdx.x ? those : 0;
+        total += those;
     }
+    // And lower digits in all blocks.
+    int inclusive = total;
+#pragma unroll
+    for (int offset = 1; offset < 32; offset *= 2) {
+        const int before = __shfl_up_sync(~0u, inclusive, offset);
+        if (lane >= offset) inclusive += before;
+    }
+    if (lane == 31) warpSums[warp] = inclusive;
+    __syncthreads();
+    place += inclusive - total;
+    for (int n = 0; n < warp; ++n) place += warpSums[n];
+    for (int n = 0; n < WARPS; ++n) {
+        const int those = own[n][thread];
+        own[n][thread] = place;
+        place += those;
+    }
+    __syncthreads();
+    for_digits(tokens, source, count, size, shift, [&](int from, int digit, unsigned lanes) {
+        const int first = lanes == 0 ? 0 : own[warp][digit], before = __popc(lanes & (1u << lane) - 1);
+        __syncwarp();
+        if (lanes == 0) return;
+        target[first + before] = from;
+        if (before == 0) own[warp][digit] = first + __popc(lanes);
+    });
 }
 
 // Sums of the runs of one token in a tile of sorted places. A run that ends within the tile where it began is added to the table. The part
@@ -92,34 +137,50 @@ extern "C" __global__ void __launch_bounds__(128) embed_backward(
     const int *__restrict__ tokens, const int *__restrict__ order, const activation *__restrict__ gradient, float *__restrict__ table,
     float *__restrict__ partials, int count, int width
 ) {
-    const int column = (blockIdx.y * 128 + threadIdx.x) * VECTOR;
+    constexpr int BATCH = 8;
+    static_assert(TILE % BATCH == 0 && TILE + 2 <= 128, "whole batches; a thread looks up a token");
+    // The tokens from the place before the tile to the one behind it, −1 where there is none.
+    __shared__ int places[TILE], found[TILE + 2];
+    const int first = blockIdx.x * TILE, end = min(first + TILE, count), thread = threadIdx.x;
+    if (thread < TILE + 2) {
+        const int n = first - 1 + thread, place = 0 <= n && n < count ? order[n] : -1;
+        found[thread] = place < 0 ? -1 : tokens[place];
+        if (1 <= thread && thread <= TILE) places[thread - 1] = max(place, 0);
+    }
+    __syncthreads();
+    const int column = (blockIdx.y * 128 + thread) * VECTOR;
     if (column >= width) return;
-    const int first = blockIdx.x * TILE, end = min(first + TILE, count);
     float sums[VECTOR];
 #pragma unroll
     for (int i = 0; i < VECTOR; ++i) sums[i] = 0;
-    int token = tokens[order[first]];
-    bool hasBegun = first > 0 && tokens[order[first - 1]] == token;
-    for (int n = first; n < end; ++n) {
-        float values[VECTOR];
-        load(values, gradient + static_cast<size_t>(order[n]) * width + column);
+    bool hasBegun = found[0] == found[1];
+    for (int start = 0; start < end - first; start += BATCH) {
+        packed rows[BATCH];
 #pragma unroll
-        for (int i = 0; i < VECTOR; ++i) sums[i] += values[i];
-        const int next = n + 1 < count ? tokens[order[n + 1]] : -1;
-        if (next == token && n + 1 < end) continue;
-        float *place = partials + (static_cast<size_t>(blockIdx.x) * 2 + (hasBegun ? 0 : 1)) * width + column;
-        if (!hasBegun && next != token) {
-            place = table + static_cast<size_t>(token) * width + column;
-            float before[VECTOR];
-            load_floats(before, place);
+        for (int i = 0; i < BATCH; ++i)
+            if (start + i < end - first) rows[i] = load_packed(gradient + static_cast<size_t>(places[start + i]) * width + column);
 #pragma unroll
-            for (int i = 0; i < VECTOR; ++i) sums[i] += before[i];
+        for (int i = 0; i < BATCH; ++i) {
+            const int n = start + i, token = found[n + 1], next = found[n + 2];
+            if (n >= end - first) break;
+            float values[VECTOR];
+            unpack(values, rows[i]);
+#pragma unroll
+            for (int j = 0; j < VECTOR; ++j) sums[j] += values[j];
+            if (next == token && n + 1 < end - first) continue;
+            float *place = partials + (static_cast<size_t>(blockIdx.x) * 2 + (hasBegun ? 0 : 1)) * width + column;
+            if (!hasBegun && next != token) {
+                place = table + static_cast<size_t>(token) * width + column;
+                float before[VECTOR];
+                load_floats(before, place);
+#pragma unroll
+                for (int j = 0; j < VECTOR; ++j) sums[j] += before[j];
+            }
+            store_floats(place, sums);
+#pragma unroll
+            for (int j = 0; j < VECTOR; ++j) sums[j] = 0;
+            hasBegun = false;
         }
-        store_floats(place, sums);
-#pragma unroll
-        for (int i = 0; i < VECTOR; ++i) sums[i] = 0;
-        token = next;
-        hasBegun = false;
     }
 }
 
@@ -128,14 +189,26 @@ extern "C" __global__ void __launch_bounds__(128) join_embed_backward(
     const int *__restrict__ tokens, const int *__restrict__ order, float *__restrict__ table, const float *__restrict__ partials,
     int count, int width
 ) {
-    const int column = (blockIdx.y * 128 + threadIdx.x) * VECTOR;
     const int first = blockIdx.x * TILE, end = first + TILE;
-    if (column >= width || end >= count) return;
+    if (end >= count) return;
     const int token = tokens[order[end - 1]];
     if (tokens[order[end]] != token || (first > 0 && tokens[order[first - 1]] == token)) return;
+    // The tiles that begin with the token are neighbours: threads look at one each.
+    __shared__ int behind;
+    if (threadIdx.x == 0) behind = (count + TILE - 1) / TILE;
+    __syncthreads();
+    for (int tile = blockIdx.x + 1 + threadIdx.x; tile * TILE < count; tile += 128)
+        if (tokens[order[tile * TILE]] != token) {
+            atomicMin(&behind, tile);
+            break;
+        }
+    __syncthreads();
+    const int column = (blockIdx.y * 128 + threadIdx.x) * VECTOR, last = behind;
+    if (column >= width) return;
     float sums[VECTOR], parts[VECTOR];
     load_floats(sums, partials + (static_cast<size_t>(blockIdx.x) * 2 + 1) * width + column);
-    for (int tile = blockIdx.x + 1; tile * TILE < count && tokens[order[tile * TILE]] == token; ++tile) {
+#pragma unroll 4
+    for (int tile = blockIdx.x + 1; tile < last; ++tile) {
         load_floats(parts, partials + static_cast<size_t>(tile) * 2 * width + column);
 #pragma unroll
         for (int i = 0; i < VECTOR; ++i) sums[i] += parts[i];
