@@ -28,6 +28,10 @@ __device__ __forceinline__ activation to_activation(float x) {
 #endif
 }
 
+// Blocks from the last to the first. What a product has just written last, the second-level cache still has: whoever reads rows after it begins
+// there, and leaves the first rows there for the product that comes next.
+__device__ __forceinline__ unsigned descending_block() { return gridDim.x - 1 - blockIdx.x; }
+
 // VECTOR numbers as they are in memory.
 #if VECTOR == 1
 typedef activation packed;

@@ -30,7 +30,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) log_sigmoid_backward(
 static_assert(ACTIVATION == 2, "products in bfloat16");
 
 // The product and the logarithm in one: x is read once, at the speed of memory. A warp does 16 rows. The weight has 8 · TILES rows, those from
-// `heads` on are not used; `width` is a multiple of 32. Grid: rows / (16 · warps).
+// `heads` on are not used; `width` is a multiple of 32. Grid: rows / (16 · warps), the last ones first.
 //
 // The order of a product's factors is free: of 32 columns a lane takes 8 neighbours of each row, for two products of 16.
 //
@@ -40,7 +40,7 @@ extern "C" __global__ void __launch_bounds__(128, TILES > 3 ? 2 : 4) project_gat
     float *__restrict__ projection, float *__restrict__ logarithms, int rows, int width, int heads
 ) {
     const int lane = threadIdx.x % 32, group = lane / 4, member = lane % 4;
-    const int first = (blockIdx.x * 4 + static_cast<int>(threadIdx.x) / 32) * 16 + group;
+    const int first = (descending_block() * 4 + static_cast<int>(threadIdx.x) / 32) * 16 + group;
     const activation *upper = x + static_cast<size_t>(min(first, rows - 1)) * width + 8 * member;
     const activation *lower = x + static_cast<size_t>(min(first + 8, rows - 1)) * width + 8 * member;
     const activation *factors = weight + static_cast<size_t>(group) * width + 8 * member;

@@ -29,15 +29,17 @@ struct Exponentials {
 
 // losses[row] = −log softmax(logits)[target] over the first `columns` numbers of a row of `stride`, 0 where the target is negative. Under
 // `writesGradient` the logits become the derivative of `scale` times the loss, and what follows them zeros. Under KEPT the row is copied to
-// shared memory, so that it is read once; the first of it are summed up while the last are on their way. Grid: rows.
+// shared memory, so that it is read once; the first of it are summed up while the last are on their way. Grid: rows, the last ones
+// first.
 extern "C" __global__ void __launch_bounds__(THREADS) cross_entropy(
     activation *__restrict__ logits, const int *__restrict__ targets, float *__restrict__ losses, int columns, int stride,
     int writesGradient, float scale
 ) {
-    activation *row = logits + static_cast<size_t>(blockIdx.x) * stride;
-    const int target = targets[blockIdx.x];
+    const unsigned index = descending_block();
+    activation *row = logits + static_cast<size_t>(index) * stride;
+    const int target = targets[index];
     if (target < 0) {
-        if (threadIdx.x == 0) losses[blockIdx.x] = 0;
+        if (threadIdx.x == 0) losses[index] = 0;
         if (!writesGradient) return;
         float zeros[VECTOR];
 #pragma unroll
@@ -86,7 +88,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) cross_entropy(
     const float maximum = maximum_over<THREADS>(own.largest);
     own.raise(maximum);
     const float total = sum_over<THREADS>(own.sum);
-    if (threadIdx.x == 0) losses[blockIdx.x] = logf(total) + (maximum - to_float(row[target]));
+    if (threadIdx.x == 0) losses[index] = logf(total) + (maximum - to_float(row[target]));
     if (!writesGradient) return;
     // The target's logit has been read.
     __syncthreads();

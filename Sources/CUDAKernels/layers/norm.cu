@@ -13,12 +13,12 @@ constexpr int RESIDENT = THREADS * ROWS > 512 ? 1 : GROUPS * VECTOR > 24 ? 2 : 3
 __device__ __forceinline__ int column_of(int n) { return (n * THREADS + static_cast<int>(threadIdx.x) % THREADS) * VECTOR; }
 
 // The statistics of a row are its mean and rstd, or its rstd alone. Where there is a branch, `sum` gets x + branch, which is what is
-// normalized. Where a row has a number that is not finite, `flag` says so. Grid: rows.
+// normalized. Where a row has a number that is not finite, `flag` says so. Grid: rows, the last ones first.
 extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) normalize(
     const activation *x, const activation *branch, activation *sum, const float *__restrict__ weight, const float *__restrict__ bias,
     activation *__restrict__ y, float *__restrict__ statistics, int *flag, int rows, int width
 ) {
-    const int row = blockIdx.x * ROWS + threadIdx.x / THREADS;
+    const int row = descending_block() * ROWS + threadIdx.x / THREADS;
     if (row >= rows) return;
     const size_t start = static_cast<size_t>(row) * width;
     // All of a row is asked for before anything is written: the sums may stand where the compiler expects the next numbers.
@@ -101,7 +101,7 @@ __device__ __forceinline__ void store_sums(float *place, const float (&sums)[GRO
 }
 
 // The gradient of the input, written or added, and for every block the sums of what its rows give to the gradients of the weight and, behind
-// it, of the bias: partials[block, PARTS, width]. A block takes every gridDim-th set of rows.
+// it, of the bias: partials[block, PARTS, width]. A block takes every gridDim-th set of rows, the last ones first.
 extern "C" __global__ void __launch_bounds__(THREADS * ROWS, RESIDENT) norm_backward(
     const activation *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ statistics,
     const activation *__restrict__ gradient, activation *__restrict__ inputGradient, float *__restrict__ partials, int rows, int width,
@@ -113,7 +113,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS, RESIDENT) norm_back
     for (int n = 0; n < GROUPS; ++n)
 #pragma unroll
         for (int i = 0; i < VECTOR; ++i) weightSums[n][i] = 0, biasSums[n][i] = 0;
-    for (int row = blockIdx.x * ROWS + member; row < rows; row += gridDim.x * ROWS) {
+    for (int row = rows - 1 - (blockIdx.x * ROWS + member); row >= 0; row -= gridDim.x * ROWS) {
         const size_t start = static_cast<size_t>(row) * width;
         float mean = 0, rstd;
         if (CENTERED) {

@@ -108,14 +108,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) add_bias(
 }
 
 // Turns the pairs (i, i + half) of every head of x by the angles of its row's position; `direction` is 1 or −1. Rows of y, which may be x,
-// begin `stride` numbers after one another. `count` is the number of pairs.
+// begin `stride` numbers after one another. `count` is the number of pairs. The last rows come first: see `descending_block`.
 extern "C" __global__ void __launch_bounds__(THREADS) rotate(
     const activation *x, activation *y, const float *__restrict__ cosines, const float *__restrict__ sines, size_t count, int width,
     int stride, int half, int length, float direction
 ) {
-    if (own_place() >= count) return;
+    const unsigned group = descending_block() * THREADS + threadIdx.x;
+    if (static_cast<size_t>(group) * VECTOR >= count) return;
     const unsigned perRow = width / 2 / VECTOR, perHead = half / VECTOR;
-    const unsigned row = own_group() / perRow, within = own_group() % perRow, head = within / perHead, i = within % perHead * VECTOR;
+    const unsigned row = group / perRow, within = group % perRow, head = within / perHead, i = within % perHead * VECTOR;
     const size_t column = head * 2 * half + i, angle = static_cast<size_t>(row % length) * half + i;
     const activation *source = x + static_cast<size_t>(row) * width + column;
     activation *place = y + static_cast<size_t>(row) * stride + column;

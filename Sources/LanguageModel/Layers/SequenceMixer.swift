@@ -54,9 +54,10 @@ package struct SequenceMixer {
     func inputs(
         _ x: Tensor, _ layout: SequenceLayout
     ) throws(PowerAttentionError) -> (AttentionInputs, Gate.Context?) {
+        // Each is turned while the second-level cache has the end of it.
         var q = try query.forward(x)
-        var k = try key.forward(x)
         try rotate(&q, layout, inverse: false)
+        var k = try key.forward(x)
         try rotate(&k, layout, inverse: false)
         let gates = try gate?.forward(x)
         let (batch, length) = (layout.batch, layout.length)
