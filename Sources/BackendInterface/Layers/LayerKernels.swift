@@ -94,6 +94,10 @@ package protocol LayerKernels: Sendable {
     /// Turns the output's gradient into the input's, in the type of activations.
     func logSigmoidBackward(
         _ x: Tensor, bias: Tensor, gradient: inout Tensor, biasGradient: inout Tensor) throws(PowerAttentionError)
+    /// The same, written to columns of `target`, and zeros where there are more of them.
+    func logSigmoidBackward(
+        _ x: Tensor, bias: Tensor, gradient: Tensor, into target: inout Tensor, _ columns: Range<Int>,
+        biasGradient: inout Tensor) throws(PowerAttentionError)
 
     /// Adds `bias [width]` to every row.
     func addBias(_ x: inout Tensor, bias: Tensor) throws(PowerAttentionError)
@@ -121,6 +125,15 @@ extension LayerKernels {
         var turned = x
         try rotate(&turned, cosines: cosines, sines: sines, inverse: inverse)
         try setColumns(&target, columns, to: turned)
+    }
+
+    package func logSigmoidBackward(
+        _ x: Tensor, bias: Tensor, gradient: Tensor, into target: inout Tensor, _ columns: Range<Int>,
+        biasGradient: inout Tensor
+    ) throws(PowerAttentionError) {
+        var result = gradient
+        try logSigmoidBackward(x, bias: bias, gradient: &result, biasGradient: &biasGradient)
+        try setColumns(&target, columns, to: result)
     }
 
     /// The product first, then the activation: what a backend does that has nothing better.

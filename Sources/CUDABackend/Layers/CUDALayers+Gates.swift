@@ -55,4 +55,33 @@ extension CUDALayers {
         gradient = rounded
         try addColumns(of: exact, from: 0, to: own(&biasGradient), count: bias.count)
     }
+
+    package func logSigmoidBackward(
+        _ x: Tensor, bias: Tensor, gradient: Tensor, into target: inout Tensor, _ columns: Range<Int>,
+        biasGradient: inout Tensor
+    ) throws(PowerAttentionError) {
+        let (rows, heads, stride) = (x.rowCount, bias.count, target.rowWidth)
+        let vector = vector(columns.lowerBound, columns.count, stride)
+        let perRow = columns.count / vector
+        guard 1...Self.threads ~= perRow, heads <= columns.count else {
+            var result = gradient
+            try logSigmoidBackward(x, bias: bias, gradient: &result, biasGradient: &biasGradient)
+            return try setColumns(&target, columns, to: result)
+        }
+        let atOnce = Self.threads / perRow
+        // Two blocks a multiprocessor.
+        let most = 2 * context.properties.multiprocessorCount
+        let rowsOfPart = (rows + most * atOnce - 1) / (most * atOnce) * atOnce
+        let parts = (rows + rowsOfPart - 1) / rowsOfPart
+        let partials = try context.tensor([parts, heads], .float32)
+        let place = try own(&target).advanced(by: columns.lowerBound * target.dataType.byteCount)
+        try launch(
+            source("gate", "log_sigmoid_backward_columns", vector: vector), grid: .init(parts), threads: Self.threads,
+            sharedBytes: 4 * atOnce * heads,
+            [
+                .tensor(x), .tensor(bias), .tensor(gradient), .pointer(place), .tensor(partials), .int(rows), .int(heads),
+                .int(columns.count), .int(stride), .int(rowsOfPart),
+            ])
+        try addSums(of: partials, to: own(&biasGradient), nil, width: heads)
+    }
 }

@@ -76,9 +76,8 @@ extension CUDALayers {
                 }
                 + ["rotate", "set_columns", "swiglu", "swiglu_backward"].map { source("pointwise", $0, vector: wide) }
                 + (gateSource(width: width, heads: gates, weightRows: aligned(gates)).map { [$0] } ?? [])
-                + [source("gate", "log_sigmoid_backward", vector: 1)]
+                + [source("gate", "log_sigmoid_backward_columns", vector: vector(columnAlignment))]
                 + ["add_partial_sums", "add_sum"].map { source("sums", $0, vector: 1) }
-                + [LayerSources.source("sums", "sum_columns", .float32, vector: 1)]
                 + [crossEntropySource(vector: vector(columnAlignment), threads: 512, keepsRow: true)]
                 + ["square_sums", "decide_update", "adamw"].map { source("optimizer", $0, vector: 1) })
     }

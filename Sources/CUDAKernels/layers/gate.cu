@@ -5,6 +5,12 @@ constexpr int THREADS = 256;
 
 __device__ __forceinline__ float log_sigmoid_of(float x) { return fminf(x, 0) - log1pf(expf(-fabsf(x))); }
 
+// The derivative with respect to x, times `gradient`.
+__device__ __forceinline__ float log_sigmoid_gradient(float x, float gradient) {
+    const float e = expf(-fabsf(x));
+    return gradient * (x > 0 ? e : 1.f) / (1 + e);
+}
+
 // One number a thread.
 extern "C" __global__ void __launch_bounds__(THREADS) log_sigmoid(
     const float *__restrict__ x, const float *__restrict__ bias, float *__restrict__ y, size_t count, int width
@@ -20,10 +26,49 @@ extern "C" __global__ void __launch_bounds__(THREADS) log_sigmoid_backward(
 ) {
     const unsigned place = blockIdx.x * THREADS + threadIdx.x;
     if (place >= count) return;
-    const float v = x[place] + bias[place % width];
-    const float e = expf(-fabsf(v)), result = gradient[place] * (v > 0 ? e : 1.f) / (1 + e);
+    const float result = log_sigmoid_gradient(x[place] + bias[place % width], gradient[place]);
     rounded[place] = to_activation(result);
     exact[place] = result;
+}
+
+// The gradient of x in `columns` columns of the rows of `target`, which begin `stride` numbers after one another, zeros behind the first
+// `heads` of them; and the sums of its columns over every `rowsOfPart` rows, exactly: partials[part, heads]. A thread has VECTOR neighbouring
+// columns, and a block as many rows at a time as there are threads for. Grid: parts.
+extern "C" __global__ void __launch_bounds__(THREADS, 3) log_sigmoid_backward_columns(
+    const float *__restrict__ x, const float *__restrict__ bias, const float *__restrict__ gradient, activation *__restrict__ target,
+    float *__restrict__ partials, int rows, int heads, int columns, int stride, int rowsOfPart
+) {
+    extern __shared__ float sums[];  // [rows at a time, heads]
+    const int perRow = columns / VECTOR, atOnce = THREADS / perRow;
+    const int member = threadIdx.x / perRow, column = static_cast<int>(threadIdx.x) % perRow * VECTOR;
+    const int first = blockIdx.x * rowsOfPart, end = min(first + rowsOfPart, rows);
+    float own[VECTOR], biases[VECTOR];
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) own[i] = 0, biases[i] = column + i < heads ? bias[column + i] : 0;
+#pragma unroll 2
+    for (int row = first + member; row < end && member < atOnce; row += atOnce) {
+        float values[VECTOR];
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i) {
+            values[i] = 0;
+            if (column + i >= heads) continue;
+            const size_t place = static_cast<size_t>(row) * heads + column + i;
+            values[i] = log_sigmoid_gradient(x[place] + biases[i], gradient[place]);
+            own[i] += values[i];
+        }
+        store(target + static_cast<size_t>(row) * stride + column, values);
+    }
+    if (member < atOnce) {
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i)
+            if (column + i < heads) sums[member * heads + column + i] = own[i];
+    }
+    __syncthreads();
+    for (int head = threadIdx.x; head < heads; head += THREADS) {
+        float sum = 0;
+        for (int n = 0; n < atOnce; ++n) sum += sums[n * heads + head];
+        partials[static_cast<size_t>(blockIdx.x) * heads + head] = sum;
+    }
 }
 
 #ifdef TILES

@@ -32,16 +32,19 @@ package struct Gate {
     package func backward(
         _ context: Context, gradient: consuming Tensor, addingTo inputGradient: inout Tensor
     ) throws(PowerAttentionError) {
-        try backwardToProjection(context, gradient: &gradient)
+        try kernels.logSigmoidBackward(
+            context.projection, bias: bias.value, gradient: &gradient, biasGradient: &bias.gradientSum)
         try kernels.multiply(
             gradient, transposeA: false, weight.operand, transposeB: false, into: &inputGradient, accumulate: true)
         try kernels.multiply(
             gradient, transposeA: true, context.x, transposeB: false, into: &weight.gradientSum, accumulate: true)
     }
 
-    /// Turns the gradient of the logarithms into that of `x·Wᵀ`, and adds the bias's.
-    func backwardToProjection(_ context: Context, gradient: inout Tensor) throws(PowerAttentionError) {
+    /// Writes the gradient of `x·Wᵀ` to columns of `target`, zeros behind it, and adds the bias's.
+    func backwardToProjection(
+        _ context: Context, gradient: Tensor, into target: inout Tensor, _ columns: Range<Int>
+    ) throws(PowerAttentionError) {
         try kernels.logSigmoidBackward(
-            context.projection, bias: bias.value, gradient: &gradient, biasGradient: &bias.gradientSum)
+            context.projection, bias: bias.value, gradient: gradient, into: &target, columns, biasGradient: &bias.gradientSum)
     }
 }

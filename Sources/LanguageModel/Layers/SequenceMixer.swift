@@ -137,9 +137,8 @@ package struct SequenceMixer {
                 part, into: &joined, columns, cosines: positions.cosines, sines: positions.sines, inverse: true)
         }
         try kernels.setColumns(&joined, stack.rows[2], to: gradients.v)
-        if let gate, let gateContext = context.gate, var logG {
-            try gate.backwardToProjection(gateContext, gradient: &logG)
-            try kernels.setColumns(&joined, stack.rows[3], to: logG)
+        if let gate, let gateContext = context.gate, let logG {
+            try gate.backwardToProjection(gateContext, gradient: logG, into: &joined, stack.rows[3])
         }
         for (projection, columns) in zip([query, key, value], stack.rows) {
             guard let bias = projection.bias else { continue }

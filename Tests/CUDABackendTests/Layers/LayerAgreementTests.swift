@@ -215,6 +215,23 @@ import Testing
         try card.expect(biasGradient.card, biasGradient.host)
     }
 
+    /// The gradient as columns of longer rows, zeros behind it; the other columns stay. More rows than two blocks a multiprocessor have threads
+    /// for, and more columns than a block has.
+    @Test(arguments: CardLayers.types, [(600, 1..<8), (9_000, 16..<80), (20, 8..<2_208)])
+    func gateColumns(type: DataType, extents: (rows: Int, columns: Range<Int>)) throws {
+        var card = try CardLayers(type)
+        let (rows, columns) = extents
+        let (x, gradient) = (card.random([rows, 3], .float32, scale: 4), card.random([rows, 3], .float32))
+        let bias = card.random([3], .float32, scale: 4)
+        var (target, biasGradient) = (card.random([rows, columns.upperBound + 8]), card.random([3], .float32))
+        try card.layers.logSigmoidBackward(
+            x.card, bias: bias.card, gradient: gradient.card, into: &target.card, columns, biasGradient: &biasGradient.card)
+        try card.host.logSigmoidBackward(
+            x.host, bias: bias.host, gradient: gradient.host, into: &target.host, columns, biasGradient: &biasGradient.host)
+        try card.expect(target.card, target.host)
+        try card.expect(biasGradient.card, biasGradient.host)
+    }
+
     /// Few columns of a product, with logarithms that are taken at once: 12 gates and 20 of rows that are cut off, and a width for cuBLASLt.
     @Test(arguments: CardLayers.types, [(64, 12, 96), (37, 20, 32), (37, 3, 40)])
     func gateProjections(type: DataType, extents: (rows: Int, heads: Int, width: Int)) throws {
