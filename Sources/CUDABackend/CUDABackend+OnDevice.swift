@@ -104,12 +104,23 @@ extension CUDABackend {
         guard let retained = forward.retained as? RetainedPass else {
             preconditionFailure("the context is not of a forward pass on this card")
         }
-        let gradients = try retained.pass.backward(retained.inputs, retained.output, dy: outputGradient.devicePointer)
         let type = inputs.q.dataType
+        let place = inputs.valueGradient.map { columns in
+            RowPlace(
+                first: columns.rows.devicePointer.advanced(by: columns.first * type.byteCount), stride: columns.rows.rowWidth)
+        }
+        let gradients = try retained.pass.backward(
+            retained.inputs, retained.output, dy: outputGradient.devicePointer, valueGradient: place)
+        let v: Tensor
+        if let memory = gradients.v {
+            v = context.tensor(memory, inputs.v.shape, type)
+        } else {
+            v = try context.tensor([0], type)
+        }
         return AttentionGradients(
             q: context.tensor(gradients.q, inputs.q.shape, type), k: context.tensor(gradients.k, inputs.k.shape, type),
-            v: context.tensor(gradients.v, inputs.v.shape, type),
-            logG: gradients.logG.map { context.tensor($0, Array(inputs.k.shape.dropLast()), .float32) }, initialState: nil)
+            v: v, logG: gradients.logG.map { context.tensor($0, Array(inputs.k.shape.dropLast()), .float32) }, initialState: nil
+        )
     }
 
     private func keptPass(_ problem: AttentionProblem, _ inputs: AttentionInputs) throws(PowerAttentionError) -> AttentionPass {

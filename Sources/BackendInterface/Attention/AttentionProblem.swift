@@ -56,6 +56,8 @@ package struct AttentionInputs: Sendable {
     package var q, k, v: Tensor
     package var logG: Tensor?
     package var initialState: ExpandedState?
+    /// Where the gradient of values shall go, on a device.
+    package var valueGradient: RowColumns?
 
     package init(q: Tensor, k: Tensor, v: Tensor, logG: Tensor? = nil, initialState: ExpandedState? = nil) {
         self.q = q
@@ -63,6 +65,17 @@ package struct AttentionInputs: Sendable {
         self.v = v
         self.logG = logG
         self.initialState = initialState
+    }
+}
+
+/// Columns of longer rows, one row a token, from `first` on.
+package struct RowColumns: Sendable {
+    package let rows: Tensor
+    package let first: Int
+
+    package init(_ rows: Tensor, from first: Int) {
+        self.rows = rows
+        self.first = first
     }
 }
 
@@ -95,6 +108,7 @@ package struct AttentionResult: Sendable {
 /// Gradients in the accumulation type: float32, or float64 from the reference. Those of tensors on a device have the type of the inputs,
 /// those of gates are in float32.
 package struct AttentionGradients: Sendable {
+    /// `v` has no elements where a backend put it where the inputs asked for it.
     package var q, k, v: Tensor
     package var logG: Tensor?
     package var initialState: ExpandedState?

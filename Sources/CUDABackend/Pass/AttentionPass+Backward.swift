@@ -4,14 +4,17 @@ package import Tensors
 
 extension AttentionPass {
     /// The gradients of one call, given `dy [tokens, hq, e]` in the type of the inputs. Work is under way when this returns.
+    ///
+    /// - Parameter valueGradient: where the gradient of values goes instead of a tensor of its own; a library does not know how.
     package func backward(
-        _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer
+        _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer, valueGradient: RowPlace? = nil
     ) throws(PowerAttentionError) -> PassGradients {
-        try backward(inputs, output, dy: dy, finalGradient: nil)
+        try backward(inputs, output, dy: dy, finalGradient: nil, valueGradient: valueGradient)
     }
 
     func backward(
-        _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer, finalGradient: DeviceState?
+        _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer, finalGradient: DeviceState?,
+        valueGradient: RowPlace?
     ) throws(PowerAttentionError) -> PassGradients {
         if let library { return try library.backward(inputs, output, dy: dy) }
         let prepared = output.prepared
@@ -34,7 +37,8 @@ extension AttentionPass {
             }
         }
         let (dk, dv, columnSums) = try keyGradients(
-            output, dy: dy, offsets: offsets, stateGradients: walked, hasFinalGradient: finalGradient != nil, progress)
+            output, dy: dy, offsets: offsets, stateGradients: walked, hasFinalGradient: finalGradient != nil, valueGradient,
+            progress)
 
         var dlogG: DeviceMemory?
         if isGated {
@@ -107,19 +111,21 @@ extension AttentionPass {
 
     private func keyGradients(
         _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory, stateGradients: WalkedStates, hasFinalGradient: Bool,
-        _ progress: Progress
-    ) throws(PowerAttentionError) -> (dk: DeviceMemory, dv: DeviceMemory, columnSums: DeviceMemory?) {
+        _ valueGradient: RowPlace?, _ progress: Progress
+    ) throws(PowerAttentionError) -> (dk: DeviceMemory, dv: DeviceMemory?, columnSums: DeviceMemory?) {
         let prepared = output.prepared
         let keyRows = problem.tokenCount * problem.keyHeads
         let dk = try context.allocate(keyRows * problem.keyWidth, dataType.byteCount)
-        let dv = try context.allocate(keyRows * problem.valueWidth, dataType.byteCount)
+        let dv = valueGradient == nil ? try context.allocate(keyRows * problem.valueWidth, dataType.byteCount) : nil
+        let valueStride = valueGradient?.stride ?? problem.keyHeads * problem.valueWidth
         let columnSums = isGated ? try context.allocate(columnParts * keyRows, 4) : nil
         let arguments: [KernelArgument] =
             .rows(prepared) + [
                 .pointer(prepared.values), .pointer(dy),
                 .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
                 .memory(stateGradients.states), .memory(features?.blocks), .memory(prepared.keyExponents), .memory(keyTiles),
-                .memory(chunks), .memory(dk), .memory(dv), .memory(columnSums), .int(problem.tokenCount),
+                .memory(chunks), .memory(dk), .pointer(valueGradient?.first ?? dv?.pointer, heldBy: dv),
+                .int(valueStride), .memory(columnSums), .int(problem.tokenCount),
                 .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
                 .int(features?.blockCount ?? 0), .flag(hasFinalGradient), .int(window), .float(exponentScale),
                 .float(Float(problem.scale)),

@@ -80,6 +80,17 @@ final class PreparedInputs: Sendable {
     }
 }
 
+/// Where rows of results go: to the first of them, and the number of elements from one token to the next.
+package struct RowPlace: Sendable {
+    let first: DevicePointer
+    let stride: Int
+
+    package init(first: DevicePointer, stride: Int) {
+        self.first = first
+        self.stride = stride
+    }
+}
+
 /// What the forward pass leaves.
 package struct PassOutput: Sendable {
     /// y `[tokens, hq, e]` in the type of the inputs.
@@ -96,7 +107,9 @@ package struct PassOutput: Sendable {
 
 /// The gradients of one call in the memory of the card, in the type of the inputs; of gates in float32.
 package struct PassGradients: Sendable {
-    package let q, k, v: DeviceMemory
+    package let q, k: DeviceMemory
+    /// None where the gradient of values went to a place that was given.
+    package let v: DeviceMemory?
     package let logG: DeviceMemory?
     let initialState: DeviceState?
 }

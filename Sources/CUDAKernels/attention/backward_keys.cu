@@ -35,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
     const elem *__restrict__ v, const elem *__restrict__ dy,
     const float *__restrict__ offsets, const float *__restrict__ statistics, const float2 *__restrict__ gates,
     const int *__restrict__ firstVisible, const elem *__restrict__ stateGradients, const unsigned *__restrict__ blocks, const int *__restrict__ keyExponents,
-    const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dk, input *__restrict__ dv,
+    const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dk, input *__restrict__ dv, int valueStride,
     float *__restrict__ columnSums, int tokens, int queryHeads, int keyHeads, int width, int valueWidth, int blockCount,
     int hasFinalGradient, int window, float scale, float gradientScale
 ) {
@@ -362,10 +362,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
         const bool isStored = row < count;
         const size_t place = firstRow + static_cast<size_t>(isStored ? row : 0) * keyHeads;
         if (hasValues && isStored) {
+            const size_t valuePlace = static_cast<size_t>(firstToken + row) * valueStride + head * valueWidth;
 #pragma unroll
             for (int n = 0; n < VALUE_TILE / 8; ++n)
                 store_pair(
-                    dv, place * valueWidth, valueColumn + n * 8 + 2 * t, valueWidth, valueSums[n][2 * half],
+                    dv, valuePlace, valueColumn + n * 8 + 2 * t, valueWidth, valueSums[n][2 * half],
                     valueSums[n][2 * half + 1]);
         }
         accumulator product = 0;

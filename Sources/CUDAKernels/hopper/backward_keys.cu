@@ -52,9 +52,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     const float *__restrict__ offsets, const float *__restrict__ statistics, const float2 *__restrict__ gates,
     const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks,
     const int *__restrict__ keyExponents, const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dk,
-    input *__restrict__ dv, float *__restrict__ columnSums, int tokens, int queryHeads, int keyHeads, int width, int valueWidth,
-    int blockCount, int hasFinalGradient, int window, float scale, float gradientScale, int tileCount,
-    int *taken, const int *stored, int storedCount
+    input *__restrict__ dv, int valueStride, float *__restrict__ columnSums, int tokens, int queryHeads, int keyHeads, int width,
+    int valueWidth, int blockCount, int hasFinalGradient, int window, float scale, float gradientScale, int tileCount, int *taken,
+    const int *stored, int storedCount
 ) {
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *keyTiles = reinterpret_cast<elem *>(memory);
@@ -480,12 +480,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 for (int half = 0; half < 2; ++half) {
                     const int row = 16 * at.warp + 8 * half + at.g;
                     const bool isStored = 64 * at.group + row < count;
-                    const size_t place = static_cast<size_t>(firstToken + (isStored ? 64 * at.group + row : 0)) * keyHeads + head;
+                    const size_t token = firstToken + (isStored ? 64 * at.group + row : 0), place = token * keyHeads + head;
+                    const size_t valuePlace = token * valueStride + head * valueWidth;
 #pragma unroll
                     for (int n = 0; n < VALUE_WIDTH / 8; ++n)
                         if (isStored)
                             store_pair(
-                                dv, place * valueWidth, n * 8 + 2 * at.t, valueWidth, valueSums[4 * n + 2 * half], valueSums[4 * n + 2 * half + 1]);
+                                dv, valuePlace, n * 8 + 2 * at.t, valueWidth, valueSums[4 * n + 2 * half], valueSums[4 * n + 2 * half + 1]);
 #if STATES && GATED && DEGREE > 2
                     const float stateDecay = decay(tileGates[ROWS], tileGates[64 * at.group + row]);
 #elif STATES && DEGREE > 2

@@ -97,8 +97,18 @@ package struct SequenceMixer {
         let mixed = context.attention.output
         var mixedGradient = try kernels.uninitialized([layout.rows, heads * headWidth], gradient.dataType)
         try output.backward(rows(mixed), gradient: gradient, into: &mixedGradient, accumulate: false)
+        let outputGradient = mixedGradient.reshaped(mixed.shape)
+        if let stack {
+            let joined = try joinedGradients(context, layout, stack, outputGradient: outputGradient)
+            var inputGradient = try kernels.uninitialized(context.x.shape, gradient.dataType)
+            try kernels.multiply(
+                joined, transposeA: false, stack.operand, transposeB: false, into: &inputGradient, accumulate: false)
+            try kernels.multiply(
+                joined, transposeA: true, context.x, transposeB: false, into: &stack.gradientSum, accumulate: true)
+            return inputGradient
+        }
         var gradients = try attention.backward(
-            context.inputs, context: context.attention, outputGradient: mixedGradient.reshaped(mixed.shape))
+            context.inputs, context: context.attention, outputGradient: outputGradient)
         gradients.q = rows(gradients.q)
         gradients.k = rows(gradients.k)
         gradients.v = rows(gradients.v)
@@ -107,14 +117,6 @@ package struct SequenceMixer {
         logG = logG.map { rows($0, width: 1) }
 
         var inputGradient = try kernels.uninitialized(context.x.shape, gradient.dataType)
-        if let stack {
-            let joined = try join(gradients, logG, context, layout, stack)
-            try kernels.multiply(
-                joined, transposeA: false, stack.operand, transposeB: false, into: &inputGradient, accumulate: false)
-            try kernels.multiply(
-                joined, transposeA: true, context.x, transposeB: false, into: &stack.gradientSum, accumulate: true)
-            return inputGradient
-        }
         try rotate(&gradients.q, layout, inverse: true)
         try rotate(&gradients.k, layout, inverse: true)
         try query.backward(context.x, gradient: gradients.q, into: &inputGradient, accumulate: false)
@@ -127,18 +129,27 @@ package struct SequenceMixer {
     }
 
     /// The gradients of all projections of a token in one row, in the order of the stacked weights; adds those of biases.
-    private func join(
-        _ gradients: AttentionGradients, _ logG: Tensor?, _ context: Context, _ layout: SequenceLayout, _ stack: ParameterStack
+    private func joinedGradients(
+        _ context: Context, _ layout: SequenceLayout, _ stack: ParameterStack, outputGradient: Tensor
     ) throws(PowerAttentionError) -> Tensor {
-        var joined = try kernels.uninitialized([layout.rows, stack.operand.shape[0]], gradients.q.dataType)
+        var joined = try kernels.uninitialized([layout.rows, stack.operand.shape[0]], outputGradient.dataType)
+        let values = stack.rows[2]
+        let gradients: AttentionGradients
+        do {
+            // Those of values go there at once where nothing has to stand behind them.
+            var inputs = context.inputs
+            if values.count == keyHeads * headWidth { inputs.valueGradient = RowColumns(joined, from: values.lowerBound) }
+            gradients = try attention.backward(inputs, context: context.attention, outputGradient: outputGradient)
+        }
         let positions = layout.positions
         for (part, columns) in zip([gradients.q, gradients.k], stack.rows) {
             try kernels.rotate(
-                part, into: &joined, columns, cosines: positions.cosines, sines: positions.sines, inverse: true)
+                rows(part), into: &joined, columns, cosines: positions.cosines, sines: positions.sines, inverse: true)
         }
-        try kernels.setColumns(&joined, stack.rows[2], to: gradients.v)
-        if let gate, let gateContext = context.gate, let logG {
-            try gate.backwardToProjection(gateContext, gradient: logG, into: &joined, stack.rows[3])
+        if gradients.v.count > 0 { try kernels.setColumns(&joined, values, to: rows(gradients.v)) }
+        if let gate, let gateContext = context.gate, let logG = gradients.logG {
+            try gate.backwardToProjection(
+                gateContext, gradient: rows(logG, width: 1), into: &joined, stack.rows[3])
         }
         for (projection, columns) in zip([query, key, value], stack.rows) {
             guard let bias = projection.bias else { continue }
