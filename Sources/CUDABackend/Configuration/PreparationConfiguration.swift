@@ -3,6 +3,9 @@ struct PreparationConfiguration: Sendable, Hashable {
     /// Tokens of a block.
     static let tokens = 64
     static let threads = 256
+    /// Tokens of a block that measures, of one head, and its threads.
+    static let measuredTokens = 256
+    static let measuringThreads = 512
 
     let lanes: Int
 

@@ -11,7 +11,6 @@ extension AttentionPass {
         var queryExponents: DeviceMemory?
         var keyExponents: DeviceMemory?
         var finalExponents: DeviceMemory?
-        let grid = { (heads: Int) in KernelLaunch.Grid(self.preparationTileCount, heads) }
         var isScaled: DeviceMemory?
         if isPower {
             queryExponents = try context.allocate(rows, 4)
@@ -25,10 +24,12 @@ extension AttentionPass {
             try context.fill(flags.pointer, byte: 0x80, byteCount: flags.byteCount)
             try context.launch(
                 KernelLaunch(
-                    kernels.magnitudes, grid: grid(queryHeads + keyHeads), threads: PreparationConfiguration.threads,
+                    kernels.magnitudes, grid: .init(measuredTileCount * (queryHeads + keyHeads)),
+                    threads: PreparationConfiguration.measuringThreads,
                     arguments: [
-                        .pointer(inputs.q), .pointer(inputs.k), .memory(preparationTiles), .memory(queryExponents),
-                        .memory(exponents), .memory(flags), .int(queryHeads), .int(keyHeads), .int(problem.keyWidth),
+                        .pointer(inputs.q), .pointer(inputs.k), .memory(measuredTiles), .memory(queryExponents),
+                        .memory(exponents), .memory(flags), .int(measuredTileCount), .int(queryHeads), .int(keyHeads),
+                        .int(problem.keyWidth),
                     ]))
             try context.launch(
                 KernelLaunch(

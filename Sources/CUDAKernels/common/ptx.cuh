@@ -32,6 +32,19 @@ __device__ __forceinline__ unsigned short float_to_float16(float x) {
     return result;
 }
 
+// The larger of each two numbers in the halves of two words; a number rather than NaN.
+__device__ __forceinline__ unsigned larger_bfloat16(unsigned x, unsigned y) {
+    unsigned larger;
+    asm("max.bf16x2 %0, %1, %2;" : "=r"(larger) : "r"(x), "r"(y));
+    return larger;
+}
+
+__device__ __forceinline__ unsigned larger_float16(unsigned x, unsigned y) {
+    unsigned larger;
+    asm("max.f16x2 %0, %1, %2;" : "=r"(larger) : "r"(x), "r"(y));
+    return larger;
+}
+
 // The bits of x with the 10 bits of precision of TF32.
 __device__ __forceinline__ unsigned round_to_tf32(float x) {
     unsigned rounded;

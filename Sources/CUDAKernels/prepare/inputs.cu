@@ -36,70 +36,134 @@ __device__ __forceinline__ void store_four(elem *place, const float (&x)[4]) {
 #endif
 }
 
-__device__ __forceinline__ float largest_magnitude(float largest, const float (&x)[4]) {
+// Threads of a block that measures, the numbers of 16 bytes, the lanes that read a row so many at a time, and the rows that a thread asks
+// for before it looks at the first: memory answers late, and is busy only while enough is asked for.
+constexpr int MEASURING_THREADS = 512;
+constexpr int PIECE = 16 / sizeof(input);
+constexpr int ROW_LANES = WIDTH > 16 * PIECE ? 32 : WIDTH > 8 * PIECE ? 16 : WIDTH > 4 * PIECE ? 8 : WIDTH > 2 * PIECE ? 4 : 2;
+constexpr int ROWS_AT_ONCE = MEASURING_THREADS / ROW_LANES;
+constexpr int ROWS_ASKED = 4;
+
+// The larger magnitudes of the numbers in two words, one or two in each; those of NaN count as none.
+__device__ __forceinline__ unsigned larger_magnitudes(unsigned largest, unsigned word) {
+#if INPUT == 0
+    return __float_as_uint(fmaxf(__uint_as_float(largest), fabsf(__uint_as_float(word))));
+#elif INPUT == 1
+    return larger_float16(largest, word & 0x7fff7fff);
+#else
+    return larger_bfloat16(largest, word & 0x7fff7fff);
+#endif
+}
+
+__device__ __forceinline__ unsigned larger_magnitudes(unsigned largest, uint4 piece) {
+    largest = larger_magnitudes(larger_magnitudes(largest, piece.x), piece.y);
+    return larger_magnitudes(larger_magnitudes(largest, piece.z), piece.w);
+}
+
+// The larger ones of words of magnitudes of `lanes` neighbouring lanes.
+template <int lanes>
+__device__ __forceinline__ unsigned larger_of_lanes(unsigned largest) {
 #pragma unroll
-    for (int n = 0; n < 4; ++n) largest = fmaxf(largest, fabsf(x[n]));
+    for (int offset = lanes / 2; offset > 0; offset /= 2) {
+        const unsigned other = __shfl_xor_sync(~0u, largest, offset);
+#if INPUT == 0
+        // Magnitudes in float32 are in the order of their bits.
+        largest = max(largest, other);
+#elif INPUT == 1
+        largest = larger_float16(largest, other);
+#else
+        largest = larger_bfloat16(largest, other);
+#endif
+    }
     return largest;
 }
 
-// The largest magnitude that this lane reads of a row, of `lanes` lanes a row.
-__device__ __forceinline__ float row_magnitude(const input *row, int lane, int lanes, int width) {
-    float largest = 0;
-#if INPUT == 2
-    if (width % 8 == 0) {
-        for (int column = lane * 8; column < width; column += lanes * 8) {
-            const uint4 eight = *reinterpret_cast<const uint4 *>(row + column);
-            const unsigned words[4] = {eight.x, eight.y, eight.z, eight.w};
-#pragma unroll
-            for (int n = 0; n < 4; ++n)
-                largest = fmaxf(largest, fmaxf(fabsf(from_input(words[n] & 0xffff)), fabsf(from_input(words[n] >> 16))));
-        }
-        return largest;
-    }
+// The exponent of the largest number of a word of magnitudes.
+__device__ __forceinline__ int word_exponent(unsigned magnitudes) {
+#if INPUT == 0
+    return magnitude_exponent(__uint_as_float(magnitudes));
+#else
+    return magnitude_exponent(fmaxf(from_input(magnitudes & 0xffff), from_input(magnitudes >> 16)));
 #endif
-    for (int column = lane * 4; column < width; column += lanes * 4) {
-        float x[4];
-        load_four(x, row, column, width);
-        largest = largest_magnitude(largest, x);
+}
+
+// The magnitudes of this lane's share of a row: words of them, of which the largest numbers are the row's.
+__device__ __forceinline__ unsigned row_magnitudes(const input *row, int lane, int width) {
+    unsigned largest = 0;
+#pragma unroll 1
+    for (int column = lane; column < width; column += ROW_LANES) {
+#if INPUT == 0
+        largest = larger_magnitudes(largest, __float_as_uint(row[column]));
+#else
+        largest = larger_magnitudes(largest, row[column]);
+#endif
     }
     return largest;
 }
 
 // The exponents of queries [tokens, queryHeads]; chunkExponents[chunk, head] becomes that of the largest key of the chunk, from
-// NO_EXPONENT. isScaled[0] becomes 1 where a query has one. The order of the maxima does not show. Grid: tiles, queryHeads + keyHeads.
-//
-// Six blocks a multiprocessor leave 40 registers; for eight, which the compiler aims at by itself, it spilled.
-extern "C" __global__ void __launch_bounds__(THREADS, 6) magnitudes(
+// NO_EXPONENT. isScaled[0] becomes 1 where a query has one. The order of the maxima does not show. Grid: tiles by queryHeads + keyHeads,
+// heads of a tile together, those of keys first.
+extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, 3) magnitudes(
     const input *__restrict__ q, const input *__restrict__ k, const int4 *__restrict__ tiles, int *__restrict__ queryExponents,
-    int *__restrict__ chunkExponents, int *__restrict__ isScaled, int queryHeads, int keyHeads, int width
+    int *__restrict__ chunkExponents, int *__restrict__ isScaled, int tileCount, int queryHeads, int keyHeads, int width
 ) {
-    const int4 tile = tiles[blockIdx.x];
-    const bool isQuery = blockIdx.y < queryHeads;
-    const int head = isQuery ? blockIdx.y : blockIdx.y - queryHeads, heads = isQuery ? queryHeads : keyHeads;
-    const input *source = isQuery ? q : k;
-    // A lane reads 16 bytes of bfloat16 at once.
-    const int lanes = INPUT == 2 && width % 8 == 0 ? LANES / 2 : LANES, rows = THREADS / lanes, lane = threadIdx.x % lanes;
-    float largest = 0;
+    const unsigned keyBlocks = static_cast<unsigned>(tileCount) * keyHeads;
+    const bool isQuery = blockIdx.x >= keyBlocks;
+    const unsigned index = isQuery ? blockIdx.x - keyBlocks : blockIdx.x, heads = isQuery ? queryHeads : keyHeads, head = index % heads;
+    const int4 tile = tiles[index / heads];
+    const int lane = threadIdx.x % ROW_LANES, ownRow = threadIdx.x / ROW_LANES;
+    const size_t firstRow = static_cast<size_t>(tile.x) * heads + head, step = static_cast<size_t>(ROWS_AT_ONCE) * heads * width;
+    const input *row = (isQuery ? q : k) + (firstRow + static_cast<size_t>(ownRow) * heads) * width;
+    unsigned largest = 0;
     // All lanes of a warp go round together: the maximum of a row is taken over its lanes.
-    const int rounds = (tile.y + rows - 1) / rows;
-    for (int round = 0; round < rounds; ++round) {
-        const int n = round * rows + threadIdx.x / lanes;
-        const size_t row = static_cast<size_t>(tile.x + min(n, tile.y - 1)) * heads + head;
-        float magnitude = row_magnitude(source + row * width, lane, lanes, width);
-        if (isQuery) {
-            for (int offset = lanes / 2; offset > 0; offset /= 2) magnitude = fmaxf(magnitude, __shfl_xor_sync(~0u, magnitude, offset));
-            const int exponent = exponent_or_zero(magnitude_exponent(magnitude));
-            if (n < tile.y && lane == 0) queryExponents[row] = exponent;
-            if (exponent != 0 && lane == 0) isScaled[0] = 1;
+    for (int first = 0; first < tile.y; first += ROWS_ASKED * ROWS_AT_ONCE) {
+        unsigned magnitudes[ROWS_ASKED] = {};
+        const input *rows[ROWS_ASKED];
+#pragma unroll
+        for (int n = 0; n < ROWS_ASKED; ++n) rows[n] = row, row += step;
+        const int left = tile.y - first - ownRow;
+        if (width % PIECE == 0) {
+#pragma unroll 1
+            for (int column = lane * PIECE; column < WIDTH; column += ROW_LANES * PIECE) {
+                uint4 pieces[ROWS_ASKED];
+#pragma unroll
+                for (int n = 0; n < ROWS_ASKED; ++n) {
+                    pieces[n] = make_uint4(0, 0, 0, 0);
+                    if (n * ROWS_AT_ONCE < left && column < width) pieces[n] = *reinterpret_cast<const uint4 *>(rows[n] + column);
+                }
+#pragma unroll
+                for (int n = 0; n < ROWS_ASKED; ++n) magnitudes[n] = larger_magnitudes(magnitudes[n], pieces[n]);
+            }
         } else {
-            largest = fmaxf(largest, magnitude);
+#pragma unroll
+            for (int n = 0; n < ROWS_ASKED; ++n)
+                if (n * ROWS_AT_ONCE < left) magnitudes[n] = row_magnitudes(rows[n], lane, width);
+        }
+        if (!isQuery) {
+#pragma unroll
+            for (int n = 0; n < ROWS_ASKED; ++n) largest = larger_magnitudes(largest, magnitudes[n]);
+            continue;
+        }
+#pragma unroll
+        for (int n = 0; n < ROWS_ASKED; ++n) magnitudes[n] = larger_of_lanes<ROW_LANES>(magnitudes[n]);
+        // Every lane has all of them, and sees to one.
+#pragma unroll
+        for (int from = 0; from < ROWS_ASKED; from += ROW_LANES) {
+            const int own = from + lane;
+            if (own >= ROWS_ASKED || own * ROWS_AT_ONCE >= left) continue;
+            unsigned magnitude = magnitudes[from];
+#pragma unroll
+            for (int n = from + 1; n < ROWS_ASKED; ++n) magnitude = n == own ? magnitudes[n] : magnitude;
+            const int exponent = exponent_or_zero(word_exponent(magnitude));
+            queryExponents[firstRow + static_cast<size_t>(first + own * ROWS_AT_ONCE + ownRow) * heads] = exponent;
+            if (exponent != 0) isScaled[0] = 1;
         }
     }
     if (isQuery) return;
-#pragma unroll
-    for (int offset = 16; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, offset));
+    largest = larger_of_lanes<32>(largest);
     if (threadIdx.x % 32 == 0 && largest != 0)
-        atomicMax(chunkExponents + static_cast<size_t>(tile.z) * keyHeads + head, magnitude_exponent(largest));
+        atomicMax(chunkExponents + static_cast<size_t>(tile.z) * keyHeads + head, word_exponent(largest));
 }
 
 // The exponent of every chunk becomes the largest so far, that of the state before the first chunk included: a state never grows

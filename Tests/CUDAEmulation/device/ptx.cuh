@@ -176,6 +176,28 @@ static inline unsigned short float_to_float16(float x) {
     return static_cast<unsigned short>(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
 }
 
+namespace emulation {
+
+// The larger of each two numbers in the halves of two words, or the one that is a number; `infinity` is the largest of their type.
+EMULATION_INLINE unsigned largerHalves(unsigned x, unsigned y, unsigned infinity) {
+    unsigned result = 0;
+    for (int shift = 0; shift < 32; shift += 16) {
+        const unsigned one = x >> shift & 0xffff, other = y >> shift & 0xffff;
+        // In the order of their values.
+        const auto place = [](unsigned half) { return half & 0x8000 ? -static_cast<int>(half & 0x7fff) - 1 : static_cast<int>(half); };
+        const bool oneIsNumber = (one & 0x7fff) <= infinity, otherIsNumber = (other & 0x7fff) <= infinity;
+        unsigned larger = place(one) >= place(other) ? one : other;
+        if (!oneIsNumber || !otherIsNumber) larger = oneIsNumber ? one : otherIsNumber ? other : 0x7fff;
+        result |= larger << shift;
+    }
+    return result;
+}
+
+}  // namespace emulation
+
+static inline unsigned larger_bfloat16(unsigned x, unsigned y) { return emulation::largerHalves(x, y, 0x7f80); }
+static inline unsigned larger_float16(unsigned x, unsigned y) { return emulation::largerHalves(x, y, 0x7c00); }
+
 static inline unsigned round_to_tf32(float x) {
     const unsigned word = __float_as_uint(x), magnitude = word & 0x7fffffff;
     if (magnitude > 0x7f800000) return 0x7fffffff;
