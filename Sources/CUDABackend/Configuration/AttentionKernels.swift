@@ -159,7 +159,7 @@ package struct AttentionKernels: Sendable, Hashable {
             "prepare/values.cu", "scale_values",
             macros: problem.macros + [
                 problem.normalizationMacro, ("GATED", problem.isGated ? 1 : 0), ("VALUE_WIDTH", problem.valueWidth),
-                ("REVERSE", reverse ? 1 : 0),
+                ("REVERSE", reverse ? 1 : 0), ("ROWS", PreparationConfiguration.scaledRows),
             ])
     }
 

@@ -6,6 +6,9 @@ struct PreparationConfiguration: Sendable, Hashable {
     /// Tokens of a block that measures, of one head, and its threads.
     static let measuredTokens = 256
     static let measuringThreads = 512
+    /// Rows of values that a block of `prepare/values.cu` scales, and the threads that have eight columns of each.
+    static let scaledRows = 128
+    static func scalingThreads(_ problem: KernelProblem) -> Int { 32 * (problem.valueWidth / 8 + 1) }
 
     let lanes: Int
 

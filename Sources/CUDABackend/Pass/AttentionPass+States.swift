@@ -168,12 +168,13 @@ extension AttentionPass {
     private func scaleValues(_ walk: Walk, _ prepared: PreparedInputs) throws(PowerAttentionError) -> DeviceMemory {
         let heads = walk.reverse ? problem.queryHeads : problem.keyHeads
         let values = try context.allocate(problem.tokenCount * heads * stateStride, elementBytes)
-        // Pieces of eight numbers, four a thread.
-        let pieces = min(problem.chunkSize, problem.tokenCount) * heads * stateStride / 8
+        let chunkRows = min(problem.chunkSize, problem.tokenCount) * heads
+        let rows = PreparationConfiguration.scaledRows
         try context.launch(
             KernelLaunch(
                 kernels.scaleValues(reverse: walk.reverse),
-                grid: .init(schedule.chunks.count, min((pieces + 1023) / 1024, 65_535)), threads: 256,
+                grid: .init(schedule.chunks.count, min((chunkRows + rows - 1) / rows, 65_535)),
+                threads: PreparationConfiguration.scalingThreads(kernels.problem),
                 arguments: [
                     .pointer(walk.values), .memory(walk.extra), .memory(walk.statistics), .memory(prepared.gates),
                     .memory(chunks), .memory(values), .int(problem.tokenCount), .int(heads),
