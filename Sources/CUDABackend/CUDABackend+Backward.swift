@@ -23,7 +23,8 @@ extension CUDABackend {
         if isRecurrent || finalStateGradient != nil || forward.rowStatistics == nil {
             output = try pass.forward(given, finalState: finalStateGradient != nil)
         } else {
-            let prepared = try pass.prepareInputs(given)
+            let progress = try Progress(queues: 0, states: 0, others: pass.preparationNumbers, context)
+            let prepared = try pass.prepareInputs(given, progress)
             let states = try pass.walkStates(prepared, given, wantsEnd: false).states
             let y = try context.upload(forward.output.converted(to: pass.exactType))
             output = PassOutput(

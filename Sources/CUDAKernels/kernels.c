@@ -110,6 +110,9 @@ static const char layers_sums[] = {
 static const char prepare_gates[] = {
 #embed "prepare/gates.cu"
 };
+static const char prepare_gates_header[] = {
+#embed "prepare/gates.cuh"
+};
 static const char prepare_inputs[] = {
 #embed "prepare/inputs.cu"
 };
@@ -168,6 +171,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("layers/reduction.cuh", layers_reduction),
     FILE_ENTRY("layers/sums.cu", layers_sums),
     FILE_ENTRY("prepare/gates.cu", prepare_gates),
+    FILE_ENTRY("prepare/gates.cuh", prepare_gates_header),
     FILE_ENTRY("prepare/inputs.cu", prepare_inputs),
     FILE_ENTRY("prepare/values.cu", prepare_values),
     FILE_ENTRY("state/exchange.cu", state_exchange),

@@ -97,7 +97,7 @@ import Testing
         #expect(
             functions.isSuperset(of: [
                 "attention_forward", "attention_backward_queries", "attention_backward_keys", "state_update", "state_step",
-                "convert_inputs", "cumulative_gates", "gate_gradients", "gate_sums",
+                "convert_inputs", "gate_gradients", "gate_sums", "measure_inputs",
             ]))
     }
 }

@@ -110,8 +110,7 @@ package struct AttentionKernels: Sendable, Hashable {
             ])
     }
 
-    var magnitudes: KernelSource { preparation("magnitudes") }
-    var keyExponents: KernelSource { preparation("key_exponents") }
+    var measureInputs: KernelSource { preparation("measure_inputs") }
     var convertInputs: KernelSource { preparation("convert_inputs") }
     var outputGradients: KernelSource { preparation("output_gradients") }
 
@@ -119,7 +118,6 @@ package struct AttentionKernels: Sendable, Hashable {
         KernelSource("prepare/gates.cu", function, macros: [("INPUT", 0), ("MATH", 2), ("DEGREE", problem.degree)])
     }
 
-    var cumulativeGates: KernelSource { gates("cumulative_gates") }
     var gateSums: KernelSource { gates("gate_sums") }
     var gateGradients: KernelSource { gates("gate_gradients") }
 
@@ -217,8 +215,7 @@ package struct AttentionKernels: Sendable, Hashable {
     /// The kernels of one call forward, and of one call back.
     package func sources(backward: Bool, movesState: Bool) -> [KernelSource] {
         var sources = [convertInputs, forward]
-        if problem.degree > 0 { sources += [magnitudes, keyExponents] }
-        if problem.isGated { sources += [cumulativeGates] }
+        if problem.degree > 0 || problem.isGated { sources += [measureInputs] }
         if movesState { sources += stateSources(reverse: false) }
         guard backward else { return sources }
         sources += (queriesBringOffsets ? [] : [outputGradients]) + [backwardQueries, backwardKeys]

@@ -123,7 +123,7 @@ extension AttentionPass {
             .rows(prepared) + [
                 .pointer(prepared.values), .pointer(dy),
                 .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
-                .memory(stateGradients.states), .memory(features?.blocks), .memory(prepared.keyExponents), .memory(keyTiles),
+                .memory(stateGradients.states), .memory(features?.blocks), .part(prepared.keyExponents), .memory(keyTiles),
                 .memory(chunks), .memory(dk), .pointer(valueGradient?.first ?? dv?.pointer, heldBy: dv),
                 .int(valueStride), .memory(columnSums), .int(problem.tokenCount),
                 .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),

@@ -10,8 +10,9 @@ extension AttentionPass {
         _ inputs: PassInputs, finalState: Bool = false, forBackward: Bool = true
     ) throws(PowerAttentionError) -> PassOutput {
         if let library { return try library.forward(inputs) }
-        let prepared = try prepareInputs(inputs)
-        let progress = try Progress(queues: 1, states: schedule.chunks.count * problem.keyHeads, context)
+        let progress = try Progress(
+            queues: 1, states: schedule.chunks.count * problem.keyHeads, others: preparationNumbers, context)
+        let prepared = try prepareInputs(inputs, progress)
         let walked = try walkStates(prepared, inputs, wantsEnd: finalState, forBackward: forBackward, progress)
         let y = try context.allocate(rows * problem.valueWidth, dataType.byteCount)
         // In float32 y is exact itself.
@@ -22,7 +23,7 @@ extension AttentionPass {
             .rows(prepared) + [
                 .pointer(prepared.values), .memory(prepared.gates),
                 .memory(prepared.firstVisible), .memory(walked.states), .memory(features?.blocks),
-                .memory(prepared.queryExponents), .memory(prepared.keyExponents), .memory(forwardTiles), .memory(chunks),
+                .memory(prepared.queryExponents), .part(prepared.keyExponents), .memory(forwardTiles), .memory(chunks),
                 .memory(y), .memory(dataType == .float32 ? nil : exact), .memory(statistics), .int(problem.tokenCount),
                 .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.valueWidth), .int(paddedValueWidth),
                 .int(features?.blockCount ?? 0), .flag(hasInitialState), .int(window),

@@ -4,41 +4,41 @@ import Tensors
 
 extension AttentionPass {
     /// Exponents, gates, and the inputs as the kernels read them.
-    func prepareInputs(_ inputs: PassInputs) throws(PowerAttentionError) -> PreparedInputs {
+    ///
+    /// - Parameter progress: with `preparationNumbers` others.
+    func prepareInputs(_ inputs: PassInputs, _ progress: Progress) throws(PowerAttentionError) -> PreparedInputs {
         guard library == nil else { return PreparedInputs(given: inputs) }
         let (tokens, keyHeads, queryHeads) = (problem.tokenCount, problem.keyHeads, problem.queryHeads)
         let isPower = problem.degree != nil
-        var queryExponents: DeviceMemory?
-        var keyExponents: DeviceMemory?
-        var finalExponents: DeviceMemory?
-        var isScaled: DeviceMemory?
-        if isPower {
-            queryExponents = try context.allocate(rows, 4)
-            finalExponents = try context.allocate(pairs, 4)
-            let exponents = try context.allocate(schedule.chunks.count * keyHeads, 4)
-            let flags = try context.allocate(2, 4)
-            keyExponents = exponents
-            isScaled = flags
-            // The bytes of the kernels' NO_EXPONENT, which is no flag either.
-            try context.fill(exponents.pointer, byte: 0x80, byteCount: exponents.byteCount)
-            try context.fill(flags.pointer, byte: 0x80, byteCount: flags.byteCount)
-            try context.launch(
-                KernelLaunch(
-                    kernels.magnitudes, grid: .init(measuredTileCount * (queryHeads + keyHeads)),
-                    threads: PreparationConfiguration.measuringThreads,
-                    arguments: [
-                        .pointer(inputs.q), .pointer(inputs.k), .memory(measuredTiles), .memory(queryExponents),
-                        .memory(exponents), .memory(flags), .int(measuredTileCount), .int(queryHeads), .int(keyHeads),
-                        .int(problem.keyWidth),
-                    ]))
-            try context.launch(
-                KernelLaunch(
-                    kernels.keyExponents, grid: .init(problem.sequences.count, keyHeads), threads: 32,
-                    arguments: [
-                        .memory(exponents), .memory(inputs.initialState?.exponents), .memory(inputs.initialState?.isUsed),
-                        .memory(sequences), .memory(finalExponents), .memory(flags), .int(keyHeads),
-                    ]))
+        var isScaled = isPower ? progress.others(from: 0) : nil
+        let known = isPower ? progress.others(from: 2) : nil
+        let keyExponents = isPower ? progress.others(from: 2 + pairs) : nil
+        let queryExponents = isPower ? try context.allocate(rows, 4) : nil
+        let finalExponents = isPower ? try context.allocate(pairs, 4) : nil
+        let gates = isGated ? try context.allocate(keyHeads * tokens, 8) : nil
+        let decays = isGated && isPower && kernels.usesDecays ? try context.allocate(keyHeads * tokens, 4) : nil
+        let firstVisible = !isPower && (isGated || window > 0) ? try context.allocate(keyHeads * tokens, 4) : nil
+        // Sequences without tokens leave the states that they start with.
+        if let finalExponents, problem.sequences.contains(where: \.isEmpty) {
+            if let initial = inputs.initialState?.exponents {
+                try context.copy(initial.pointer, to: finalExponents.pointer, byteCount: pairs * 4)
+            } else {
+                try context.fill(finalExponents.pointer, byte: 0, byteCount: pairs * 4)
+            }
         }
+        let gateBlocks = gates != nil || firstVisible != nil ? schedule.chunks.count * keyHeads : 0
+        let blocks = gateBlocks + (isPower ? measuredTileCount * (queryHeads + keyHeads) : 0)
+        try context.launch(
+            KernelLaunch(
+                kernels.measureInputs, grid: .init(blocks), threads: PreparationConfiguration.measuringThreads,
+                arguments: [
+                    .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.logG), .memory(measuredTiles), .memory(chunks),
+                    .memory(sequences), .memory(queryExponents), .part(keyExponents), .part(known),
+                    .memory(inputs.initialState?.exponents), .memory(inputs.initialState?.isUsed), .memory(finalExponents),
+                    .part(isScaled), .memory(gates), .memory(decays), .memory(firstVisible), .int(gateBlocks),
+                    .int(max(blocks / max(gateBlocks, 1), 1)), .int(measuredTileCount), .int(tokens), .int(queryHeads),
+                    .int(keyHeads), .int(problem.keyWidth), .int(window),
+                ]))
         // Rows that already are as the kernels read them stay where they are, unless a power of two has to come off.
         let keepsValues = isScratchType && problem.valueWidth == paddedValueWidth
         let keepsVectors = keepsValues && problem.keyWidth == paddedWidth
@@ -54,23 +54,10 @@ extension AttentionPass {
                 threads: PreparationConfiguration.threads,
                 arguments: [
                     .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .memory(queries), .memory(keys),
-                    .memory(values), .memory(queryExponents), .memory(keyExponents), .memory(isScaled),
+                    .memory(values), .memory(queryExponents), .part(keyExponents), .part(isScaled),
                     .memory(preparationTiles), .int(preparationTileCount), .int(queryHeads), .int(keyHeads),
                     .int(problem.keyWidth), .int(problem.valueWidth),
                 ]))
-        let gates = isGated ? try context.allocate(keyHeads * tokens, 8) : nil
-        let decays = isGated && isPower && kernels.usesDecays ? try context.allocate(keyHeads * tokens, 4) : nil
-        let firstVisible = !isPower && (isGated || window > 0) ? try context.allocate(keyHeads * tokens, 4) : nil
-        if gates != nil || firstVisible != nil {
-            try context.launch(
-                KernelLaunch(
-                    kernels.cumulativeGates, grid: .init(schedule.chunks.count, keyHeads), threads: Self.gateThreads,
-                    arguments: [
-                        .pointer(inputs.logG), .memory(chunks), .memory(gates), .memory(decays), .memory(firstVisible),
-                        .int(tokens),
-                        .int(keyHeads), .int(window),
-                    ]))
-        }
         return PreparedInputs(
             queries: .init(given: keepsVectors ? inputs.q : queries?.pointer ?? inputs.q, scaled: queries?.pointer),
             keys: .init(given: keepsVectors ? inputs.k : keys?.pointer ?? inputs.k, scaled: keys?.pointer),
@@ -79,7 +66,10 @@ extension AttentionPass {
             finalExponents: finalExponents, gates: gates, decays: decays, firstVisible: firstVisible)
     }
 
-    static var gateThreads: Int { 512 }
+    /// Numbers that start from zero: two flags, the keys that are known, and the exponents of chunks.
+    var preparationNumbers: Int { 2 + pairs + schedule.chunks.count * problem.keyHeads }
+
+    static var gateThreads: Int { PreparationConfiguration.measuringThreads }
     /// Blocks of a head that convert its rows, where there is anything to convert: enough to keep the memory busy, few to start.
     static var conversionBlocks: Int { 128 }
 
@@ -92,7 +82,7 @@ extension [KernelArgument] {
     static func rows(_ prepared: PreparedInputs) -> [KernelArgument] {
         [
             .pointer(prepared.queries.given), .pointer(prepared.keys.given), .pointer(prepared.queries.scaled),
-            .pointer(prepared.keys.scaled), .memory(prepared.isScaled),
+            .pointer(prepared.keys.scaled), .part(prepared.isScaled),
         ]
     }
 }

@@ -124,7 +124,7 @@ extension AttentionPass {
             ? [.memory(scaled)]
             : [.pointer(walk.values), .memory(walk.extra), .memory(walk.statistics)]
         let tables: [KernelArgument] = [
-            .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients), .memory(prepared.keyExponents),
+            .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients), .part(prepared.keyExponents),
             .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers), .memory(states),
             .memory(end), .int(problem.tokenCount), .int(problem.keyHeads), .int(walk.reverse ? problem.group : 1),
         ]
@@ -136,7 +136,7 @@ extension AttentionPass {
                     problem.keyHeads * configuration.valueBlocks(kernels.problem), count),
                 threads: configuration.threads, sharedBytes: configuration.sharedBytes,
                 arguments: [
-                    .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .memory(prepared.isScaled),
+                    .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .part(prepared.isScaled),
                 ] + values + tables + (configuration.isHopper ? [] : [.int(paddedValueWidth)]) + [.int(features.blockCount)]
                     + (configuration.isHopper ? [.flag(walk.isWhole), progress?.stored ?? .pointer(nil)] : [])))
         return scaled.map { [$0] } ?? []
@@ -157,7 +157,7 @@ extension AttentionPass {
                 threads: Self.scanThreads,
                 arguments: [
                     .memory(sums), .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients),
-                    .memory(prepared.keyExponents),
+                    .part(prepared.keyExponents),
                     .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers),
                     .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads), .int(features.count),
                     .int(stateStride), .flag(walk.reverse),

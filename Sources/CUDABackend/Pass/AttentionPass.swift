@@ -39,7 +39,7 @@ package final class AttentionPass: Sendable {
             (try context.upload(rows), rows.count)
         }
         let schedule = plan.schedule
-        (measuredTiles, measuredTileCount) = try upload(schedule.tiles(of: PreparationConfiguration.measuredTokens))
+        (measuredTiles, measuredTileCount) = try upload(schedule.measuredTiles(of: PreparationConfiguration.measuredTokens))
         (preparationTiles, preparationTileCount) = try upload(schedule.tiles(of: PreparationConfiguration.tokens))
         (forwardTiles, forwardTileCount) = try upload(schedule.queryTiles(of: plan.kernels.forwardRows))
         (queryTiles, queryTileCount) = try upload(schedule.queryTiles(of: plan.kernels.backwardQueriesRows))

@@ -41,11 +41,12 @@ final class PreparedInputs: Sendable {
     let values: DevicePointer
     /// Whether the kernels take the scaled queries, and the scaled keys: two numbers that the card decides; without them all rows are
     /// as they were given.
-    let isScaled: DeviceMemory?
+    let isScaled: DevicePart?
     /// What holds them where they are not the inputs themselves.
     private let memory: [DeviceMemory]
     /// The exponents of query rows `[tokens, hq]`, of the keys of chunks `[chunks, h]`, of final states `[n, h]`; none for exponentials.
-    let queryExponents, keyExponents, finalExponents: DeviceMemory?
+    let queryExponents, finalExponents: DeviceMemory?
+    let keyExponents: DevicePart?
     /// Cumulative log-gates `[h, tokens]`, two floats each.
     let gates: DeviceMemory?
     /// Decays to the last of 64 tokens, `[h, tokens]`; where kernels of Hopper run.
@@ -54,8 +55,8 @@ final class PreparedInputs: Sendable {
     let firstVisible: DeviceMemory?
 
     init(
-        queries: PreparedRows, keys: PreparedRows, values: DevicePointer, isScaled: DeviceMemory?, memory: [DeviceMemory],
-        queryExponents: DeviceMemory?, keyExponents: DeviceMemory?, finalExponents: DeviceMemory?, gates: DeviceMemory?,
+        queries: PreparedRows, keys: PreparedRows, values: DevicePointer, isScaled: DevicePart?, memory: [DeviceMemory],
+        queryExponents: DeviceMemory?, keyExponents: DevicePart?, finalExponents: DeviceMemory?, gates: DeviceMemory?,
         decays: DeviceMemory?, firstVisible: DeviceMemory?
     ) {
         self.queries = queries

@@ -1,20 +1,38 @@
 import CUDARuntime
 import Tensors
 
-/// Where the kernels of a pass count what is done, on the card: items that their blocks have taken, and parts of states that are stored.
+/// A part of memory that is allocated, and set, as one.
+struct DevicePart: Sendable {
+    let pointer: DevicePointer
+    let memory: DeviceMemory
+}
+
+extension KernelArgument {
+    static func part(_ part: DevicePart?) -> KernelArgument { .pointer(part?.pointer, heldBy: part?.memory) }
+}
+
+/// Where the kernels of a pass count what is done, on the card: items that their blocks have taken, parts of states that are stored, and
+/// what else starts from zero.
 struct Progress: Sendable {
     private let numbers: DeviceMemory
-    private let queues: Int
+    private let queues, states: Int
 
     /// All zero.
     ///
     /// - Parameters:
     ///   - queues: kernels whose blocks take items.
     ///   - states: states that a kernel may wait for.
-    init(queues: Int, states: Int, _ context: CUDAContext) throws(PowerAttentionError) {
+    ///   - others: numbers of 32 bits.
+    init(queues: Int, states: Int, others: Int = 0, _ context: CUDAContext) throws(PowerAttentionError) {
         self.queues = queues
-        numbers = try context.allocate(queues + states, 4)
-        try context.fill(numbers.pointer, byte: 0, byteCount: (queues + states) * 4)
+        self.states = states
+        numbers = try context.allocate(queues + states + others, 4)
+        try context.fill(numbers.pointer, byte: 0, byteCount: (queues + states + others) * 4)
+    }
+
+    /// The other numbers, from one of them on.
+    func others(from first: Int) -> DevicePart {
+        DevicePart(pointer: numbers.pointer.advanced(by: (queues + states + first) * 4), memory: numbers)
     }
 
     /// Items that the blocks of a kernel have taken.

@@ -30,6 +30,11 @@ package struct Schedule: Sendable {
     /// Tiles of at most `size` tokens: first token, number of tokens, chunk, first token of the chunk.
     package func tiles(of size: Int) -> [Row] { chunks.indices.flatMap { tiles(of: size, chunk: $0) } }
 
+    /// The same with the sequence in place of the chunk's first token.
+    func measuredTiles(of size: Int) -> [Row] {
+        tiles(of: size).map { Row($0.x, $0.y, $0.z, chunks[Int($0.z)].z) }
+    }
+
     private func tiles(of size: Int, chunk index: Int) -> [Row] {
         let chunk = chunks[index]
         return stride(from: chunk.x, to: chunk.x + chunk.y, by: size).map { start in

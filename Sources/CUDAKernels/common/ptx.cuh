@@ -114,11 +114,11 @@ __device__ __forceinline__ void load_now(float (&x)[1], const float *global, boo
         : "l"(global), "r"(static_cast<int>(valid)));
 }
 
-// Counts a block, and gives how many came before. What all threads of those wrote before a barrier ahead of their calls, the threads of
-// this block read after a barrier behind its own, past the first-level cache.
-__device__ __forceinline__ unsigned count_arrival(unsigned *counter) {
+// Counts a block, or so many, and gives how many came before. What all threads of those wrote before a barrier ahead of their calls, the
+// threads of this block read after a barrier behind its own, past the first-level cache.
+__device__ __forceinline__ unsigned count_arrival(unsigned *counter, unsigned count = 1) {
     unsigned before;
-    asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
+    asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], %2;" : "=r"(before) : "l"(counter), "r"(count) : "memory");
     return before;
 }
 

@@ -1,82 +1,11 @@
-// Sums of log-gates along the tokens, forward for the decays, and back for the gradients of the gates.
+// Gradients of gates: sums along the tokens, from the last one back.
 //
-// A block walks the tokens of one chunk or sequence of one key head: every thread a stretch of neighbours, in float64. What the stretches
-// pass on to one another is scanned by warps, then over the warps.
-#include "common/decay.cuh"
+// A block walks the tokens of one chunk of one key head.
 #include "common/elements.cuh"
+#include "prepare/gates.cuh"
 
-constexpr int THREADS = 512;
-constexpr int WARPS = THREADS / 32;
-
-// Where the gates count as closed: everything before is forgotten. The power has no exponential to win against e^−1000 in float32.
-constexpr float CLOSED = DEGREE > 0 ? -1000.f : -100000.f;
-
-__device__ __forceinline__ bool is_closed(float logGate) { return logGate <= CLOSED; }
-
-// The stretch of this thread among `count` tokens.
-__device__ __forceinline__ int2 stretch(int count) {
-    const int size = (count + THREADS - 1) / THREADS;
-    const int first = min(static_cast<int>(threadIdx.x) * size, count);
-    return make_int2(first, min(first + size, count));
-}
-
-// gates[head, token]: the inclusive sum from the start of the chunk, in base 2, as two floats. A closed gate counts as −1000 for powers,
-// whose decays it takes to zero. Exponentials can outweigh any number: there the gate adds nothing, and `firstVisible` keeps queries from
-// the keys before it, as it does for the window. Where `decays` are wanted, [head, token], they are those from a token to the last of the
-// 64 that it is one of, counted from the start of the chunk. Grid: chunks, key heads.
-extern "C" __global__ void __launch_bounds__(THREADS, 1) cumulative_gates(
-    const float *__restrict__ logGates, const int4 *__restrict__ chunks, float2 *__restrict__ gates, float *__restrict__ decays,
-    int *__restrict__ firstVisible, int tokens, int keyHeads, int window
-) {
-    __shared__ double warpSums[WARPS];
-    __shared__ int warpClosed[WARPS];
-    const int4 chunk = chunks[blockIdx.x];
-    const int head = blockIdx.y, thread = threadIdx.x;
-    const int2 part = stretch(chunk.y);
-    auto step = [&](int n) -> double {
-        const float x = logGates[static_cast<size_t>(chunk.x + n) * keyHeads + head];
-        if (is_closed(x)) return DEGREE > 0 ? CLOSED * 1.4426950408889634 : 0.0;
-        return x * 1.4426950408889634;
-    };
-    double sum = 0;
-    int lastClosed = -1;
-    if (logGates != nullptr)
-        for (int n = part.x; n < part.y; ++n) {
-            sum += step(n);
-            if (is_closed(logGates[static_cast<size_t>(chunk.x + n) * keyHeads + head])) lastClosed = n;
-        }
-    // What comes before this thread's stretch.
-    const int lane = thread % 32, warp = thread / 32;
-    const double ownSum = sum;
-#pragma unroll
-    for (int offset = 1; offset < 32; offset *= 2) {
-        const double sumBefore = __shfl_up_sync(~0u, sum, offset);
-        const int closedBefore = __shfl_up_sync(~0u, lastClosed, offset);
-        if (lane >= offset) sum += sumBefore, lastClosed = max(lastClosed, closedBefore);
-    }
-    if (lane == 31) warpSums[warp] = sum, warpClosed[warp] = lastClosed;
-    sum -= ownSum;
-    lastClosed = __shfl_up_sync(~0u, lastClosed, 1);
-    if (lane == 0) lastClosed = 0;
-    __syncthreads();
-    for (int n = 0; n < warp; ++n) sum += warpSums[n], lastClosed = max(lastClosed, warpClosed[n]);
-    for (int n = part.x; n < part.y; ++n) {
-        const size_t place = static_cast<size_t>(head) * tokens + chunk.x + n;
-        if (logGates != nullptr) {
-            sum += step(n);
-            if (is_closed(logGates[static_cast<size_t>(chunk.x + n) * keyHeads + head])) lastClosed = n;
-            const float high = static_cast<float>(sum);
-            gates[place] = make_float2(high, static_cast<float>(sum - high));
-        }
-        if (firstVisible != nullptr) firstVisible[place] = chunk.x + max(lastClosed, window > 0 ? n - window + 1 : 0);
-    }
-    if (decays == nullptr) return;
-    __syncthreads();
-    const float2 *chunkGates = gates + static_cast<size_t>(head) * tokens + chunk.x;
-    float *chunkDecays = decays + static_cast<size_t>(head) * tokens + chunk.x;
-    for (int n = thread; n < chunk.y; n += THREADS)
-        chunkDecays[n] = decay(chunkGates[min(n / 64 * 64 + 63, chunk.y - 1)], chunkGates[n]);
-}
+constexpr int THREADS = GATE_THREADS;
+constexpr int WARPS = GATE_WARPS;
 
 // What the gate of token n of a chunk gets from the rows and the columns of the weights.
 struct GateContributions {

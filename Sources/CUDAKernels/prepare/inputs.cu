@@ -4,6 +4,7 @@
 #include "common/decay.cuh"
 #include "common/elements.cuh"
 #include "common/exponents.cuh"
+#include "prepare/gates.cuh"
 
 constexpr int THREADS = 256;
 
@@ -38,7 +39,7 @@ __device__ __forceinline__ void store_four(elem *place, const float (&x)[4]) {
 
 // Threads of a block that measures, the numbers of 16 bytes, the lanes that read a row so many at a time, and the rows that a thread asks
 // for before it looks at the first: memory answers late, and is busy only while enough is asked for.
-constexpr int MEASURING_THREADS = 512;
+constexpr int MEASURING_THREADS = GATE_THREADS;
 constexpr int PIECE = 16 / sizeof(input);
 constexpr int ROW_LANES = WIDTH > 16 * PIECE ? 32 : WIDTH > 8 * PIECE ? 16 : WIDTH > 4 * PIECE ? 8 : WIDTH > 2 * PIECE ? 4 : 2;
 constexpr int ROWS_AT_ONCE = MEASURING_THREADS / ROW_LANES;
@@ -101,22 +102,55 @@ __device__ __forceinline__ unsigned row_magnitudes(const input *row, int lane, i
     return largest;
 }
 
-// The exponents of queries [tokens, queryHeads]; chunkExponents[chunk, head] becomes that of the largest key of the chunk, from
-// NO_EXPONENT. isScaled[0] becomes 1 where a query has one. The order of the maxima does not show. Grid: tiles by queryHeads + keyHeads,
-// heads of a tile together, those of keys first.
-extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, 3) magnitudes(
-    const input *__restrict__ q, const input *__restrict__ k, const int4 *__restrict__ tiles, int *__restrict__ queryExponents,
-    int *__restrict__ chunkExponents, int *__restrict__ isScaled, int tileCount, int queryHeads, int keyHeads, int width
+// The exponents of rows, by their largest numbers: powers of two that they are divided by.
+struct Exponents {
+    // Of queries, [tokens, queryHeads], and of the keys of chunks, [chunks, keyHeads]: from zero, and distances from NO_EXPONENT until all keys
+    // of a sequence are known.
+    int *queries, *chunks;
+    // How many keys are known, [sequences, keyHeads], from zero.
+    unsigned *known;
+    // Of the states before the sequences and after, [sequences, keyHeads].
+    const int *initial, *initialIsUsed;
+    int *last;
+    // 1 where any query, and any key, has one that is not zero; from zero.
+    int *isScaled;
+    int keyHeads;
+
+    // The exponent of every chunk becomes the largest so far, that of the state before the first chunk included: a state never grows when it
+    // changes units. One warp.
+    __device__ __forceinline__ void accumulate(int4 span, int sequence, int head) const {
+        const int lane = threadIdx.x % 32;
+        const size_t pair = static_cast<size_t>(sequence) * keyHeads + head;
+        int carried = initial != nullptr && initialIsUsed[pair] != 0 ? initial[pair] : NO_EXPONENT;
+#pragma unroll 1
+        for (int first = 0; first < span.y; first += 32) {
+            const int n = first + lane;
+            int *place = chunks + static_cast<size_t>(span.x + n) * keyHeads + head;
+            int exponent = max(n < span.y ? NO_EXPONENT + *place : NO_EXPONENT, carried);
+#pragma unroll
+            for (int offset = 1; offset < 32; offset *= 2) {
+                const int before = __shfl_up_sync(~0u, exponent, offset);
+                if (lane >= offset) exponent = max(exponent, before);
+            }
+            if (n < span.y) *place = exponent_or_zero(exponent);
+            if (n < span.y && exponent_or_zero(exponent) != 0) isScaled[1] = 1;
+            carried = __shfl_sync(~0u, exponent, 31);
+        }
+        if (lane == 0) last[pair] = exponent_or_zero(carried);
+    }
+};
+
+// The exponents of the rows of one tile of one head. The order of the maxima does not show.
+template <bool isQuery>
+__device__ __forceinline__ void measure(
+    const Exponents &exponents, const input *source, int4 tile, int head, int heads, int width, const int4 *sequences
 ) {
-    const unsigned keyBlocks = static_cast<unsigned>(tileCount) * keyHeads;
-    const bool isQuery = blockIdx.x >= keyBlocks;
-    const unsigned index = isQuery ? blockIdx.x - keyBlocks : blockIdx.x, heads = isQuery ? queryHeads : keyHeads, head = index % heads;
-    const int4 tile = tiles[index / heads];
     const int lane = threadIdx.x % ROW_LANES, ownRow = threadIdx.x / ROW_LANES;
     const size_t firstRow = static_cast<size_t>(tile.x) * heads + head, step = static_cast<size_t>(ROWS_AT_ONCE) * heads * width;
-    const input *row = (isQuery ? q : k) + (firstRow + static_cast<size_t>(ownRow) * heads) * width;
+    const input *row = source + (firstRow + static_cast<size_t>(ownRow) * heads) * width;
     unsigned largest = 0;
     // All lanes of a warp go round together: the maximum of a row is taken over its lanes.
+#pragma unroll 1
     for (int first = 0; first < tile.y; first += ROWS_ASKED * ROWS_AT_ONCE) {
         unsigned magnitudes[ROWS_ASKED] = {};
         const input *rows[ROWS_ASKED];
@@ -140,57 +174,75 @@ extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, 3) magnitudes(
             for (int n = 0; n < ROWS_ASKED; ++n)
                 if (n * ROWS_AT_ONCE < left) magnitudes[n] = row_magnitudes(rows[n], lane, width);
         }
-        if (!isQuery) {
+        if constexpr (isQuery) {
+#pragma unroll
+            for (int n = 0; n < ROWS_ASKED; ++n) magnitudes[n] = larger_of_lanes<ROW_LANES>(magnitudes[n]);
+            // Every lane has all of them, and sees to one.
+#pragma unroll
+            for (int from = 0; from < ROWS_ASKED; from += ROW_LANES) {
+                const int own = from + lane;
+                if (own >= ROWS_ASKED || own * ROWS_AT_ONCE >= left) continue;
+                unsigned magnitude = magnitudes[from];
+#pragma unroll
+                for (int n = from + 1; n < ROWS_ASKED; ++n) magnitude = n == own ? magnitudes[n] : magnitude;
+                const int exponent = exponent_or_zero(word_exponent(magnitude));
+                exponents.queries[firstRow + static_cast<size_t>(first + own * ROWS_AT_ONCE + ownRow) * heads] = exponent;
+                if (exponent != 0) exponents.isScaled[0] = 1;
+            }
+        } else {
 #pragma unroll
             for (int n = 0; n < ROWS_ASKED; ++n) largest = larger_magnitudes(largest, magnitudes[n]);
-            continue;
-        }
-#pragma unroll
-        for (int n = 0; n < ROWS_ASKED; ++n) magnitudes[n] = larger_of_lanes<ROW_LANES>(magnitudes[n]);
-        // Every lane has all of them, and sees to one.
-#pragma unroll
-        for (int from = 0; from < ROWS_ASKED; from += ROW_LANES) {
-            const int own = from + lane;
-            if (own >= ROWS_ASKED || own * ROWS_AT_ONCE >= left) continue;
-            unsigned magnitude = magnitudes[from];
-#pragma unroll
-            for (int n = from + 1; n < ROWS_ASKED; ++n) magnitude = n == own ? magnitudes[n] : magnitude;
-            const int exponent = exponent_or_zero(word_exponent(magnitude));
-            queryExponents[firstRow + static_cast<size_t>(first + own * ROWS_AT_ONCE + ownRow) * heads] = exponent;
-            if (exponent != 0) isScaled[0] = 1;
         }
     }
     if (isQuery) return;
+    __shared__ unsigned warpLargest[MEASURING_THREADS / 32];
     largest = larger_of_lanes<32>(largest);
-    if (threadIdx.x % 32 == 0 && largest != 0)
-        atomicMax(chunkExponents + static_cast<size_t>(tile.z) * keyHeads + head, word_exponent(largest));
+    if (threadIdx.x % 32 == 0) warpLargest[threadIdx.x / 32] = largest;
+    __syncthreads();
+    if (threadIdx.x >= 32) return;
+    largest = larger_of_lanes<32>(threadIdx.x < MEASURING_THREADS / 32 ? warpLargest[threadIdx.x] : 0);
+    const int sequence = tile.w;
+    const int4 span = sequences[sequence];
+    int known = 0;
+    if (threadIdx.x == 0) {
+        atomicMax(exponents.chunks + static_cast<size_t>(tile.z) * heads + head, word_exponent(largest) - NO_EXPONENT);
+        known = tile.y + count_arrival(exponents.known + static_cast<size_t>(sequence) * heads + head, tile.y);
+    }
+    known = __shfl_sync(~0u, known, 0);
+    __syncwarp();
+    // Whoever comes last knows all keys of the sequence.
+    if (known == span.w) exponents.accumulate(span, sequence, head);
 }
 
-// The exponent of every chunk becomes the largest so far, that of the state before the first chunk included: a state never grows
-// when it changes units. isScaled[1] becomes 1 where it is not zero. Grid: sequences, key heads; one warp.
-extern "C" __global__ void __launch_bounds__(32) key_exponents(
-    int *__restrict__ exponents, const int *__restrict__ initialExponents, const int *__restrict__ initialIsUsed,
-    const int4 *__restrict__ sequences, int *__restrict__ finalExponents, int *__restrict__ isScaled, int keyHeads
+// All that has to be known of inputs before they are multiplied: sums of gates, exponents of rows. Every `gatePeriod`-th block sums the gates
+// of a chunk of a key head, up to `gateBlocks`: it waits most of the time, while the others, whose rows keep the memory busy, read on. These are
+// tiles (first token, number of tokens, chunk, sequence) by keyHeads and then by queryHeads, heads of a tile together, because neighbours in
+// memory are best read at the same time.
+//
+// Grid: gateBlocks + tileCount · (keyHeads + queryHeads).
+extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, 3) measure_inputs(
+    const input *__restrict__ q, const input *__restrict__ k, const float *__restrict__ logGates, const int4 *__restrict__ tiles,
+    const int4 *__restrict__ chunks, const int4 *__restrict__ sequences, int *__restrict__ queryExponents, int *chunkExponents,
+    unsigned *known, const int *__restrict__ initialExponents, const int *__restrict__ initialIsUsed, int *__restrict__ lastExponents,
+    int *__restrict__ isScaled, float2 *gates, float *__restrict__ decays, int *__restrict__ firstVisible, int gateBlocks, int gatePeriod,
+    int tileCount, int tokens, int queryHeads, int keyHeads, int width, int window
 ) {
-    const int4 span = sequences[blockIdx.x];
-    const int head = blockIdx.y, lane = threadIdx.x;
-    const size_t pair = static_cast<size_t>(blockIdx.x) * keyHeads + head;
-    const int initial = initialExponents != nullptr ? initialExponents[pair] : 0;
-    int carried = initialExponents != nullptr && initialIsUsed[pair] != 0 ? initial : NO_EXPONENT;
-    for (int first = 0; first < span.y; first += 32) {
-        const int n = first + lane;
-        int *place = exponents + static_cast<size_t>(span.x + n) * keyHeads + head;
-        int exponent = max(n < span.y ? *place : NO_EXPONENT, carried);
-#pragma unroll
-        for (int offset = 1; offset < 32; offset *= 2) {
-            const int before = __shfl_up_sync(~0u, exponent, offset);
-            if (lane >= offset) exponent = max(exponent, before);
-        }
-        if (n < span.y) *place = exponent_or_zero(exponent);
-        if (n < span.y && exponent_or_zero(exponent) != 0) isScaled[1] = 1;
-        carried = __shfl_sync(~0u, exponent, 31);
+    unsigned index = blockIdx.x;
+    const unsigned turn = index / gatePeriod;
+    if (turn < gateBlocks && turn * gatePeriod == index) {
+        const CumulativeGates sums = {logGates, gates, decays, firstVisible, tokens, keyHeads, window};
+        sums.sum(chunks[turn / keyHeads], turn % keyHeads);
+        return;
     }
-    if (lane == 0 && finalExponents != nullptr) finalExponents[pair] = span.y > 0 ? exponent_or_zero(carried) : initial;
+    index -= min(turn + 1, static_cast<unsigned>(gateBlocks));
+    const Exponents exponents = {queryExponents, chunkExponents, known, initialExponents, initialIsUsed, lastExponents, isScaled, keyHeads};
+    const unsigned keyBlocks = static_cast<unsigned>(tileCount) * keyHeads;
+    if (index < keyBlocks) {
+        measure<false>(exponents, k, tiles[index / keyHeads], index % keyHeads, keyHeads, width, sequences);
+    } else {
+        index -= keyBlocks;
+        measure<true>(exponents, q, tiles[index / queryHeads], index % queryHeads, queryHeads, width, sequences);
+    }
 }
 
 // Queries [tokens, queryHeads, WIDTH] by their own exponents, keys by those of their chunk, values as they are. Grid: any number,

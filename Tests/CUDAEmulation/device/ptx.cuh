@@ -244,7 +244,7 @@ static inline void load_now(float (&x)[count], const float *global, bool valid) 
     for (int n = 0; n < count; ++n) x[n] = valid ? global[n] : 0;
 }
 
-static inline unsigned count_arrival(unsigned *counter) { return atomicAdd(counter, 1u); }
+static inline unsigned count_arrival(unsigned *counter, unsigned count = 1) { return atomicAdd(counter, count); }
 
 namespace emulation {
 
