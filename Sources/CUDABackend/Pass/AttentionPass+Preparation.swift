@@ -50,7 +50,7 @@ extension AttentionPass {
         let converted = isConverted ? queryHeads + (keepsValues ? 1 : 2) * keyHeads : 0
         try context.launch(
             KernelLaunch(
-                kernels.convertInputs, grid: .init(min(preparationTileCount, Self.conversionBlocks), converted),
+                kernels.convertInputs, grid: .init(min(preparationTileCount, conversionBlocks(converted)), converted),
                 threads: PreparationConfiguration.threads,
                 arguments: [
                     .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.v), .memory(queries), .memory(keys),
@@ -70,8 +70,11 @@ extension AttentionPass {
     var preparationNumbers: Int { 2 + pairs + schedule.chunks.count * problem.keyHeads }
 
     static var gateThreads: Int { PreparationConfiguration.measuringThreads }
-    /// Blocks of a head that convert its rows, where there is anything to convert: enough to keep the memory busy, few to start.
-    static var conversionBlocks: Int { 128 }
+    /// Blocks of each of `heads` that convert its rows, where there is anything to convert: as many as the card has room for at once.
+    private func conversionBlocks(_ heads: Int) -> Int {
+        let perMultiprocessor = 2048 / PreparationConfiguration.threads
+        return max(perMultiprocessor * context.properties.multiprocessorCount / max(heads, 1), 1)
+    }
 
     /// Whether scratch memory has the type of the inputs.
     var isScratchType: Bool { dataType == .float32 || kernels.problem.precision == .bfloat16 }
