@@ -42,7 +42,8 @@ import Testing
         #expect(replayed == expected)
     }
 
-    /// Outputs are written while the walk over the states reads its values: never to the same memory.
+    /// Outputs are written while the walk over the states reads its values, and those while inputs are converted: never to the
+    /// same memory.
     @Test func kernelsThatStartEarlyHaveMemoryOfTheirOwn() throws {
         // One of its own, in which no other test launches anything.
         let context = try CUDAContext(driver: .system(), compiler: .shared, ordinal: 0)
@@ -78,12 +79,13 @@ import Testing
         _ = try pass.backward(inputs, output, dy: rows[3].pointer)
         let all = launches.withLock { $0 }
         let early = all.indices.filter { all[$0].startsEarly }
-        #expect(early.map { all[$0].function } == ["attention_forward", "attention_backward_keys"])
+        #expect(early.map { all[$0].function } == ["scale_values", "attention_forward", "attention_backward_keys"])
+        #expect(early.map { all[$0 - 1].function } == ["convert_inputs", "state_update", "state_update"])
         for index in early {
-            #expect(all[index - 1].function == "state_update")
-            // The scaled values.
-            let values = try #require(all[index - 1].pointers[3])
-            #expect(!all[index].pointers.contains(values))
+            // The scaled values: written beside the one kernel, read beside the others.
+            let (scales, place) = all[index].function == "scale_values" ? (index, 5) : (index - 1, 3)
+            let values = try #require(all[scales].pointers[place])
+            #expect(!all[scales == index ? index - 1 : index].pointers.contains(values))
         }
     }
 

@@ -65,6 +65,7 @@ extension AttentionPass {
             Walk(
                 vectors: prepared.keys, values: prepared.values, extra: nil, statistics: nil, reverse: false,
                 start: inputs.initialState,
-                initialExponents: inputs.initialState?.exponents, wantsEnd: wantsEnd, isWhole: forBackward), prepared, progress)
+                initialExponents: inputs.initialState?.exponents, wantsEnd: wantsEnd,
+                startsEarly: prepared.values == inputs.v, isWhole: forBackward), prepared, progress)
     }
 }

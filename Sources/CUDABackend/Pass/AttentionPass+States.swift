@@ -68,6 +68,8 @@ extension AttentionPass {
         var initialExponents: DeviceMemory?
         /// Whether the state after the last chunk of the walk is wanted.
         var wantsEnd: Bool
+        /// Whether the kernel before makes nothing that scaled values are made of, and lets the next one start.
+        var startsEarly: Bool
         /// Whether symmetric states are stored in both halves: outputs are made of one.
         var isWhole: Bool
     }
@@ -79,6 +81,7 @@ extension AttentionPass {
         guard let features, let configuration = kernels.states(reverse: walk.reverse) else {
             preconditionFailure("exponential attention has no state")
         }
+        var walk = walk
         let numbers = features.count * stateStride
         let states = try context.allocate(
             hasChunks || walk.start != nil
@@ -87,6 +90,7 @@ extension AttentionPass {
         // them.
         if kernels.stateLayout != nil, !problem.keyWidth.isMultiple(of: 16) || (problem.degree == 1 && walk.start != nil) {
             try context.fill(states.pointer, byte: 0, byteCount: states.byteCount)
+            walk.startsEarly = false
         }
         var walked = WalkedStates(states: states)
         walked.end = walk.wantsEnd ? try context.allocate(pairs * numbers, 4) : nil
@@ -179,7 +183,7 @@ extension AttentionPass {
                     .pointer(walk.values), .memory(walk.extra), .memory(walk.statistics), .memory(prepared.gates),
                     .memory(chunks), .memory(values), .int(problem.tokenCount), .int(heads),
                     .int(walk.reverse ? problem.group : 1),
-                ]))
+                ], startsEarly: walk.startsEarly))
         return values
     }
 

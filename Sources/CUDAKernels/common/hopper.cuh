@@ -92,13 +92,6 @@ __device__ __forceinline__ int thread_index() {
     return index;
 }
 
-// From here on blocks of the next kernel may start, where its launch says that it takes part, on multiprocessors that the blocks of this one
-// leave idle: once all of these have started.
-__device__ __forceinline__ void start_next_kernel() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
-
-// Waits for the end of the kernel before, of which this one's blocks may have started early.
-__device__ __forceinline__ void wait_for_previous_kernel() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
-
 // Counts one more in global memory; whoever sees that sees what this thread wrote before, or knows to be written.
 __device__ __forceinline__ void count_globally(int *number) {
     asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(number) : "memory");

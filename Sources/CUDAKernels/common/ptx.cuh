@@ -122,6 +122,21 @@ __device__ __forceinline__ unsigned count_arrival(unsigned *counter, unsigned co
     return before;
 }
 
+// From here on blocks of the next kernel may start, where its launch says that it takes part, on multiprocessors that the blocks of this one
+// leave idle: once all of these have started. Cards before Hopper start it when this one is over.
+__device__ __forceinline__ void start_next_kernel() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// Waits for the end of the kernel before, of which this one's blocks may have started early.
+__device__ __forceinline__ void wait_for_previous_kernel() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 // Copies 16 bytes, or writes 16 zeros, some time before the wait for its group.
 __device__ __forceinline__ void copy_16(void *shared, const void *global, bool valid) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"

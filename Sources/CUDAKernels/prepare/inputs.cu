@@ -247,12 +247,13 @@ extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, 3) measure_input
 
 // Queries [tokens, queryHeads, WIDTH] by their own exponents, keys by those of their chunk, values as they are. Grid: any number,
 // queryHeads + keyHeads, and keyHeads more where values are wanted. Queries and keys whose flag is not set are left out; without flags
-// all are converted. Without exponents (exponential attention) nothing is scaled.
+// all are converted. Without exponents (exponential attention) nothing is scaled. The next kernel may start early.
 extern "C" __global__ void __launch_bounds__(THREADS) convert_inputs(
     const input *__restrict__ q, const input *__restrict__ k, const input *__restrict__ v, elem *__restrict__ queries,
     elem *__restrict__ keys, elem *__restrict__ values, const int *__restrict__ queryExponents, const int *__restrict__ keyExponents,
     const int *__restrict__ isScaled, const int4 *__restrict__ tiles, int tileCount, int queryHeads, int keyHeads, int width, int valueWidth
 ) {
+    start_next_kernel();
     const int member = blockIdx.y;
     const bool isQuery = member < queryHeads, isValue = member >= queryHeads + keyHeads;
     if (!isValue && isScaled != nullptr && isScaled[isQuery ? 0 : 1] <= 0) return;

@@ -5,6 +5,8 @@
 // A thread has the same eight columns of several rows, and asks for all of them before factors are known: memory answers late, and is busy
 // only while enough is asked for.
 //
+// It may start before the end of the kernel before it, if that makes nothing that is read here.
+//
 // Grid: chunks, parts of ROWS of their rows.
 #include "common/decay.cuh"
 #include "common/elements.cuh"
@@ -67,4 +69,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1536 / THREADS) scale_valu
         }
         __syncthreads();
     }
+    // The kernels after this one need what that one makes.
+    wait_for_previous_kernel();
 }

@@ -369,10 +369,6 @@ static inline void words_ready(unsigned (&)[count]) {}
 
 static inline int thread_index() { return threadIdx.x; }
 
-// One grid after another.
-static inline void start_next_kernel() {}
-static inline void wait_for_previous_kernel() {}
-
 static inline void count_globally(int *number) { __atomic_fetch_add(number, 1, __ATOMIC_RELEASE); }
 
 // The grid before is over: what has not been counted never will be.

@@ -246,6 +246,10 @@ static inline void load_now(float (&x)[count], const float *global, bool valid) 
 
 static inline unsigned count_arrival(unsigned *counter, unsigned count = 1) { return atomicAdd(counter, count); }
 
+// One grid after another.
+static inline void start_next_kernel() {}
+static inline void wait_for_previous_kernel() {}
+
 namespace emulation {
 
 // The bytes arrive at the wait for their group; until then the destination holds NaN.
