@@ -15,8 +15,11 @@ struct GateContributions {
     __device__ __forceinline__ double operator()(size_t token) const {
         const int group = queryHeads / keyHeads;
         double sum = 0;
+#pragma unroll 1
         for (int i = 0; i < columnParts; ++i) sum -= columnSums[(static_cast<size_t>(i) * tokens + token) * keyHeads + head];
+#pragma unroll 1
         for (int i = 0; i < rowParts; ++i)
+#pragma unroll 1
             for (int member = head * group; member < (head + 1) * group; ++member)
                 sum += rowSums[(static_cast<size_t>(i) * tokens + token) * queryHeads + member];
         return sum;
@@ -38,6 +41,7 @@ struct GateSum {
 template <typename IsRestart>
 __device__ __forceinline__ GateSum stretch_sum(const GateContributions &contribution, int first, int2 part, IsRestart isRestart) {
     GateSum own = {0, 0};
+#pragma unroll 1
     for (int n = part.y - 1; n >= part.x; --n) {
         own.sum += contribution(first + n);
         if (isRestart(n)) own = {0, 1};
@@ -60,7 +64,7 @@ __device__ __forceinline__ GateSum scan_warps(GateSum own, GateSum *warpSums) {
 }
 
 // The first part of the gradients of gates: the sums over chunks, [chunk, head], each up to where it starts anew. Grid: chunks, key heads.
-extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_sums(
+extern "C" __global__ void __launch_bounds__(THREADS, 3) gate_sums(
     const float *__restrict__ logGates, const float *__restrict__ rowSums, const float *__restrict__ columnSums,
     const int4 *__restrict__ chunks, double *__restrict__ sums, int *__restrict__ restarts, int tokens, int queryHeads, int keyHeads,
     int rowParts, int columnParts, int startsEmpty
@@ -85,7 +89,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_sums(
 // ∂log_g_t = Σ_{i ≥ t} (what the weights of row i contribute − what those of column i do) + the term of the final state. Rows contribute
 // nothing under normalization. The sum is zero at a closed gate, and at the first token where there is nothing before it: it starts
 // anew there, so that rounding does not go on. Grid: chunks, key heads.
-extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_gradients(
+extern "C" __global__ void __launch_bounds__(THREADS, 3) gate_gradients(
     const float *__restrict__ logGates, const float *__restrict__ rowSums, const float *__restrict__ columnSums,
     const double *__restrict__ finalTerms, const int4 *__restrict__ sequences, const int4 *__restrict__ chunks,
     const double *__restrict__ sums, const int *__restrict__ restarts, float *__restrict__ gradients, int tokens, int queryHeads,
