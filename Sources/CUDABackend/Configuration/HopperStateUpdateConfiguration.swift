@@ -44,7 +44,8 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     /// The tokens of a stage, the best first. The features of half of them are in registers, beside sums of so many columns. The more products
     /// there are between two waits the better, but a chunk ends with a stage of its own.
     private static func tokenCounts(_ problem: KernelProblem, tiles: Int, work: StateWork) -> [Int] {
-        if tiles == 4 { return [32] }
+        // The factors of a prefix of three take registers too.
+        if tiles == 4 { return [problem.degree == 4 && problem.valueWidth > 16 ? 32 : 64] }
         return tiles == 2 && problem.valueWidth <= 64 && work.chunkSize.isMultiple(of: 128) ? [128, 64] : [64]
     }
 
