@@ -59,9 +59,10 @@ struct TrainCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Show no progress.") var quiet = false
     @Option(
         help: """
-            Where to train: cpu, in float32, or cuda, the first NVIDIA card, with activations in bfloat16. The run's folder is the same.
+            Where to train: cpu, in float32, or cuda, the first NVIDIA card, with activations in bfloat16 (default: cpu; with --resume \
+            where the run was). The run's folder is the same.
             """)
-    var device = Device.cpu
+    var device: Device?
     @OptionGroup var options: ConfigurationOptions
 
     func validate() throws {
@@ -77,7 +78,7 @@ struct TrainCommand: ParsableCommand {
         let data = try TrainingData(configuration)
         let trainer = try Trainer(
             configuration, data: data, store: store, mode: resume ? .resume : overwrite ? .overwrite : .new,
-            device: device, logger: TerminalLog.logger)
+            device: device ?? (resume ? store.checkpoints.device() : nil) ?? .cpu, logger: TerminalLog.logger)
         let terminal = Terminal.standardError
         if !quiet { terminal.line(trainer.introduction) }
         let progress = TrainingProgress(steps: configuration.training.steps)

@@ -1,4 +1,5 @@
 import Foundation
+import PowerAttention
 import Tensors
 import TestSupport
 import Testing
@@ -30,6 +31,21 @@ import Training
         let newest = try #require(try store.newest())
         #expect(newest.step == 123_456_789 && newest.state.seconds == 1.25)
         #expect(newest.state.configuration == state(1).configuration)
+    }
+
+    /// The newest one says where the run was; those of older versions, and damaged ones, do not.
+    @Test func saysWhereTheRunWas() throws {
+        let folder = try TemporaryFolder()
+        let store = CheckpointStore("\(folder.path)/checkpoints")
+        #expect(store.device() == nil)
+        for (step, device) in [(5, Device.cpu), (10, .cuda), (15, nil)] {
+            var state = state(step)
+            state.device = device
+            try store.write(state, files(step), keeping: 3)
+            #expect(store.device() == device)
+        }
+        try Data("{}".utf8).write(to: URL(fileURLWithPath: "\(store.path(of: 15))/state.json"))
+        #expect(store.device() == nil)
     }
 
     @Test func ignoresWhatIsNotACheckpoint() throws {

@@ -1,4 +1,5 @@
 package import Foundation
+package import PowerAttention
 package import Tensors
 
 /// What `state.json` of a checkpoint says: where the run stood, its configuration, and the sizes and checksums by which the
@@ -18,6 +19,8 @@ package struct CheckpointState: Sendable, Hashable, Codable {
     /// Steps that changed nothing, and the norms by which the next ones are judged.
     package var skipped: Int?
     package var norms: NormHistory?
+    /// Where the steps up to here were made; older checkpoints do not say it.
+    package var device: Device?
     package var configuration: ConfigurationValue
     package var files: [String: FileSummary] = [:]
     private var checksum = Self.placeholder
@@ -27,10 +30,11 @@ package struct CheckpointState: Sendable, Hashable, Codable {
 
     package init(
         step: Int, tokens: Int, seconds: Double, flops: Double, skipped: Int? = nil, norms: NormHistory? = nil,
-        configuration: ConfigurationValue
+        device: Device? = nil, configuration: ConfigurationValue
     ) {
         self.skipped = skipped
         self.norms = norms
+        self.device = device
         self.step = step
         self.tokens = tokens
         self.seconds = seconds

@@ -1,5 +1,6 @@
 import Foundation
 package import Logging
+public import PowerAttention
 public import Tensors
 
 /// The checkpoints of a run: a folder `step-00000500` each, newest last.
@@ -41,6 +42,14 @@ public struct CheckpointStore: Sendable, Hashable {
         }
         if let failure { throw failure }
         return nil
+    }
+
+    /// Where the steps up to the newest checkpoint were made, as far as its state can be read and says so. Nothing else of it is read.
+    public func device() -> Device? {
+        guard let step = try? steps().last else { return nil }
+        let path = "\(path(of: step))/\(Checkpoint.stateName)"
+        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        return try? CheckpointState(data, path: path).device
     }
 
     /// The newest checkpoint that is complete, to go on from: leftovers of interrupted writes are removed, and damaged newer

@@ -37,6 +37,7 @@ public final class Trainer {
     private let metrics: MetricsLog
     private let lock: RunLock
     private let cost: StepCost
+    private let device: Device
     /// Operations of matrix products a second that the device is capable of, where that is known.
     private let peakFLOPS: Double?
     /// Steps that were begun and are not finished yet.
@@ -83,6 +84,7 @@ public final class Trainer {
         // A weight and two moments in float32.
         try Folder.checkRoom(in: store.path, for: 12 * configuration.model.parameterCount, "a checkpoint")
         model = try configuration.makeModel(device: device)
+        self.device = device
         var optimizer = Optimizer(model.parameters)
         var norms = NormHistory()
         if let checkpoint {
@@ -218,7 +220,7 @@ public final class Trainer {
         try metrics.synchronize()
         let state = CheckpointState(
             step: step, tokens: tokens, seconds: seconds, flops: flops, skipped: skipped, norms: try runner.history(),
-            configuration: try configuration.value())
+            device: device, configuration: try configuration.value())
         let files = [
             Checkpoint.modelName: try model.weights(), Checkpoint.optimizerName: try optimizerFile(),
         ]

@@ -63,8 +63,9 @@ import Training
     @Test func checkpointsAreThoseOfTheCPU() throws {
         let folder = try TemporaryFolder()
         try train(.sample, in: folder.path, .new, stopAfter: 3)
+        #expect(RunStore(folder.path).checkpoints.device() == .cuda)
         let host = try train(.sample, in: folder.path, .resume, device: .cpu)
-        #expect(host.trainer.step == 6)
+        #expect(host.trainer.step == 6 && RunStore(folder.path).checkpoints.device() == .cpu)
         #expect(try Checkpoint(at: folder.path).loadModel().device == .cpu)
     }
 
