@@ -88,14 +88,22 @@ extension CUDABackend {
 
     /// Tokens that come one by one have the same pass every time.
     private func keptStep(_ key: PassKey, _ power: SymmetricPower) throws(PowerAttentionError) -> StepPass {
-        if let known = steps.withLock({ $0[key] }) { return known }
-        let step = try StepPass(
-            context, key.problem, dataType: key.dataType, isGated: key.isGated, features: features(power))
-        steps.withLock { steps in
-            if steps.count >= 8 { steps.removeAll() }
-            steps[key] = step
+        try kept(key, in: steps) { () throws(PowerAttentionError) in
+            try StepPass(context, key.problem, dataType: key.dataType, isGated: key.isGated, features: features(power))
         }
-        return step
+    }
+
+    /// What was made for a key, or is made now. A few are kept.
+    private func kept<Pass: Sendable>(
+        _ key: PassKey, in cache: borrowing Mutex<[PassKey: Pass]>, make: () throws(PowerAttentionError) -> Pass
+    ) throws(PowerAttentionError) -> Pass {
+        if let known = cache.withLock({ $0[key] }) { return known }
+        let pass = try make()
+        cache.withLock { passes in
+            if passes.count >= 8 { passes.removeAll() }
+            passes[key] = pass
+        }
+        return pass
     }
 
     func backwardOnDevice(
@@ -128,12 +136,8 @@ extension CUDABackend {
         // The same function; only the chunked form leaves what a backward pass needs.
         if problem.form == .recurrent { problem.form = .chunked }
         let key = PassKey(problem: problem, dataType: inputs.q.dataType, isGated: inputs.logG != nil)
-        if let known = passes.withLock({ $0[key] }) { return known }
-        let pass = try pass(problem, inputs, finalState: false)
-        passes.withLock { passes in
-            if passes.count >= 8 { passes.removeAll() }
-            passes[key] = pass
+        return try kept(key, in: passes) { () throws(PowerAttentionError) in
+            try pass(key.problem, inputs, finalState: false)
         }
-        return pass
     }
 }
