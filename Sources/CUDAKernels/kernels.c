@@ -74,11 +74,17 @@ static const char hopper_state_gradient[] = {
 static const char hopper_state_update[] = {
 #embed "hopper/state_update.cu"
 };
+static const char hopper_symmetric_gradient[] = {
+#embed "hopper/symmetric_gradient.cuh"
+};
 static const char hopper_symmetric_keys[] = {
 #embed "hopper/symmetric_keys.cuh"
 };
 static const char hopper_symmetric_state[] = {
 #embed "hopper/symmetric_state.cuh"
+};
+static const char hopper_wide_keys[] = {
+#embed "hopper/wide_keys.cuh"
 };
 static const char layers_activations[] = {
 #embed "layers/activations.cuh"
@@ -159,8 +165,10 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/row_operands.cuh", hopper_row_operands),
     FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
+    FILE_ENTRY("hopper/symmetric_gradient.cuh", hopper_symmetric_gradient),
     FILE_ENTRY("hopper/symmetric_keys.cuh", hopper_symmetric_keys),
     FILE_ENTRY("hopper/symmetric_state.cuh", hopper_symmetric_state),
+    FILE_ENTRY("hopper/wide_keys.cuh", hopper_wide_keys),
     FILE_ENTRY("layers/activations.cuh", layers_activations),
     FILE_ENTRY("layers/embedding.cu", layers_embedding),
     FILE_ENTRY("layers/gate.cu", layers_gate),

@@ -80,7 +80,9 @@ package struct AttentionKernels: Sendable, Hashable {
     }
 
     /// The numbers of a state between the kernels, of so many features.
-    func stateNumbers(_ features: Int) -> Int { stateLayout?.numbers ?? features * (problem.valueWidth + 8) }
+    func stateNumbers(_ features: Int, reverse: Bool) -> Int {
+        stateLayout.map { reverse ? $0.gradientNumbers : $0.prefixNumbers } ?? features * (problem.valueWidth + 8)
+    }
 
     /// The dynamic shared memory of a block of every kernel that multiplies.
     package var sharedBytes: [Int] {

@@ -1,7 +1,7 @@
 /// Where the numbers of a state of degree 1 or 2 stand between Hopper's kernels (`hopper/symmetric_state.cuh`).
 package struct SymmetricStateLayout: Sendable, Hashable {
-    /// The numbers of one state: a tile for every first factor, then the normalizer, in panels.
-    package let numbers: Int
+    /// The numbers of a state before a chunk, and of the gradient of one after it: tiles of first factors, then the normalizer, in panels.
+    package let prefixNumbers, gradientNumbers: Int
     /// The numbers of a stage that takes one tile, or one panel of the normalizer; and of one that takes all of the normalizer.
     let panelStage, normalizerStage: Int
 
@@ -16,7 +16,11 @@ package struct SymmetricStateLayout: Sendable, Hashable {
         let isLinear = degree == 1
         let tile = Panels.numbers(width, valueWidth), panel = 64 * (isLinear ? 16 : width)
         let normalizer = (width + 63) / 64 * panel
-        numbers = (isLinear ? 1 : width) * tile + normalizer
+        // Tiles of one order begin with the group of 16 of their first factor.
+        let whole = (isLinear ? 1 : width) * tile
+        let oneOrder = isLinear ? tile : Panels.numbers(width * (width + 16) / 2, valueWidth)
+        prefixNumbers = oneOrder + normalizer
+        gradientNumbers = (width + valueWidth > 128 ? whole : oneOrder) + normalizer
         panelStage = max(tile, panel)
         normalizerStage = max(tile, normalizer)
     }

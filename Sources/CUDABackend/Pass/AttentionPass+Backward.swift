@@ -31,7 +31,7 @@ extension AttentionPass {
                     vectors: prepared.queries, values: dy, extra: offsets, statistics: output.statistics, reverse: true,
                     start: finalGradient,
                     initialExponents: inputs.initialState?.exponents, wantsEnd: hasInitialState,
-                    startsEarly: false, isWhole: true), prepared,
+                    startsEarly: false), prepared,
                 progress)
             initialGradient = walked.end.flatMap { end in
                 inputs.initialState.map { DeviceState(numbers: end, exponents: $0.exponents, isUsed: nil) }

@@ -13,7 +13,7 @@ extension AttentionPass {
         let progress = try Progress(
             queues: 1, states: schedule.chunks.count * problem.keyHeads, others: preparationNumbers, context)
         let prepared = try prepareInputs(inputs, progress)
-        let walked = try walkStates(prepared, inputs, wantsEnd: finalState, forBackward: forBackward, progress)
+        let walked = try walkStates(prepared, inputs, wantsEnd: finalState, progress)
         let y = try context.allocate(rows * problem.valueWidth, dataType.byteCount)
         // In float32 y is exact itself.
         let exact = !forBackward ? nil : dataType == .float32 ? y : try context.allocate(rows * problem.valueWidth, 4)
@@ -54,11 +54,9 @@ extension AttentionPass {
 
     /// The states before the chunks, where a chunk reads one, and the state after the last token, where it is asked for.
     ///
-    /// - Parameters:
-    ///   - forBackward: whether the queries' backward kernel will read the states too.
-    ///   - progress: where blocks count that they have stored their parts of a state, for a kernel that starts early.
+    /// - Parameter progress: where blocks count that they have stored their parts of a state, for a kernel that starts early.
     func walkStates(
-        _ prepared: PreparedInputs, _ inputs: PassInputs, wantsEnd: Bool, forBackward: Bool = true, _ progress: Progress? = nil
+        _ prepared: PreparedInputs, _ inputs: PassInputs, wantsEnd: Bool, _ progress: Progress? = nil
     ) throws(PowerAttentionError) -> WalkedStates {
         guard features != nil, hasChunks || hasInitialState || wantsEnd else { return .none }
         return try walk(
@@ -66,6 +64,6 @@ extension AttentionPass {
                 vectors: prepared.keys, values: prepared.values, extra: nil, statistics: nil, reverse: false,
                 start: inputs.initialState,
                 initialExponents: inputs.initialState?.exponents, wantsEnd: wantsEnd,
-                startsEarly: prepared.values == inputs.v, isWhole: forBackward), prepared, progress)
+                startsEarly: prepared.values == inputs.v), prepared, progress)
     }
 }

@@ -70,8 +70,6 @@ extension AttentionPass {
         var wantsEnd: Bool
         /// Whether the kernel before makes nothing that scaled values are made of, and lets the next one start.
         var startsEarly: Bool
-        /// Whether symmetric states are stored in both halves: outputs are made of one.
-        var isWhole: Bool
     }
 
     /// The states before (in reverse, after) every chunk in scratch precision, and the state at the end in float32.
@@ -85,7 +83,7 @@ extension AttentionPass {
         let numbers = features.count * stateStride
         let states = try context.allocate(
             hasChunks || walk.start != nil
-                ? schedule.chunks.count * problem.keyHeads * kernels.stateNumbers(features.count) : 1, elementBytes)
+                ? schedule.chunks.count * problem.keyHeads * kernels.stateNumbers(features.count, reverse: walk.reverse) : 1, elementBytes)
         // Of a symmetric state columns that the inputs lack are read, as zeros, and so are rows beside a normalizer of degree 1: nothing stores
         // them.
         if kernels.stateLayout != nil, !problem.keyWidth.isMultiple(of: 16) || (problem.degree == 1 && walk.start != nil) {
@@ -142,7 +140,7 @@ extension AttentionPass {
                 arguments: [
                     .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .part(prepared.isScaled),
                 ] + values + tables + (configuration.isHopper ? [] : [.int(paddedValueWidth)]) + [.int(features.blockCount)]
-                    + (configuration.isHopper ? [.flag(walk.isWhole), progress?.stored ?? .pointer(nil)] : [])))
+                    + (configuration.isHopper ? [progress?.stored ?? .pointer(nil)] : [])))
         return scaled.map { [$0] } ?? []
     }
 

@@ -9,7 +9,14 @@ __device__ __forceinline__ float decay_exponent(float2 later, float2 earlier) {
     return (later.x - earlier.x) + (later.y - earlier.y);
 }
 
+// Decays within 64 tokens that together take no more than this are products of one to the first or last of them and of the inverse of
+// another, which no weight loses digits by.
+constexpr float MILD_EXPONENT = 24;
+
 __device__ __forceinline__ float decay(float2 later, float2 earlier) { return exp2f(decay_exponent(later, earlier)); }
+
+// The decay where `later` is not before `earlier`, else 1.
+__device__ __forceinline__ float seen_decay(float2 later, float2 earlier) { return exp2f(fminf(decay_exponent(later, earlier), 0)); }
 
 // Whether a token sees no other: there is nothing before it, or its gate closes what is. `gates` are those of its key head; none without
 // gates.

@@ -22,14 +22,14 @@
 #include "hopper/key_item.cuh"
 #include "hopper/queue.cuh"
 #include "hopper/state_gradient.cuh"
-#include "hopper/symmetric_keys.cuh"
+#include "hopper/wide_keys.cuh"
 
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int KEY_TILE = panel_numbers(ROWS, WIDTH) + panel_numbers(ROWS, VALUE_WIDTH);
 constexpr int QUERY_TILE = panel_numbers(QUERIES, WIDTH);
 constexpr int QUERY_STAGE = QUERY_TILE + panel_numbers(QUERIES, VALUE_WIDTH);
 #if DEGREE <= 2
-constexpr int STATE_STAGE = !STATES ? 0 : FIRST_TILE > NORMALIZER ? FIRST_TILE : NORMALIZER;
+constexpr int STATE_STAGE = !STATES ? 0 : GradientTiles::largest > NORMALIZER ? GradientTiles::largest : NORMALIZER;
 #else
 constexpr int STATE_STAGE = STATES ? panel_numbers(FEATURES, VALUE_WIDTH + 8) : 0;
 #endif
@@ -126,17 +126,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
 #if STATES && DEGREE <= 2
             if (item.hasState) {
                 if (stored != nullptr) wait_for_count(stored + static_cast<size_t>(item.chunk) * keyHeads + item.head, storedCount);
-                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.head) * STATE_NUMBERS;
+                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.head) * GradientTiles::all;
                 if (NORMALIZED || hasFinalGradient) {
-                    copy_numbers<NORMALIZER>(stages + ring.begin(position) * STAGE, state + FIRSTS * FIRST_TILE, thread);
+                    copy_numbers<NORMALIZER>(stages + ring.begin(position) * STAGE, state + GradientTiles::normalizer, thread);
                     ring.end(position);
                 }
-                constexpr int tiles = tiles_of_stage(FIRST_TILE, STAGE);
-                for (int first = 0; first < FIRSTS; first += tiles) {
-                    const int stage = ring.begin(position);
-                    copy_numbers<tiles * FIRST_TILE>(stages + stage * STAGE, state + first * FIRST_TILE, thread);
-                    ring.end(position);
-                }
+                copy_tiles<GradientTiles, STAGE, STAGE>(ring, position, stages, state);
             }
 #elif STATES
             if (item.hasState) {
@@ -316,8 +311,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         multiply_group<true>(keySums, scoreGradients[depth], panel_advance(queryRows, panel_offset(16 * depth, 0, QUERIES)), true);
                     products_commit();
                 };
-                // Factor and offset of every query of the tile at `position`, for the lanes of the warp.
-                auto loadColumns = [&](bool isOwn) {
+                // Factor and offset of every query of the tile at `position`, for the lanes of the warp: with the decay since the last key of the
+                // warpgroup, and without the sign of a normalized row's factor, which says that it sees one key only, its own.
+                auto loadColumns = [&](bool hasDecay, bool hasSign) {
 #if GATED
                     const float2 baseGate = tileGates[64 * at.group + 63];
 #endif
@@ -327,10 +323,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     for (int n = at.lane; n < QUERIES; n += 32) {
                         const int place = position.stage * QUERIES + n;
                         float factor = queryStatistics[place];
-                        // The sign of a normalized row's factor says that it sees one key only, its own.
-                        if (NORMALIZED && !isOwn) factor = fabsf(factor);
+                        if (NORMALIZED && !hasSign) factor = fabsf(factor);
 #if GATED
-                        if (!isOwn) factor *= decay(queryGates[place], baseGate);
+                        if (hasDecay) factor *= decay(queryGates[place], baseGate);
 #endif
                         warpColumns[n] = make_float2(factor, queryOffsets[place]);
                     }
@@ -377,7 +372,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     {
                         float scores[QUERIES / 2], products[QUERIES / 2];
                         ring.wait_full(position);
-                        loadColumns(false);
+                        loadColumns(true, false);
                         multiplyKeys(scores);
                         multiplyValues(products);
                         products_wait<0>();
@@ -391,7 +386,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         const RingPosition<STAGES> previous = position;
                         position.advance();
                         ring.wait_full(position);
-                        loadColumns(false);
+                        loadColumns(true, false);
                         multiplyKeys(scores);
                         multiplyValues(products);
                         multiplyRows(previous.stage);
@@ -406,24 +401,28 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     }
                     finishTile();
                 }
+                float rowDecays[2] = {1, 1};
+                bool isMild = true;
 #if GATED
                 // What was summed so far has decayed to the last key of the warpgroup only.
-#pragma unroll
-                for (int half = 0; half < 2; ++half) {
+                {
                     const Place at;
-                    const float factor = decay(tileGates[64 * at.group + 63], tileGates[64 * at.group + 16 * at.warp + 8 * half + at.g]);
+                    const float2 *groupGates = tileGates + 64 * at.group;
+                    isMild = decay_exponent(groupGates[0], groupGates[63]) <= MILD_EXPONENT;
 #pragma unroll
-                    for (int n = 0; n < VALUE_WIDTH / 8; ++n) valueSums[4 * n + 2 * half] *= factor, valueSums[4 * n + 2 * half + 1] *= factor;
-#pragma unroll
-                    for (int n = 0; n < WIDTH / 8; ++n) keySums[4 * n + 2 * half] *= factor, keySums[4 * n + 2 * half + 1] *= factor;
+                    for (int half = 0; half < 2; ++half) rowDecays[half] = decay(groupGates[63], groupGates[16 * at.warp + 8 * half + at.g]);
                 }
+#pragma unroll
+                for (int n = 0; n < VALUE_WIDTH / 2; ++n) valueSums[n] *= rowDecays[n / 2 % 2];
+#pragma unroll
+                for (int n = 0; n < WIDTH / 2; ++n) keySums[n] *= rowDecays[n / 2 % 2];
 #endif
                 // The tiles of the warpgroup's own queries.
                 for (int first = (min(facts.places() - ownPlaces * at.group, ownPlaces) - 1) * QUERIES; first >= 0; first -= QUERIES)
                 for (int member = 0; member < members; ++member) {
                     float scores[QUERIES / 2], products[QUERIES / 2];
                     ring.wait_full(position);
-                    loadColumns(true);
+                    loadColumns(isMild, true);
                     multiplyKeys(scores);
                     multiplyValues(products);
                     products_wait<0>();
@@ -431,33 +430,33 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     products_use(products);
                     const Place at;
                     const float2 *warpColumns = columns + (4 * at.group + at.warp) * QUERIES;
-#if GATED
-                    const float2 rowGates[2] = {
-                        tileGates[64 * at.group + 16 * at.warp + at.g], tileGates[64 * at.group + 16 * at.warp + 8 + at.g]};
-#endif
                     const int lead = 16 * at.warp + at.g - 2 * at.t - first;
+                    auto weighOwn = [&](auto rowFactor) {
 #pragma unroll
-                    for (int n = 0; n < QUERIES / 8; ++n) {
-                        const int place = 8 * n + 2 * at.t;
-                        const float4 two = *reinterpret_cast<const float4 *>(warpColumns + place);
-#if GATED
-                        const float4 gates = *reinterpret_cast<const float4 *>(queryGates + position.stage * QUERIES + place);
-#endif
+                        for (int n = 0; n < QUERIES / 8; ++n) {
+                            const int place = 8 * n + 2 * at.t;
+                            const float4 two = *reinterpret_cast<const float4 *>(warpColumns + place);
 #pragma unroll
-                        for (int c = 0; c < 4; ++c) {
-                            // By how much the key is further on than the query.
-                            const int ahead = lead + 8 * (c / 2) - 8 * n - c % 2;
-                            const bool isCausal = ahead <= 0;
-                            const float statistic = c % 2 ? two.z : two.x;
-                            float factor = isCausal ? NORMALIZED ? fabsf(statistic) : statistic : 0;
-#if GATED
-                            const float2 gate = c % 2 ? make_float2(gates.z, gates.w) : make_float2(gates.x, gates.y);
-                            factor *= exp2f(isCausal ? decay_exponent(gate, rowGates[c / 2]) : 0);
-#endif
-                            weighOne(scores[4 * n + c], products[4 * n + c], factor, c % 2 ? two.w : two.y);
-                            // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the score.
-                            if (NORMALIZED && ahead == 0 && statistic < 0) products[4 * n + c] = 0;
+                            for (int c = 0; c < 4; ++c) {
+                                // By how much the key is further on than the query.
+                                const int ahead = lead + 8 * (c / 2) - 8 * n - c % 2;
+                                const bool isCausal = ahead <= 0;
+                                const float statistic = c % 2 ? two.z : two.x;
+                                const float size = NORMALIZED ? fabsf(statistic) : statistic;
+                                const float factor = isCausal ? size * rowFactor(place + c % 2, c / 2) : 0;
+                                weighOne(scores[4 * n + c], products[4 * n + c], factor, c % 2 ? two.w : two.y);
+                                // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the
+                                // score.
+                                if (NORMALIZED && ahead == 0 && statistic < 0) products[4 * n + c] = 0;
+                            }
                         }
+                    };
+                    if (isMild) {
+                        weighOwn([&](int, int half) { return rowDecays[half]; });
+                    } else {
+                        const float2 *stageGates = queryGates + position.stage * QUERIES;
+                        const float2 *rowGates = tileGates + 64 * at.group + 16 * at.warp + at.g;
+                        weighOwn([&](int query, int half) { return seen_decay(stageGates[query], rowGates[8 * half]); });
                     }
                     pack(scores, products);
                     finishTile();

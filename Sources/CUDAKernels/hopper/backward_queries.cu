@@ -17,14 +17,14 @@
 #include "hopper/item.cuh"
 #include "hopper/queue.cuh"
 #include "hopper/state_gradient.cuh"
-#include "hopper/symmetric_state.cuh"
+#include "hopper/symmetric_gradient.cuh"
 
 constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
 constexpr int VALUE_TILE = panel_numbers(KEYS, VALUE_WIDTH);
 #if DEGREE <= 2
-constexpr int STATE_TILE = !STATES ? 0 : FIRST_TILE > NORMALIZER_PANEL ? FIRST_TILE : NORMALIZER_PANEL;
+constexpr int STATE_TILE = !STATES ? 0 : PrefixTiles::largest > NORMALIZER_PANEL ? PrefixTiles::largest : NORMALIZER_PANEL;
 #else
 constexpr int STATE_TILE = STATES ? panel_numbers(FEATURES, VALUE_WIDTH + 8) : 0;
 #endif
@@ -32,6 +32,10 @@ constexpr int STAGE = KEY_TILE + VALUE_TILE > STATE_TILE ? KEY_TILE + VALUE_TILE
 // The tiles of one warpgroup.
 constexpr int QUERY_TILE = panel_numbers(64, WIDTH);
 constexpr int GRADIENT_TILE = panel_numbers(64, VALUE_WIDTH);
+// Beside sums of wide rows, products with a state take more registers than the consumers of other kernels have.
+constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 72 : producer_registers(GROUPS);
+constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 216 : consumer_registers(GROUPS);
+static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
 static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");
@@ -81,7 +85,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     __syncthreads();
 
     if (index < 128) {
-        lower_registers<producer_registers(GROUPS)>();
+        lower_registers<PRODUCER_REGISTERS>();
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<QUERY_STAGES> queryPosition;
@@ -118,18 +122,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             queryPosition.advance();
 #if STATES && DEGREE <= 2
             if (item.hasState) {
-                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * STATE_NUMBERS;
-                constexpr int tiles = tiles_of_stage(FIRST_TILE, STAGE);
-                for (int first = 0; first < FIRSTS; first += tiles) {
-                    const int stage = ring.begin(position);
-                    thread = thread_index() % 128;
-                    copy_numbers<tiles * FIRST_TILE>(stages + stage * STAGE, state + first * FIRST_TILE, thread);
-                    ring.end(position);
-                }
+                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * PrefixTiles::all;
+                copy_tiles<PrefixTiles, STAGE, STAGE>(ring, position, stages, state);
                 for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
                     const int stage = ring.begin(position);
                     thread = thread_index() % 128;
-                    copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + FIRSTS * FIRST_TILE + n * NORMALIZER_PANEL, thread);
+                    copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + PrefixTiles::normalizer + n * NORMALIZER_PANEL, thread);
                     ring.end(position);
                 }
             }
@@ -167,14 +165,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
         }
         finish_copies();
     } else {
-        raise_registers<consumer_registers(GROUPS)>();
+        raise_registers<CONSUMER_REGISTERS>();
         RingPosition<STAGES> position;
         RingPosition<QUERY_STAGES> queryPosition;
         for (;;) {
             const int n = queue.read(queryPosition);
             if (n >= itemCount) break;
             const int index = thread_index(), group = index / 128 - 1;
-            const int warp = index / 32 % 4, lane = index % 32, g = lane / 4, t = lane % 4;
+            const int warp = index / 32 % 4, lane = index % 32, g = lane / 4;
             const Item item(n, tiles, chunks, queryHeads, keyHeads, hasInitialState);
             const int end = item.end(), groupFirst = item.firstToken + 64 * group, warpFirst = groupFirst + 16 * warp;
             const elem *tile = queries + (queryPosition.stage * GROUPS + group) * QUERY_TILE;
@@ -225,55 +223,52 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
 #if STATES && DEGREE <= 2
             {
                 const elem *rows = tile + 64 * 16 * warp;
-                // The operand of one first factor is made while the products of the one before are under way.
                 const RowOperands<VALUE_WIDTH, 64> outputs(gradientTile + 64 * 16 * warp, lane);
-                constexpr int tiles = tiles_of_stage(FIRST_TILE, STAGE);
-                unsigned operand[2][VALUE_WIDTH / 16][4];
-                FirstFactors<64> factors;
-                auto make = [&](unsigned (&made)[VALUE_WIDTH / 16][4], int n) {
+                if (item.hasState) repeat<FIRST_GROUPS>([&](auto groupNumber) {
+                    constexpr int skipped = decltype(groupNumber)::value, tileRows = PrefixTiles::rows(skipped);
+                    constexpr int tiles = PrefixTiles::count(skipped, STAGE), parts = parts_of_tile(skipped);
+#pragma unroll 1
+                    for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
+                        const Place at;
+                        FirstFactors<64> factors;
+                        factors.load(rows, 16 * skipped + first, at.lane);
+                        const KeptOperands<WIDTH, 64, KEEPS_ROWS> queryRows(rows, at.lane);
+                        FactorGradients<skipped> gradients;
+                        repeat<FIRSTS_AT_ONCE * parts>([&](auto unit) {
+                            constexpr int n = decltype(unit)::value / parts, part = decltype(unit)::value % parts;
+                            float products[part_columns(skipped, part) / 2];
+                            if (n % tiles == 0 && part == 0) ring.wait_full(position);
+                            const unsigned long long matrix =
+                                panel_descriptor(stages + position.stage * STAGE + n % tiles * PrefixTiles::numbers(skipped), tileRows, false);
+                            products_begin();
 #pragma unroll
-                    for (int step = 0; step < VALUE_WIDTH / 16; ++step)
-                        scale_rows(made[step], outputs.steps[step], factors.pair(n));
-                    operands_ready(made);
-                };
-                factors.load(rows, 0, lane);
-                make(operand[0], 0);
-                RingPosition<STAGES> before = position;
-                const int count = item.hasState ? FIRSTS : 0;
-                for (int first = 0; first < count; first += FIRSTS_AT_ONCE) {
-#pragma unroll
-                    for (int n = 0; n < FIRSTS_AT_ONCE; ++n) {
-                        if (n % tiles == 0) ring.wait_full(position);
-                        const unsigned long long matrix =
-                            panel_descriptor(stages + position.stage * STAGE + n % tiles * FIRST_TILE, WIDTH, false);
-                        products_begin();
-#pragma unroll
-                        for (int step = 0; step < VALUE_WIDTH / 16; ++step)
-                            multiply_group<false>(
-                                sums, operand[n % 2][step], panel_advance(matrix, panel_offset(0, 16 * step, WIDTH)), true);
-                        products_commit();
-                        products_wait<1>();
-                        if (n % tiles == 0 && first + n > 0) ring.release(before, lane);
-                        make(operand[(n + 1) % 2], (n + 1) % FIRSTS_AT_ONCE);
-                        // Only here does the compiler know that operands are read, and gives their registers to others.
-                        if (n % 2 == 1) products_wait<0>();
-                        if (n == FIRSTS_AT_ONCE - 2) factors.load(rows, min(first + FIRSTS_AT_ONCE, FIRSTS - FIRSTS_AT_ONCE), lane);
-                        if ((n + 1) % tiles == 0) before = position, position.advance();
+                            for (int step = 0; step < VALUE_WIDTH / 16; ++step)
+                                multiply_group<false>(
+                                    products, outputs.steps[step],
+                                    panel_advance(matrix, panel_offset(PART_COLUMNS * part, 16 * step, tileRows)), step > 0);
+                            products_commit();
+                            products_wait<0>();
+                            products_use(products);
+                            if (part + 1 == parts && (n + 1) % tiles == 0) {
+                                ring.release(position, lane);
+                                position.advance();
+                            }
+                            gradients.template add<part>(sums, products, n, factors.pair(n), queryRows);
+                        });
+                        gradients.finish(sums, first, at.t);
                     }
-                }
-                products_wait<0>();
-                if (count > 0) ring.release(before, lane);
-                products_use(sums);
+                });
 #if NORMALIZED
                 if (item.hasState) {
+                    const Place at;
                     repeat<NORMALIZER_PANELS>([&](auto panel) {
                         constexpr int first = 64 * decltype(panel)::value, width = WIDTH - first < 64 ? WIDTH - first : 64;
                         float products[width / 2];
                         ring.wait_full(position);
                         multiply_normalizer(
                             products, stages + position.stage * STAGE,
-                            [&](unsigned (&operand)[4], int n) { RowOperands<WIDTH, 64>::load(operand, rows, n, lane); });
-                        ring.release(position, lane);
+                            [&](unsigned (&operand)[4], int n) { RowOperands<WIDTH, 64>::load(operand, rows, n, at.lane); });
+                        ring.release(position, at.lane);
                         position.advance();
 #pragma unroll
                         for (int n = 0; n < width / 2; ++n) sums[first / 2 + n] += rowOffsets[n / 2 % 2] * products[n];
@@ -299,6 +294,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                     // The offsets in two parts, one for each of the normalizer's two columns.
                     const float high[2] = {
                         bfloat16_to_float(float_to_bfloat16(rowOffsets[0])), bfloat16_to_float(float_to_bfloat16(rowOffsets[1]))};
+                    const int t = lane % 4;
                     const unsigned offsetRows[4] = {
                         t == 0 ? pack_bfloat16(high[0], 0) : 0, t == 0 ? pack_bfloat16(high[1], 0) : 0,
                         t == 0 ? pack_bfloat16(rowOffsets[0] - high[0], 0) : 0, t == 0 ? pack_bfloat16(rowOffsets[1] - high[1], 0) : 0};
@@ -350,7 +346,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies zeros.
             const int tileCountHere = (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS;
             // Weights of the tile at `position`, as the operand of their product with the keys.
-            unsigned weights[KEYS / 16][4];
+            unsigned weights[KEYS / 16][4] = {};
             auto multiplyScores = [&](float (&scores)[KEYS / 2], float (&derivatives)[KEYS / 2]) {
                 const elem *keyTile = stages + position.stage * STAGE;
                 const unsigned long long rows = panel_descriptor(tile, 64, false);
@@ -382,7 +378,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             auto weigh = [&](float (&scores)[KEYS / 2], const float (&derivatives)[KEYS / 2]) {
 #if GATED
                 // p times the decays from a key to the last of its 64, and from that to the first query of the warpgroup.
-                const float4 *stageDecays = reinterpret_cast<const float4 *>(keyDecays + position.stage * KEYS) + 4 * t;
+                const float4 *stageDecays = reinterpret_cast<const float4 *>(keyDecays + position.stage * KEYS) + 4 * Place().t;
                 const float tileDecay = DEGREE * decay(tileGates[0], keyGates[position.stage * KEYS + KEYS - 1]);
 #endif
 #pragma unroll
@@ -404,14 +400,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
 #pragma unroll
                 for (int depth = 0; depth < KEYS / 16; ++depth) make_operand(weights[depth], scores, 8 * depth);
             };
-            // Multiplies the keys of the tile at `position`, and goes on to the next.
-            auto finishTile = [&] {
-                multiplyKeys(position.stage);
-                products_wait<0>();
-                products_use(sums);
-                ring.release(position, lane);
-                position.advance();
-            };
+            RingPosition<STAGES> previous = position;
             if (tileCountHere > 1) {
                 {
                     float scores[KEYS / 2], derivatives[KEYS / 2];
@@ -425,7 +414,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                 }
                 for (int n = 1; n < tileCountHere - 1; ++n) {
                     float scores[KEYS / 2], derivatives[KEYS / 2];
-                    const RingPosition<STAGES> previous = position;
+                    previous = position;
                     position.advance();
                     ring.wait_full(position);
                     multiplyScores(scores, derivatives);
@@ -435,50 +424,75 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                     products_use(derivatives);
                     weigh(scores, derivatives);
                     products_wait<0>();
-                    ring.release(previous, lane);
+                    ring.release(previous, Place().lane);
                     pack(scores);
                 }
-                finishTile();
+                previous = position;
+                position.advance();
             }
-            // The tile of the warpgroup's own keys.
+            // The tile of the warpgroup's own keys, which begins where its queries do, if there are any. Where there is none before, all weights
+            // of that are zero.
             float scores[KEYS / 2], derivatives[KEYS / 2];
             ring.wait_full(position);
             multiplyScores(scores, derivatives);
+            multiplyKeys(previous.stage);
             products_wait<0>();
             products_use(scores);
             products_use(derivatives);
-            const float2 scales[2] = {warpScales[g], warpScales[8 + g]};
+            products_use(sums);
+            if (tileCountHere > 1) ring.release(previous, Place().lane);
+            {
+                const Place at;
+                const int row = 16 * at.warp + at.g;
+                // The row's last column that counts. A normalized row of one weight does not depend on it; what rounding leaves of that would be
+                // divided by the score.
+                auto lastColumn = [&](int half) {
+                    return row + 8 * half - 2 * at.t - (NORMALIZED && warpScales[8 * half + at.g].y < 0 ? 1 : 0);
+                };
+                const int lastColumns[2] = {lastColumn(0), lastColumn(1)};
+                auto weighOwn = [&](auto weight) {
+#pragma unroll
+                    for (int n = 0; n < KEYS / 2; ++n) {
+                        const int column = n / 4 * 8 + n % 2;
+                        const float own = weight(n, column + 2 * at.t);
+                        scores[n] = column <= lastColumns[n / 2 % 2] ? own : 0;
+                    }
+                };
+#if GATED
+                const float2 *stageGates = keyGates + position.stage * KEYS, baseGate = tileGates[0];
+                if (decay_exponent(baseGate, stageGates[KEYS - 1]) <= MILD_EXPONENT) {
+                    weigh(scores, derivatives);
+                    const float rowDecays[2] = {decay(tileGates[row], baseGate), decay(tileGates[row + 8], baseGate)};
+                    weighOwn([&](int n, int) { return scores[n] * rowDecays[n / 2 % 2]; });
+                } else {
+                    const float2 rowGates[2] = {tileGates[row], tileGates[row + 8]};
+                    weighOwn([&](int n, int column) {
+                        return (derivatives[n] + rowOffsets[n / 2 % 2]) * power_derivative(scores[n])
+                            * seen_decay(rowGates[n / 2 % 2], stageGates[column]);
+                    });
+                }
+#else
+                weighOwn([&](int n, int) { return (derivatives[n] + rowOffsets[n / 2 % 2]) * power_derivative(scores[n]); });
+#endif
+            }
 #if GATED
             // What was summed so far has decayed to the first query of the warpgroup only.
-            const float2 baseGate = tileGates[0], rowGates[2] = {tileGates[16 * warp + g], tileGates[16 * warp + 8 + g]};
+            {
+                const Place at;
+                const float2 *warpGates = tileGates + 16 * at.warp + at.g;
+                const float rowDecays[2] = {decay(warpGates[0], tileGates[0]), decay(warpGates[8], tileGates[0])};
 #pragma unroll
-            for (int half = 0; half < 2; ++half) {
-                const float factor = decay(rowGates[half], baseGate);
-#pragma unroll
-                for (int n = 0; n < WIDTH / 8; ++n) sums[4 * n + 2 * half] *= factor, sums[4 * n + 2 * half + 1] *= factor;
+                for (int n = 0; n < WIDTH / 2; ++n) sums[n] *= rowDecays[n / 2 % 2];
             }
-            const float2 *stageGates = keyGates + position.stage * KEYS;
 #endif
-            // It begins where the warpgroup's queries do, if there are any.
-#pragma unroll
-            for (int depth = 0; depth < KEYS / 16; ++depth) {
-#pragma unroll
-                for (int i = 0; i < 8; ++i) {
-                    const int n = 8 * depth + i, place = n / 4 * 8 + 2 * t + n % 2, half = n / 2 % 2, row = 16 * warp + 8 * half + g;
-                    const bool isCausal = place <= row;
-                    float weight = (derivatives[n] + scales[half].x) * power_derivative(scores[n]);
-#if GATED
-                    weight *= exp2f(isCausal ? decay_exponent(rowGates[half], stageGates[place]) : 0);
-#endif
-                    // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the score.
-                    const bool isDropped = !isCausal || (NORMALIZED && place == row && scales[half].y < 0);
-                    scores[n] = isDropped ? 0 : weight;
-                }
-                make_operand(weights[depth], scores, 8 * depth);
-            }
-            finishTile();
+            pack(scores);
+            multiplyKeys(position.stage);
+            products_wait<0>();
+            products_use(sums);
+            ring.release(position, Place().lane);
+            position.advance();
             // Tiles that only other warpgroups see.
-            for (int first = groupFirst + 64; first < end; first += KEYS) ring.skip(position, lane);
+            for (int first = groupFirst + 64; first < end; first += KEYS) ring.skip(position, Place().lane);
 
             const int lastIndex = thread_index(), lastLane = lastIndex % 32, ownWarp = lastIndex / 32 - 4;
 #pragma unroll

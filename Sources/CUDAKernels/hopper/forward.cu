@@ -26,9 +26,7 @@ constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
 constexpr int STAGE = KEY_TILE + VALUE_TILE;
 constexpr int STATE_ROOM = KEY_TILE + KEYS * (VALUE_WIDTH / 64 * 64);
 #if DEGREE <= 2
-// Rows of a stage of the state.
-constexpr int STATE_ROWS = STATE_ROOM / panel_numbers(1, VALUE_WIDTH);
-static_assert(STATE_ROWS >= WIDTH && STATE_ROOM >= NORMALIZER_PANEL, "room for a state");
+static_assert(STATE_ROOM >= PrefixTiles::largest && STATE_ROOM >= NORMALIZER_PANEL, "room for a state");
 #else
 static_assert(!STATES || panel_numbers(FEATURES, COLUMNS) <= STATE_ROOM, "room for a state");
 #endif
@@ -113,29 +111,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #if STATES && DEGREE <= 2
             if (item.hasState) {
                 if (stored != nullptr) wait_for_count(stored + static_cast<size_t>(item.chunk) * keyHeads + item.keyHead, storedCount);
-                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * STATE_NUMBERS;
+                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * PrefixTiles::all;
                 for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
                     const int stage = ring.begin(position);
-                    copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + FIRSTS * FIRST_TILE + n * NORMALIZER_PANEL, thread);
+                    copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + PrefixTiles::normalizer + n * NORMALIZER_PANEL, thread);
                     ring.end(position);
                 }
-                // Of every tile the rows from the group of its first factor on.
-                repeat<FIRST_GROUPS>([&](auto group) {
-                    constexpr int skipped = 16 * decltype(group)::value, rows = WIDTH - skipped;
-                    constexpr int tiles = tiles_of_stage(rows, STATE_ROWS);
-#pragma unroll 1
-                    for (int first = 0; first < GROUP_FIRSTS; first += tiles) {
-                        elem *stage = stages + ring.begin(position) * STAGE;
-#pragma unroll
-                        for (int n = 0; n < tiles; ++n)
-#pragma unroll
-                            for (int panel = 0; panel < (VALUE_WIDTH + 63) / 64; ++panel)
-                                copy_numbers<64 * rows>(
-                                    stage + 64 * (panel * STATE_ROWS + n * rows),
-                                    state + (skipped + first + n) * FIRST_TILE + 64 * (panel * WIDTH + skipped), thread);
-                        ring.end(position);
-                    }
-                });
+                copy_tiles<PrefixTiles, STATE_ROOM, STAGE>(ring, position, stages, state);
             }
 #elif STATES
             if (item.hasState) {
@@ -228,7 +210,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 float (&valueSums)[VALUE_WIDTH / 2] = reinterpret_cast<float (&)[VALUE_WIDTH / 2]>(sums);
                 if (item.hasState) repeat<FIRST_GROUPS>([&](auto group) {
                     constexpr int skipped = decltype(group)::value, steps = COLUMN_GROUPS - skipped;
-                    constexpr int tiles = tiles_of_stage(16 * steps, STATE_ROWS);
+                    constexpr int tiles = PrefixTiles::count(skipped, STATE_ROOM), tileRows = PrefixTiles::rows(skipped);
                     unsigned operand[2][steps][4];
                     FirstFactors<ROWS> factors;
                     auto make = [&](unsigned (&made)[steps][4], int n) {
@@ -246,13 +228,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #pragma unroll
                         for (int n = 0; n < FIRSTS_AT_ONCE; ++n) {
                             if (n % tiles == 0) ring.wait_full(position);
-                            const unsigned long long matrix = panel_descriptor(stages + position.stage * STAGE, STATE_ROWS, true);
+                            const unsigned long long matrix =
+                                panel_descriptor(stages + position.stage * STAGE + n % tiles * PrefixTiles::numbers(skipped), tileRows, true);
                             products_begin();
 #pragma unroll
                             for (int step = 0; step < steps; ++step)
                                 multiply_group<true>(
-                                    valueSums, operand[n % 2][step],
-                                    panel_advance(matrix, panel_offset(16 * (n % tiles * steps + step), 0, STATE_ROWS)), true);
+                                    valueSums, operand[n % 2][step], panel_advance(matrix, panel_offset(16 * step, 0, tileRows)), true);
                             products_commit();
                             products_wait<1>();
                             if (n % tiles == 0 && first + n > 0) ring.release(before, at.lane);
@@ -317,13 +299,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 for (int n = 0; n < COLUMNS / 2; ++n) sums[n] *= baseDecay;
             }
 #endif
+            // Without it the compiler finds no registers for products on both of the ways to the last tile.
+            products_use(sums);
 
             // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies zeros. There is no branch around
             // the tiles of the state and of the keys, because the sums of products would no longer stay in place.
             const int tileCountHere = (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS;
             const int allTiles = (end - item.chunkStart + KEYS - 1) / KEYS;
             // Weights of the tile at `position`, as the operand of their product with the values.
-            unsigned weights[KEYS / 16][4];
+            unsigned weights[KEYS / 16][4] = {};
             auto multiplyScores = [&](float (&scores)[KEYS / 2]) {
                 const unsigned long long rows = panel_descriptor(tile, ROWS, false);
                 const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE, KEYS, false);
@@ -377,14 +361,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #pragma unroll
                 for (int depth = 0; depth < KEYS / 16; ++depth) make_operand(weights[depth], scores, 8 * depth);
             };
-            // Multiplies the values of the tile at `position`, and goes on to the next.
-            auto finishTile = [&] {
-                multiplyValues(position.stage);
-                products_wait<0>();
-                products_use(sums);
-                ring.release(position, lane);
-                position.advance();
-            };
+            RingPosition<STAGES> previous = position;
             if (tileCountHere > 1) {
                 {
                     float scores[KEYS / 2];
@@ -398,7 +375,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 }
                 for (int n = 1; n < tileCountHere - 1; ++n) {
                     float scores[KEYS / 2];
-                    const RingPosition<STAGES> previous = position;
+                    previous = position;
                     position.advance();
                     ring.wait_full(position);
                     loadDecays();
@@ -411,37 +388,56 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     ring.release(previous, lane);
                     pack(scores);
                 }
-                finishTile();
+                previous = position;
+                position.advance();
             }
-            // The tile of the warpgroup's own keys.
+            // The tile of the warpgroup's own keys. Where there is none before, all weights of that are zero.
             float scores[KEYS / 2];
             ring.wait_full(position);
+            loadDecays();
             multiplyScores(scores);
-            products_wait<0>();
+            multiplyValues(previous.stage);
+            products_wait<1>();
             products_use(scores);
+            const int ownFirst = item.chunkStart + (tileCountHere - 1) * KEYS - groupFirst;
+            // The row's last column that it sees.
+            const int lastColumns[2] = {16 * warp + g - 2 * t - ownFirst, 16 * warp + 8 + g - 2 * t - ownFirst};
+            auto weighOwn = [&](auto weight) {
+#pragma unroll
+                for (int n = 0; n < KEYS / 2; ++n) {
+                    const int column = n / 4 * 8 + n % 2;
+                    const float own = weight(n, column + 2 * t);
+                    scores[n] = column <= lastColumns[n / 2 % 2] ? own : 0;
+                }
+            };
+#if GATED
+            const float2 *stageGates = keyGates + position.stage * KEYS;
+            const float rowDecays[2] = {decay(rowGates[0], baseGate), decay(rowGates[1], baseGate)};
+            if (decay_exponent(baseGate, stageGates[KEYS - 1]) <= MILD_EXPONENT) {
+                weigh(scores);
+                weighOwn([&](int n, int) { return scores[n] * rowDecays[n / 2 % 2]; });
+            } else {
+                weighOwn([&](int n, int column) {
+                    return power(scores[n]) * seen_decay(rowGates[n / 2 % 2], stageGates[column]);
+                });
+            }
+#else
+            weighOwn([&](int n, int) { return power(scores[n]); });
+#endif
+            products_wait<0>();
+            products_use(sums);
+            if (tileCountHere > 1) ring.release(previous, lane);
 #if GATED
             // What was summed so far has decayed to the first query of the warpgroup only.
 #pragma unroll
-            for (int half = 0; half < 2; ++half) {
-                const float factor = decay(rowGates[half], baseGate);
-#pragma unroll
-                for (int n = 0; n < COLUMNS / 8; ++n) sums[4 * n + 2 * half] *= factor, sums[4 * n + 2 * half + 1] *= factor;
-            }
-            const float2 *stageGates = keyGates + position.stage * KEYS;
+            for (int n = 0; n < COLUMNS / 2; ++n) sums[n] *= rowDecays[n / 2 % 2];
 #endif
-            const int ownFirst = item.chunkStart + (tileCountHere - 1) * KEYS - groupFirst;
-#pragma unroll
-            for (int n = 0; n < KEYS / 2; ++n) {
-                const int place = n / 4 * 8 + 2 * t + n % 2, half = n / 2 % 2;
-                const bool isCausal = ownFirst + place <= 16 * warp + 8 * half + g;
-                float weight = power(scores[n]);
-#if GATED
-                weight *= exp2f(isCausal ? decay_exponent(rowGates[half], stageGates[place]) : 0);
-#endif
-                scores[n] = isCausal ? weight : 0;
-            }
             pack(scores);
-            finishTile();
+            multiplyValues(position.stage);
+            products_wait<0>();
+            products_use(sums);
+            ring.release(position, lane);
+            position.advance();
             // Tiles that only other warpgroups see.
             for (int n = tileCountHere; n < allTiles; ++n) ring.skip(position, lane);
             arrive_warp(queriesEmpty + queryPosition.stage, lane);

@@ -17,6 +17,9 @@ constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VECTOR_TILE = panel_numbers(TOKENS, WIDTH);
 constexpr int STAGE = VECTOR_TILE + panel_numbers(TOKENS, COLUMNS);
 // What warps that store states need.
+#if DEGREE <= 2
+using Tiles = StateTiles<REVERSE && GradientTiles::areWhole>;
+#endif
 constexpr int STORED = DEGREE <= 2 ? 4 * GROUPS * panel_numbers(16, VALUE_WIDTH) : 0;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
@@ -39,7 +42,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     const float2 *__restrict__ gates, const unsigned *__restrict__ blocks, const float *__restrict__ coefficients,
     const int *__restrict__ keyExponents, const int *__restrict__ initialExponents, const int4 *__restrict__ sequences,
     const int4 *__restrict__ chunks, const float *__restrict__ initial, elem *__restrict__ states, float *__restrict__ last, int tokens,
-    int keyHeads, int group, int blockCount, int isWhole, int *stored
+    int keyHeads, int group, int blockCount, int *stored
 ) {
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *stages = reinterpret_cast<elem *>(memory);
@@ -122,7 +125,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
     const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
 #if DEGREE <= 2
-    const size_t stateNumbers = STATE_NUMBERS;
+    const size_t stateNumbers = Tiles::all;
 #else
     const size_t stateNumbers = static_cast<size_t>(featureCount) * stateStride;
 #endif
@@ -161,14 +164,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 
     // Stores the state in bfloat16.
 #if DEGREE <= 2
-    // By way of shared memory, so that a lane stores 16 bytes of a row. Features of different groups are stored in both orders of their factors,
-    // though values only where a kernel reads whole tiles: outputs are made of one order.
+    // By way of shared memory, so that a lane stores 16 bytes of a row.
     auto store = [&](elem *numbers) {
         const Place at;
         elem *rows = stages + STAGES * STAGE + (4 * at.group + at.warp) * panel_numbers(16, VALUE_WIDTH);
 #pragma unroll
         for (int m = 0; m < TILES; ++m) {
             if (firstBlock + m >= blockCount) continue;
+            // What follows from it is made again each time: kept, it would take registers from the products.
+            unsigned word[1] = {block[m]};
+            words_ready(word);
             __syncwarp();
 #pragma unroll
             for (int n = 0; n < VALUE_WIDTH / 4; ++n)
@@ -179,17 +184,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             for (int n = 0; n < VALUE_WIDTH / 16; ++n) {
                 const int piece = n * 32 + at.lane, row = piece / (VALUE_WIDTH / 8), column = piece % (VALUE_WIDTH / 8) * 8;
                 const uint4 eight = *reinterpret_cast<const uint4 *>(rows + panel_place(row, column, 16));
-                const SymmetricPlace place(block[m], row, column);
-                *reinterpret_cast<uint4 *>(numbers + place.own) = eight;
-                if (place.isMirrored && isWhole) *reinterpret_cast<uint4 *>(numbers + place.mirrored) = eight;
+                SymmetricPlace<Tiles>(word[0], row).values(column, [&](int place) { *reinterpret_cast<uint4 *>(numbers + place) = eight; });
             }
             if (at.t != 0) continue;
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
                 const elem number = to_elem(state[m][COLUMNS / 2 - 4 + 2 * half]);
-                const SymmetricPlace place(block[m], 8 * half + at.g, VALUE_WIDTH);
-                numbers[place.own] = number;
-                if (place.isMirrored) numbers[place.mirrored] = number;
+                SymmetricPlace<Tiles>(word[0], 8 * half + at.g).normalizer([&](int place) { numbers[place] = number; });
             }
         }
     };

@@ -1,11 +1,12 @@
-// States of degrees 1 and 2 as the attention kernels of Hopper read them: the symmetric tensor itself, without coefficients. For every first
-// factor j, of which degree 1 has one that is 1, stands a tile of rows i = 0 … WIDTH − 1 and VALUE_WIDTH columns in panels, as shared memory
-// has it; then the normalizer Z in panels, [WIDTH, WIDTH], or at degree 1 the first of 16 rows. With x a query,
+// States of degrees 1 and 2 as the attention kernels of Hopper read them: the symmetric tensor itself, without coefficients, but only one
+// order of factors of different groups of 16. For every first factor j, of which degree 1 has one that is 1, stands a tile of rows i, from the
+// first of its group to WIDTH − 1, and VALUE_WIDTH columns in panels, as shared memory has it; then the whole normalizer Z in panels, [WIDTH,
+// WIDTH], or at degree 1 the first of 16 rows. With x a query, and factors of different groups counted twice,
 //
-//     y_c = Σ_j x_j Σ_i x_i S_jic    ∂x_i = p Σ_j x_j Σ_c ∂y_c S_jic
+//     y_c = Σ_j x_j Σ_i x_i S_jic    T_ji = Σ_c ∂y_c S_jic
 //
-// In both, the left operand is rows in registers times one number of each, and a tile is the right operand as it is: its rows are k in one,
-// its columns in the other.
+// For outputs the left operand is rows in registers times one number of each, for T (symmetric_gradient.cuh) rows as they are, and a tile is
+// the right operand as it is: its rows are k in one, its columns in the other.
 #pragma once
 #include "common/expansion.cuh"
 #include "hopper/row_operands.cuh"
@@ -18,25 +19,61 @@ constexpr int COLUMN_GROUPS = WIDTH / 16;
 constexpr int FIRST_GROUPS = DEGREE == 1 ? 1 : COLUMN_GROUPS;
 constexpr int GROUP_FIRSTS = FIRSTS / FIRST_GROUPS;
 constexpr int FIRSTS_AT_ONCE = DEGREE == 1 ? 1 : 4;
-constexpr int FIRST_TILE = panel_numbers(WIDTH, VALUE_WIDTH);
 constexpr int NORMALIZER_ROWS = DEGREE == 1 ? 16 : WIDTH;
 constexpr int NORMALIZER_PANELS = (WIDTH + 63) / 64;
 constexpr int NORMALIZER_PANEL = 64 * NORMALIZER_ROWS;
-constexpr int STATE_NUMBERS = FIRSTS * FIRST_TILE + NORMALIZER_PANELS * NORMALIZER_PANEL;
+constexpr int NORMALIZER_NUMBERS = NORMALIZER_PANELS * NORMALIZER_PANEL;
 
-// Where numbers of feature n of a block stand, from a column of the values or of the normalizer on: features of different groups in both orders
-// of their factors.
-struct SymmetricPlace {
-    int own, mirrored;
-    bool isMirrored;
-
-    __device__ __forceinline__ SymmetricPlace(unsigned block, int n, int column) {
-        const int first = DEGREE == 1 ? 0 : prefix_index(block, 0), row = 16 * last_index(block) + n;
-        const bool isNormalizer = column >= VALUE_WIDTH;
-        own = isNormalizer ? FIRSTS * FIRST_TILE + panel_place(first, row, NORMALIZER_ROWS) : first * FIRST_TILE + panel_place(row, column, WIDTH);
-        mirrored = isNormalizer ? FIRSTS * FIRST_TILE + panel_place(row, first, NORMALIZER_ROWS) : row * FIRST_TILE + panel_place(first, column, WIDTH);
-        isMirrored = DEGREE == 2 && first / 16 != row / 16;
+// Where tiles stand in a state, whole ones or those of one order.
+template <bool whole>
+struct StateTiles {
+    static constexpr bool areWhole = whole;
+    // Of the tile of a first factor of a group.
+    static constexpr int rows(int group) { return areWhole ? WIDTH : WIDTH - 16 * group; }
+    static constexpr int numbers(int group) { return panel_numbers(rows(group), VALUE_WIDTH); }
+    // Of the first tile of a group.
+    static constexpr int place(int group) {
+        return GROUP_FIRSTS * panel_numbers(group * WIDTH - (areWhole ? 0 : 8 * group * (group - 1)), VALUE_WIDTH);
     }
+    // How many tiles of a group, 1, 2 or 4, a stage with room for so many numbers takes.
+    static constexpr int count(int group, int room) {
+        return DEGREE == 1 || 2 * numbers(group) > room ? 1 : 4 * numbers(group) > room ? 2 : 4;
+    }
+
+    static constexpr int largest = numbers(0), normalizer = place(FIRST_GROUPS), all = normalizer + NORMALIZER_NUMBERS;
+};
+
+// Whether rows of queries or keys, and of what is multiplied with a tile, stay in registers beside sums.
+constexpr bool KEEPS_ROWS = WIDTH + VALUE_WIDTH <= 128;
+
+// States before chunks, and gradients of states after chunks.
+using PrefixTiles = StateTiles<false>;
+using GradientTiles = StateTiles<!KEEPS_ROWS>;
+
+// Where numbers of feature n of a block stand. Whole states have features of different groups in both orders of their factors, and the
+// normalizer of every state has.
+template <typename Tiles>
+struct SymmetricPlace {
+    int first, row;
+
+    __device__ __forceinline__ SymmetricPlace(unsigned block, int n) :
+        first(DEGREE == 1 ? 0 : prefix_index(block, 0)), row(16 * last_index(block) + n) {}
+
+    // body(place) of numbers from a column of the values on.
+    template <typename Body>
+    __device__ __forceinline__ void values(int column, Body body) const {
+        const int group = first / 16, skipped = Tiles::areWhole ? 0 : 16 * group;
+        body(Tiles::place(group) + first % 16 * Tiles::numbers(group) + panel_place(row - skipped, column, Tiles::rows(group)));
+        if (Tiles::areWhole && is_mirrored()) body(row * Tiles::largest + panel_place(first, column, WIDTH));
+    }
+
+    template <typename Body>
+    __device__ __forceinline__ void normalizer(Body body) const {
+        body(Tiles::normalizer + panel_place(first, row, NORMALIZER_ROWS));
+        if (is_mirrored()) body(Tiles::normalizer + panel_place(row, first, NORMALIZER_ROWS));
+    }
+
+    __device__ __forceinline__ bool is_mirrored() const { return DEGREE == 2 && first / 16 != row / 16; }
 };
 
 template <int number>
@@ -53,15 +90,26 @@ __device__ __forceinline__ void repeat(Body body) {
     }
 }
 
-// How many tiles of `rows` rows, 1, 2 or 4, a stage of `room` rows takes.
-constexpr int tiles_of_stage(int rows, int room) { return DEGREE == 1 || 2 * rows > room ? 1 : 4 * rows > room ? 2 : 4; }
-
 // Numbers as they stand, a multiple of 8, by a warpgroup.
 template <int count>
 __device__ __forceinline__ void copy_numbers(elem *shared, const elem *global, int thread) {
     static_assert(count % 1024 == 0, "every thread has as much to do");
 #pragma unroll
     for (int n = 0; n < count; n += 1024) copy_16(shared + n + thread * 8, global + n + thread * 8, true);
+}
+
+// Brings all tiles of a state, as many a stage as there is room for; stages are `stageNumbers` apart.
+template <typename Tiles, int room, int stageNumbers, int stageCount, int groups>
+__device__ __forceinline__ void copy_tiles(Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state) {
+    repeat<FIRST_GROUPS>([&](auto group) {
+        constexpr int number = decltype(group)::value, tiles = Tiles::count(number, room), count = tiles * Tiles::numbers(number);
+#pragma unroll 1
+        for (int n = 0; n < GROUP_FIRSTS / tiles; ++n) {
+            elem *stage = stages + ring.begin(position) * stageNumbers;
+            copy_numbers<count>(stage, state + Tiles::place(number) + n * count, thread_index() % 128);
+            ring.end(position);
+        }
+    });
 }
 
 // Four neighbouring first factors of the lane's rows g and g + 8, from column `first` on. At degree 1 there is none, and one stands for it.
@@ -95,7 +143,8 @@ __device__ __forceinline__ uint2 both_orders(uint2 first) {
     return make_uint2(multiply_bfloat16(first.x, two), multiply_bfloat16(first.y, two));
 }
 
-// Rows as operands times one number each: from registers, or, where these are few, loaded again each time.
+// A warp's rows as left operands times one number each, and pairs of columns 8n + 2t and 8n + 2t + 1 of the lane's row g, or g + 8 in the
+// second half: from registers, or, where these are few, from shared memory each time.
 template <int columns, int matrixRows, bool areKept>
 struct KeptOperands {
     RowOperands<columns, matrixRows> operands;
@@ -105,6 +154,8 @@ struct KeptOperands {
     __device__ __forceinline__ void scale(unsigned (&scaled)[4], int step, uint2 factors) const {
         scale_rows(scaled, operands.steps[step], factors);
     }
+
+    __device__ __forceinline__ unsigned pair(int n, int half) const { return operands.steps[n / 2][n % 2 * 2 + half]; }
 };
 
 template <int columns, int matrixRows>
@@ -118,6 +169,10 @@ struct KeptOperands<columns, matrixRows, false> {
         unsigned loaded[4];
         RowOperands<columns, matrixRows>::load(loaded, rows, step, lane);
         scale_rows(scaled, loaded, factors);
+    }
+
+    __device__ __forceinline__ unsigned pair(int n, int half) const {
+        return *reinterpret_cast<const unsigned *>(rows + panel_place(lane / 4 + 8 * half, 8 * n + lane % 4 * 2, matrixRows));
     }
 };
 

@@ -48,10 +48,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) scan_states(
     };
 
 #if SYMMETRIC
-    constexpr size_t stateNumbers = STATE_NUMBERS;
+    const size_t stateNumbers = reverse ? GradientTiles::all : PrefixTiles::all;
     const int feature = place / stride, column = place % stride;
     const unsigned block = isUsed ? blocks[feature / 16] : 0;
-    const SymmetricPlace symmetric(block, feature % 16, column);
+    auto places = [&](auto body) {
+        if (reverse)
+            body(SymmetricPlace<GradientTiles>(block, feature % 16));
+        else
+            body(SymmetricPlace<PrefixTiles>(block, feature % 16));
+    };
 #else
     const size_t stateNumbers = size;
     const float coefficient = isUsed ? coefficients[place / stride] : 0;
@@ -60,11 +65,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) scan_states(
 #if SYMMETRIC
         if (column < VALUE_WIDTH) {
             const unsigned pair = pack_bfloat16(first, second);
-            *reinterpret_cast<unsigned *>(numbers + symmetric.own) = pair;
-            if (symmetric.isMirrored) *reinterpret_cast<unsigned *>(numbers + symmetric.mirrored) = pair;
+            places([&](const auto &at) { at.values(column, [&](int place) { *reinterpret_cast<unsigned *>(numbers + place) = pair; }); });
         } else if (column == VALUE_WIDTH) {
-            numbers[symmetric.own] = to_elem(first);
-            if (symmetric.isMirrored) numbers[symmetric.mirrored] = to_elem(first);
+            places([&](const auto &at) { at.normalizer([&](int place) { numbers[place] = to_elem(first); }); });
         }
 #elif MATH == 0
         *reinterpret_cast<unsigned *>(numbers + place) = pack_bfloat16(first * coefficient, second * coefficient);

@@ -36,7 +36,7 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
         let gateBytes = model.gated ? 20 * keyHeads : 0
         let mlpBytes = 2 * (hidden + model.hiddenWidth)
         let blockBytes = 8 * width + 16 + operatorBytes + gateBytes + mlpBytes
-        let states = try Self.states(model, sequences: sequences, length: training.context)
+        let (states, stateGradients) = try Self.states(model, sequences: sequences, length: training.context)
 
         let block = rows * blockBytes + states
         let kept = training.recomputation ? model.layers * rows * 2 * width + block : model.layers * block
@@ -44,7 +44,7 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
         let columns = (model.vocabularySize + alignment - 1) / alignment * alignment
         let head = 2 * min(rows * columns, max(columns, Head.deviceChunkElements)) + rows * (6 * width + 16)
         let backward =
-            states
+            stateGradients
             + rows
             * max(
                 2 * (2 * hidden + model.hiddenWidth) + 6 * width,
@@ -56,21 +56,21 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
         scratch = lossy(head + backward) + MatrixProducts.workspaceBytes
     }
 
-    /// The states between the chunks of one block.
+    /// The states between the chunks of one block, and their gradients.
     private static func states(
         _ model: ModelConfiguration, sequences: Int, length: Int
-    ) throws(PowerAttentionError) -> Int {
-        guard case .power(let degree) = model.attention.mechanism else { return 0 }
+    ) throws(PowerAttentionError) -> (Int, Int) {
+        guard case .power(let degree) = model.attention.mechanism else { return (0, 0) }
         let shape = AttentionShape(
             batch: sequences, length: length, heads: model.heads, keyHeads: model.keyHeads, width: model.keyWidth)
         let cost = try AttentionOperator(model.attention, device: .cuda).cost(of: shape)
-        guard cost.form != .attention, cost.chunkSize < length else { return 0 }
+        guard cost.form != .attention, cost.chunkSize < length else { return (0, 0) }
         let width = (model.keyWidth + 15) / 16 * 16
-        let numbers =
-            SymmetricStateLayout(degree: degree, width: width, valueWidth: width)?.numbers
-            ?? FeatureBlocks.count(degree: degree, width: model.keyWidth) * (width + 8)
+        let layout = SymmetricStateLayout(degree: degree, width: width, valueWidth: width)
+        let features = FeatureBlocks.count(degree: degree, width: model.keyWidth) * (width + 8)
         let chunks = sequences * ((length + cost.chunkSize - 1) / cost.chunkSize)
-        return chunks * model.keyHeads * numbers * 2
+        let bytes = 2 * chunks * model.keyHeads
+        return (bytes * (layout?.prefixNumbers ?? features), bytes * (layout?.gradientNumbers ?? features))
     }
 }
 
