@@ -78,7 +78,6 @@ DISPATCH(void, embed_rows_backward,
          (int32_t type, const int32_t *tokens, const void *gradient, void *table_gradient, intptr_t rows, intptr_t width,
           intptr_t part, intptr_t parts),
          tokens, gradient, table_gradient, rows, width, part, parts)
-DISPATCH(void, add_residual, (int32_t type, void *x, const void *y, intptr_t first, intptr_t end), x, y, first, end)
 DISPATCH(void, add_bias, (int32_t type, void *x, const void *bias, intptr_t first, intptr_t end, intptr_t width), x, bias,
          first, end, width)
 DISPATCH(void, sum_columns, (int32_t type, const void *x, void *partial, intptr_t first, intptr_t end, intptr_t width), x,

@@ -39,20 +39,16 @@ package protocol LayerKernels: Sendable {
     func embedBackward(_ tokens: Tensor, gradient: Tensor, tableGradient: inout Tensor) throws(PowerAttentionError)
 
     /// `y = (x − mean) · rstd · weight + bias` with `rstd = 1/√(variance + 10⁻⁵)`; statistics are `[rows, 2]`: mean and rstd.
-    /// Where there is a branch it is added to `x` first, and used up.
     func layerNorm(
-        _ x: inout Tensor, adding branch: inout Tensor?, weight: Tensor, bias: Tensor
+        _ x: Tensor, weight: Tensor, bias: Tensor
     ) throws(PowerAttentionError) -> (y: Tensor, statistics: Tensor)
     /// Writes the input's gradient or, accumulating, adds it: the residual stream's gradient takes the branch's share in place.
     func layerNormBackward(
         _ x: Tensor, weight: Tensor, statistics: Tensor, gradient: Tensor, into inputGradient: inout Tensor,
         accumulate: Bool, weightGradient: inout Tensor, biasGradient: inout Tensor) throws(PowerAttentionError)
 
-    /// `y = x / rms · weight` with `rms = √(mean of squares + 10⁻⁵)`; statistics are `[rows]`: 1 / rms. Where there is a branch it is
-    /// added to `x` first, and used up.
-    func rmsNorm(
-        _ x: inout Tensor, adding branch: inout Tensor?, weight: Tensor
-    ) throws(PowerAttentionError) -> (y: Tensor, statistics: Tensor)
+    /// `y = x / rms · weight` with `rms = √(mean of squares + 10⁻⁵)`; statistics are `[rows]`: 1 / rms.
+    func rmsNorm(_ x: Tensor, weight: Tensor) throws(PowerAttentionError) -> (y: Tensor, statistics: Tensor)
     /// Writes the input's gradient or, accumulating, adds it.
     func rmsNormBackward(
         _ x: Tensor, weight: Tensor, statistics: Tensor, gradient: Tensor, into inputGradient: inout Tensor,
@@ -103,9 +99,6 @@ package protocol LayerKernels: Sendable {
     func addBias(_ x: inout Tensor, bias: Tensor) throws(PowerAttentionError)
     /// Adds the sums of as many columns of the gradient as there are biases, from `first` on.
     func addBiasBackward(gradient: Tensor, from first: Int, biasGradient: inout Tensor) throws(PowerAttentionError)
-
-    /// `x += y`.
-    func add(_ x: inout Tensor, _ y: Tensor) throws(PowerAttentionError)
 
     /// `−log softmax(logits)[target]` for every row, in the type of the parameters, over the first `columns` logits; a negative target
     /// is not scored and gives 0. Where `gradientScale` is given, `logits` become the derivative of `gradientScale · Σ_r loss_r`, and

@@ -40,7 +40,6 @@ void embed_rows(int32_t type, const int32_t *tokens, const void *table, void *y,
 void embed_rows_backward(int32_t type, const int32_t *tokens, const void *gradient, void *table_gradient, intptr_t rows,
                          intptr_t width, intptr_t part, intptr_t parts);
 
-void add_residual(int32_t type, void *x, const void *y, intptr_t first, intptr_t end);
 void add_bias(int32_t type, void *x, const void *bias, intptr_t first, intptr_t end, intptr_t width);
 /// Writes the column sums of the rows to `partial`.
 void sum_columns(int32_t type, const void *x, void *partial, intptr_t first, intptr_t end, intptr_t width);

@@ -2,18 +2,7 @@ import CKernels
 package import Tensors
 
 extension CPUBackend {
-    /// Adds the branch in its own memory, which becomes that of the residual stream.
-    private func join(_ branch: inout Tensor?, to x: inout Tensor) {
-        guard var sum = branch else { return }
-        branch = nil
-        add(&sum, x)
-        x = sum
-    }
-
-    package func layerNorm(
-        _ x: inout Tensor, adding branch: inout Tensor?, weight: Tensor, bias: Tensor
-    ) -> (y: Tensor, statistics: Tensor) {
-        join(&branch, to: &x)
+    package func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor) -> (y: Tensor, statistics: Tensor) {
         let (type, width) = (x.dataType.kernelCode, x.rowWidth)
         let rows = x.count / width
         var y = Tensor(uninitialized: x.shape, x.dataType)
@@ -45,10 +34,7 @@ extension CPUBackend {
         partials.add(to: &biasGradient, firstColumn: width)
     }
 
-    package func rmsNorm(
-        _ x: inout Tensor, adding branch: inout Tensor?, weight: Tensor
-    ) -> (y: Tensor, statistics: Tensor) {
-        join(&branch, to: &x)
+    package func rmsNorm(_ x: Tensor, weight: Tensor) -> (y: Tensor, statistics: Tensor) {
         let (type, width) = (x.dataType.kernelCode, x.rowWidth)
         let rows = x.count / width
         var y = Tensor(uninitialized: x.shape, x.dataType)

@@ -51,10 +51,4 @@ extension CPUBackend {
         sums.forEach { partial, start, end in sum_columns(type, source.pointer, partial, start, end, width) }
         sums.add(to: &biasGradient, firstColumn: first)
     }
-
-    package func add(_ x: inout Tensor, _ y: Tensor) {
-        let type = x.dataType.kernelCode
-        let (source, output) = (y.storage, x.uniqueStorage())
-        RowPartition(rows: y.count).forEach { _, first, end in add_residual(type, output.pointer, source.pointer, first, end) }
-    }
 }

@@ -4,15 +4,13 @@ package import Tensors
 
 extension CUDALayers {
     package func layerNorm(
-        _ x: inout Tensor, adding branch: inout Tensor?, weight: Tensor, bias: Tensor
+        _ x: Tensor, weight: Tensor, bias: Tensor
     ) throws(PowerAttentionError) -> (y: Tensor, statistics: Tensor) {
-        try norm(&x, &branch, weight: weight, bias: bias)
+        try norm(x, weight: weight, bias: bias)
     }
 
-    package func rmsNorm(
-        _ x: inout Tensor, adding branch: inout Tensor?, weight: Tensor
-    ) throws(PowerAttentionError) -> (y: Tensor, statistics: Tensor) {
-        try norm(&x, &branch, weight: weight, bias: nil)
+    package func rmsNorm(_ x: Tensor, weight: Tensor) throws(PowerAttentionError) -> (y: Tensor, statistics: Tensor) {
+        try norm(x, weight: weight, bias: nil)
     }
 
     package func layerNormBackward(
@@ -43,25 +41,21 @@ extension CUDALayers {
     }
 
     private func norm(
-        _ x: inout Tensor, _ branch: inout Tensor?, weight: Tensor, bias: Tensor?
+        _ x: Tensor, weight: Tensor, bias: Tensor?
     ) throws(PowerAttentionError) -> (y: Tensor, statistics: Tensor) {
         let (rows, width) = (x.rowCount, x.rowWidth)
         let configuration = try NormConfiguration(width: width, vector: vector(width))
         let y = try context.tensor(x.shape, x.dataType)
         let statistics = try context.tensor(bias == nil ? [rows] : [rows, 2], .float32)
-        let addend = branch
-        branch = nil
-        let sum = addend == nil ? nil : try context.tensor(x.shape, x.dataType)
         let flag = flags.withLock { $0[weight.devicePointer.address] }
         try launch(
             kernel("normalize", configuration, isCentered: bias != nil),
             grid: .init((rows + configuration.rows - 1) / configuration.rows),
             threads: configuration.threads * configuration.rows,
             [
-                .tensor(x), .tensor(addend), .tensor(sum), .tensor(weight), .tensor(bias), .tensor(y), .tensor(statistics),
-                .pointer(flag), .int(rows), .int(width),
+                .tensor(x), .tensor(weight), .tensor(bias), .tensor(y), .tensor(statistics), .pointer(flag), .int(rows),
+                .int(width),
             ])
-        if let sum { x = sum }
         return (y, statistics)
     }
 

@@ -111,8 +111,4 @@ extension CUDALayers {
             ])
         try addSums(of: partials, to: sums, nil, width: count)
     }
-
-    package func add(_ x: inout Tensor, _ y: Tensor) throws(PowerAttentionError) {
-        try pointwise("add", vector: vector(x.count), count: x.count, [.pointer(own(&x)), .tensor(y), .count(x.count)])
-    }
 }

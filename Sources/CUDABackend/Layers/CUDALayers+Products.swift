@@ -12,14 +12,17 @@ extension CUDALayers {
         let shape = ProductShape(
             m: m, n: n, k: k, transposeA: transposeA, transposeB: transposeB, strideA: a.rowWidth, strideB: b.rowWidth,
             strideC: c.rowWidth, input: a.dataType, output: c.dataType)
-        let place: DevicePointer
-        if accumulate || c.isUnique() {
-            place = try own(&c)
-        } else {
+        // Those who share the elements of C keep them: the product reads them there, and the sum goes elsewhere.
+        let shared = c.isUnique() ? nil : c
+        if accumulate, (m, n) != (c.rowCount, c.rowWidth) {
+            _ = try own(&c)
+        } else if shared != nil {
             c = try context.tensor(c.shape, c.dataType)
-            place = c.devicePointer
         }
-        try products.multiply(shape, a.devicePointer, b.devicePointer, into: place, accumulate: accumulate)
+        try products.multiply(
+            shape, a.devicePointer, b.devicePointer, into: c.devicePointer,
+            adding: accumulate ? (shared ?? c).devicePointer : nil)
+        withExtendedLifetime(shared) {}
     }
 
     package func multiplyGELU(
@@ -33,7 +36,7 @@ extension CUDALayers {
             output: x.dataType, epilogue: .gelu)
         if fusesGELU(n),
             try products.attempt(
-                shape, x.devicePointer, weight.devicePointer, into: activated.devicePointer, accumulate: false,
+                shape, x.devicePointer, weight.devicePointer, into: activated.devicePointer,
                 auxiliary: hidden.devicePointer)
         {
             return (hidden, activated)
@@ -53,7 +56,7 @@ extension CUDALayers {
             input: gradient.dataType, output: hidden.dataType, epilogue: .geluGradient)
         if fusesGELU(n),
             try products.attempt(
-                shape, gradient.devicePointer, weight.devicePointer, into: result.devicePointer, accumulate: false,
+                shape, gradient.devicePointer, weight.devicePointer, into: result.devicePointer,
                 auxiliary: hidden.devicePointer)
         {
             return result

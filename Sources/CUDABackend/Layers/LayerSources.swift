@@ -20,9 +20,7 @@ enum LayerSources {
             }
             add(
                 "pointwise",
-                [
-                    "gelu", "gelu_backward", "swiglu", "swiglu_backward", "add", "add_bias", "rotate", "set_columns",
-                ])
+                ["gelu", "gelu_backward", "swiglu", "swiglu_backward", "add_bias", "rotate", "set_columns"])
             add("gate", ["log_sigmoid", "log_sigmoid_backward", "log_sigmoid_backward_columns"])
             add("sums", ["add_partial_sums", "sum_columns", "add_sum"])
             add("embedding", ["embed", "count_digits", "sort_by_digit", "embed_backward", "join_embed_backward"])

@@ -1,5 +1,5 @@
-// Normalizations of rows, with the residual addition before them: y = (x − mean) · rstd · weight + bias under CENTERED, and
-// y = x · rstd · weight otherwise. ROWS rows of a block, THREADS threads each; a thread has GROUPS groups of VECTOR neighbours.
+// Normalizations of rows: y = (x − mean) · rstd · weight + bias under CENTERED, and y = x · rstd · weight otherwise. ROWS rows of a block,
+// THREADS threads each; a thread has GROUPS groups of VECTOR neighbours.
 #include "layers/activations.cuh"
 #include "layers/reduction.cuh"
 
@@ -12,23 +12,15 @@ constexpr int RESIDENT = THREADS * ROWS > 512 ? 1 : GROUPS * VECTOR > 24 ? 2 : 3
 // The column of group `n` of this thread.
 __device__ __forceinline__ int column_of(int n) { return (n * THREADS + static_cast<int>(threadIdx.x) % THREADS) * VECTOR; }
 
-// The statistics of a row are its mean and rstd, or its rstd alone. Where there is a branch, `sum` gets x + branch, which is what is
-// normalized. Where a row has a number that is not finite, `flag` says so. Grid: rows, the last ones first.
+// The statistics of a row are its mean and rstd, or its rstd alone. Where a row has a number that is not finite, `flag` says so. Grid:
+// rows, the last ones first.
 extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) normalize(
-    const activation *x, const activation *branch, activation *sum, const float *__restrict__ weight, const float *__restrict__ bias,
-    activation *__restrict__ y, float *__restrict__ statistics, int *flag, int rows, int width
+    const activation *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ bias, activation *__restrict__ y,
+    float *__restrict__ statistics, int *flag, int rows, int width
 ) {
     const int row = descending_block() * ROWS + threadIdx.x / THREADS;
     if (row >= rows) return;
     const size_t start = static_cast<size_t>(row) * width;
-    // All of a row is asked for before anything is written: the sums may stand where the compiler expects the next numbers.
-    packed own[GROUPS], others[GROUPS];
-#pragma unroll
-    for (int n = 0; n < GROUPS; ++n) {
-        if (column_of(n) >= width) continue;
-        own[n] = load_packed(x + start + column_of(n));
-        if (branch != nullptr) others[n] = load_packed(branch + start + column_of(n));
-    }
     float values[GROUPS][VECTOR];
     float total = 0;
 #pragma unroll
@@ -37,14 +29,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS, 1) normalize(
 #pragma unroll
         for (int i = 0; i < VECTOR; ++i) values[n][i] = 0;
         if (column >= width) continue;
-        unpack(values[n], own[n]);
-        if (branch != nullptr) {
-            float other[VECTOR];
-            unpack(other, others[n]);
-#pragma unroll
-            for (int i = 0; i < VECTOR; ++i) values[n][i] = to_float(to_activation(values[n][i] + other[i]));
-            store(sum + start + column, values[n]);
-        }
+        load(values[n], x + start + column);
 #pragma unroll
         for (int i = 0; i < VECTOR; ++i) total += values[n][i];
     }

@@ -83,17 +83,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) swiglu_backward(
     store(inputGradient + gate + width, values);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) add(activation *__restrict__ x, const activation *__restrict__ y, size_t count) {
-    const size_t place = own_place();
-    if (place >= count) return;
-    float values[VECTOR], others[VECTOR];
-    load(values, x + place);
-    load(others, y + place);
-#pragma unroll
-    for (int i = 0; i < VECTOR; ++i) values[i] += others[i];
-    store(x + place, values);
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS) add_bias(
     activation *__restrict__ x, const float *__restrict__ bias, size_t count, int width
 ) {

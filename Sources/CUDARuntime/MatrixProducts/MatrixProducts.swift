@@ -34,13 +34,14 @@ package final class MatrixProducts: Sendable {
 
     deinit { context.session.release { _ in library.destroy(handle) } }
 
-    /// Queues `C = A·B`, or `C += A·B`.
+    /// Queues `C = A·B`, or `C = A·B + D`.
     ///
+    /// - Parameter addend: D, laid out as C is: C itself, or another matrix.
     /// - Throws: `unsupported` where cuBLASLt has no algorithm for it.
     package func multiply(
-        _ shape: ProductShape, _ a: DevicePointer, _ b: DevicePointer, into c: DevicePointer, accumulate: Bool
+        _ shape: ProductShape, _ a: DevicePointer, _ b: DevicePointer, into c: DevicePointer, adding addend: DevicePointer?
     ) throws(PowerAttentionError) {
-        guard try attempt(shape, a, b, into: c, accumulate: accumulate) else {
+        guard try attempt(shape, a, b, into: c, adding: addend) else {
             throw PowerAttentionError(
                 .unsupported, argument: "matrix product", given: "\(shape)", expected: "one that cuBLASLt has an algorithm for")
         }
@@ -51,23 +52,24 @@ package final class MatrixProducts: Sendable {
     /// - Parameter auxiliary: the epilogue's matrix.
     /// - Returns: whether it was queued.
     package func attempt(
-        _ shape: ProductShape, _ a: DevicePointer, _ b: DevicePointer, into c: DevicePointer, accumulate: Bool,
-        auxiliary: DevicePointer? = nil
+        _ shape: ProductShape, _ a: DevicePointer, _ b: DevicePointer, into c: DevicePointer,
+        adding addend: DevicePointer? = nil, auxiliary: DevicePointer? = nil
     ) throws(PowerAttentionError) -> Bool {
         try context.inOrder { () throws(PowerAttentionError) in
-            let key = Key(shape: shape, alignments: ProductAlignments(a, b, c, auxiliary))
+            let added = addend ?? c
+            let key = Key(shape: shape, alignments: ProductAlignments(a, b, c, added: added, auxiliary))
             guard let plan = try plan(key) else { return false }
-            for pointer in [a, b, c, workspace.pointer] { context.use(pointer) }
+            for pointer in [a, b, c, added, workspace.pointer] { context.use(pointer) }
             if let auxiliary {
                 context.use(auxiliary)
                 try plan.setAuxiliary(auxiliary)
             }
-            var (alpha, beta) = (1 as Float, (accumulate ? 1 : 0) as Float)
+            var (alpha, beta) = (1 as Float, (addend == nil ? 0 : 1) as Float)
             let status = plan.choice.withUnsafeBytes { choice in
                 library.matmul(
-                    handle, plan.product, &alpha, b.address, plan.first, a.address, plan.second, &beta, c.address, plan.result,
-                    c.address, plan.result, choice.baseAddress!, workspace.pointer.address, Self.workspaceBytes,
-                    context.stream.handle)
+                    handle, plan.product, &alpha, b.address, plan.first, a.address, plan.second, &beta, added.address,
+                    plan.result, c.address, plan.result, choice.baseAddress!, workspace.pointer.address,
+                    Self.workspaceBytes, context.stream.handle)
             }
             try library.check(status, "Matmul", "\(shape)")
             return true

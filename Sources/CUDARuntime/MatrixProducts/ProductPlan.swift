@@ -13,7 +13,7 @@ final class ProductPlan: @unchecked Sendable {
     private(set) var choice = [UInt64](repeating: 0, count: 12)
 
     /// - Parameters:
-    ///   - alignments: those of A, B, C and the epilogue's matrix in bytes.
+    ///   - alignments: those of A, B, C, what is added and the epilogue's matrix in bytes.
     ///   - workspace: bytes that the algorithm may use.
     /// - Returns: `nil` where the library has no algorithm.
     init?(
@@ -54,7 +54,7 @@ final class ProductPlan: @unchecked Sendable {
         // CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, and MIN_ALIGNMENT of A, B, C and D.
         var bytes = UInt64(workspace)
         try library.check(library.matmulPreferenceSetAttribute(preference, 1, &bytes, 8), "MatmulPreferenceSetAttribute")
-        for (attribute, alignment) in [(CInt(5), alignments.b), (6, alignments.a), (7, alignments.c), (8, alignments.c)] {
+        for (attribute, alignment) in [(CInt(5), alignments.b), (6, alignments.a), (7, alignments.added), (8, alignments.c)] {
             var value = UInt32(alignment)
             try library.check(
                 library.matmulPreferenceSetAttribute(preference, attribute, &value, 4), "MatmulPreferenceSetAttribute")
@@ -81,15 +81,18 @@ final class ProductPlan: @unchecked Sendable {
     }
 }
 
-/// What the addresses of A, B, C and the epilogue's matrix are multiples of, in bytes; at most 256.
+/// What the addresses of A, B, C, what is added and the epilogue's matrix are multiples of, in bytes; at most 256.
 struct ProductAlignments: Sendable, Hashable {
-    let a, b, c, auxiliary: Int
+    let a, b, c, added, auxiliary: Int
 
-    init(_ a: DevicePointer, _ b: DevicePointer, _ c: DevicePointer, _ auxiliary: DevicePointer?) {
+    init(
+        _ a: DevicePointer, _ b: DevicePointer, _ c: DevicePointer, added: DevicePointer, _ auxiliary: DevicePointer?
+    ) {
         func alignment(_ pointer: DevicePointer) -> Int { 1 << min(8, pointer.address.trailingZeroBitCount) }
         self.a = alignment(a)
         self.b = alignment(b)
         self.c = alignment(c)
+        self.added = alignment(added)
         self.auxiliary = auxiliary.map(alignment) ?? 256
     }
 }

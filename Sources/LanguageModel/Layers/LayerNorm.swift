@@ -14,10 +14,8 @@ package struct LayerNorm: Norm {
         self.kernels = kernels
     }
 
-    package func forward(
-        _ x: inout Tensor, adding branch: inout Tensor?
-    ) throws(PowerAttentionError) -> (Tensor, NormContext) {
-        let (y, statistics) = try kernels.layerNorm(&x, adding: &branch, weight: weight.value, bias: bias.value)
+    package func forward(_ x: Tensor) throws(PowerAttentionError) -> (Tensor, NormContext) {
+        let (y, statistics) = try kernels.layerNorm(x, weight: weight.value, bias: bias.value)
         return (y, NormContext(x: x, statistics: statistics))
     }
 

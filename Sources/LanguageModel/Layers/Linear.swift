@@ -29,6 +29,12 @@ package struct Linear {
         return y
     }
 
+    /// Adds the output to the residual stream. On a device the product does: the stream is read and written once, and rounded once.
+    func forward(_ x: Tensor, addingTo residual: inout Tensor) throws(PowerAttentionError) {
+        try kernels.multiply(x, transposeA: false, weight.operand, transposeB: true, into: &residual, accumulate: true)
+        if let bias { try kernels.addBias(&residual, bias: bias.value) }
+    }
+
     /// Adds the parameters' gradients, and writes the input's or, accumulating, adds it.
     package func backward(
         _ x: Tensor, gradient: Tensor, into inputGradient: inout Tensor, accumulate: Bool

@@ -24,7 +24,8 @@ package struct MLP {
         self.kernels = kernels
     }
 
-    package func forward(_ x: Tensor) throws(PowerAttentionError) -> (Tensor, Context) {
+    /// Adds the output to the residual stream.
+    package func forward(_ x: Tensor, addingTo residual: inout Tensor) throws(PowerAttentionError) -> Context {
         let hidden, activated: Tensor
         if activation == .gelu, input.bias == nil {
             (hidden, activated) = try kernels.multiplyGELU(x, weight: input.weight.operand)
@@ -32,7 +33,8 @@ package struct MLP {
             hidden = try input.forward(x)
             activated = activation == .swiglu ? try kernels.swiglu(hidden) : try kernels.gelu(hidden)
         }
-        return (try output.forward(activated), Context(x: x, hidden: hidden, activated: activated))
+        try output.forward(activated, addingTo: &residual)
+        return Context(x: x, hidden: hidden, activated: activated)
     }
 
     /// The gradient with respect to the input.

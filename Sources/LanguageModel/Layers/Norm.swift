@@ -3,20 +3,11 @@ package import Tensors
 
 /// A normalization of every token's vector, with trained weights.
 package protocol Norm {
-    /// The normalized residual stream, after a branch that is still to be added to it, and is used up.
-    func forward(_ x: inout Tensor, adding branch: inout Tensor?) throws(PowerAttentionError) -> (Tensor, NormContext)
+    func forward(_ x: Tensor) throws(PowerAttentionError) -> (Tensor, NormContext)
     /// Adds the parameters' gradients, and writes the input's or, accumulating, adds it.
     func backward(
         _ context: NormContext, gradient: Tensor, into inputGradient: inout Tensor, accumulate: Bool
     ) throws(PowerAttentionError)
-}
-
-extension Norm {
-    package func forward(_ x: Tensor) throws(PowerAttentionError) -> (Tensor, NormContext) {
-        var x = x
-        var none: Tensor?
-        return try forward(&x, adding: &none)
-    }
 }
 
 /// What a normalization's backward pass needs.

@@ -13,10 +13,8 @@ package struct RMSNorm: Norm {
         self.kernels = kernels
     }
 
-    package func forward(
-        _ x: inout Tensor, adding branch: inout Tensor?
-    ) throws(PowerAttentionError) -> (Tensor, NormContext) {
-        let (y, statistics) = try kernels.rmsNorm(&x, adding: &branch, weight: weight.value)
+    package func forward(_ x: Tensor) throws(PowerAttentionError) -> (Tensor, NormContext) {
+        let (y, statistics) = try kernels.rmsNorm(x, weight: weight.value)
         return (y, NormContext(x: x, statistics: statistics))
     }
 

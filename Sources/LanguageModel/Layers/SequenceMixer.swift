@@ -68,26 +68,29 @@ package struct SequenceMixer {
         return (inputs, gates?.1)
     }
 
-    package func forward(_ x: Tensor, _ layout: SequenceLayout) throws(PowerAttentionError) -> (Tensor, Context) {
+    /// Adds the output to the residual stream.
+    package func forward(
+        _ x: Tensor, _ layout: SequenceLayout, addingTo residual: inout Tensor
+    ) throws(PowerAttentionError) -> Context {
         let (inputs, gateContext) = try inputs(x, layout)
         let context = try attention.forward(inputs).context
-        let y = try output.forward(rows(context.output))
-        return (y, Context(x: x, inputs: inputs, attention: context, gate: gateContext))
+        try output.forward(rows(context.output), addingTo: &residual)
+        return Context(x: x, inputs: inputs, attention: context, gate: gateContext)
     }
 
-    /// Mixes tokens with those before them, whose state goes on.
+    /// Mixes tokens with those before them, whose state goes on, and adds the output to the residual stream.
     func advance(
-        _ x: Tensor, _ layout: SequenceLayout, _ state: inout DecodingState
-    ) throws(PowerAttentionError) -> Tensor {
+        _ x: Tensor, _ layout: SequenceLayout, _ state: inout DecodingState, addingTo residual: inout Tensor
+    ) throws(PowerAttentionError) {
         let inputs = try inputs(x, layout).0
         if case .keyValues = state, inputs.q.isOnDevice {
             // Keys and values are kept, and attended to, in host memory.
             let y = try decoding.advance(
                 &state, q: inputs.q.onHost(), k: inputs.k.onHost(), v: inputs.v.onHost(), logG: inputs.logG?.onHost())
-            return try output.forward(rows(kernels.place(y)))
+            return try output.forward(rows(kernels.place(y)), addingTo: &residual)
         }
         let y = try decoding.advance(&state, q: inputs.q, k: inputs.k, v: inputs.v, logG: inputs.logG)
-        return try output.forward(rows(y))
+        try output.forward(rows(y), addingTo: &residual)
     }
 
     /// The gradient with respect to the input.

@@ -38,7 +38,7 @@ extension LanguageModel {
         ).placed(by: kernels)
         let layout = SequenceLayout(batch: 1, length: tokens.count, positions: positions)
         var x = try embedding.forward(place(tokens))
-        for (index, block) in blocks.enumerated() { x = try block.advance(x, layout, &state.blocks[index]) }
+        for (index, block) in blocks.enumerated() { try block.advance(&x, layout, &state.blocks[index]) }
         state.tokens += tokens.count
         let last = x.rows(tokens.count - 1..<tokens.count)
         let logits = try head.logits(norm.forward(last).0).onHost()

@@ -15,9 +15,8 @@ extension LanguageModel {
         let layout = try layout(batch: batch, length: length)
         let (tokens, targets) = (try place(tokens), try place(targets))
         var x = try embedding.forward(tokens)
-        var branch: Tensor?
-        for block in blocks { _ = try block.forward(&x, adding: &branch, layout) }
-        let normalized = try norm.forward(&x, adding: &branch).0
+        for block in blocks { _ = try block.forward(&x, layout) }
+        let normalized = try norm.forward(x).0
         return try head.losses(normalized, targets: targets).onHost().reshaped([batch, length])
     }
 
@@ -53,13 +52,12 @@ extension LanguageModel {
     ) throws(PowerAttentionError) -> Tensor {
         for parameter in parameters { try parameter.makeGradient(by: kernels) }
         var x = try embedding.forward(tokens)
-        var branch: Tensor?
         var passes: [BlockPass] = []
         for block in blocks {
-            let context = try block.forward(&x, adding: &branch, layout)
+            let context = try block.forward(&x, layout)
             passes.append(recomputesBlocks ? .input(context.input) : .context(context))
         }
-        let (normalized, normContext) = try norm.forward(&x, adding: &branch)
+        let (normalized, normContext) = try norm.forward(x)
         let (losses, headGradient) = try head.backward(normalized, targets: targets, gradientScale: scale)
         var gradient = try kernels.uninitialized(x.shape, x.dataType)
         try norm.backward(normContext, gradient: headGradient, into: &gradient, accumulate: false)
@@ -67,7 +65,7 @@ extension LanguageModel {
             let context =
                 switch passes.removeLast() {
                 case .context(let context): context
-                case .input(let input): try block.forward(input, layout)
+                case .input(var input): try block.forward(&input, layout)
                 }
             try block.backward(context, layout, gradient: &gradient)
         }
@@ -87,19 +85,17 @@ extension LanguageModel {
     package func firstFault(_ tokens: [Int32], batch: Int, length: Int) throws(PowerAttentionError) -> String? {
         let layout = try layout(batch: batch, length: length)
         var x = try embedding.forward(place(tokens))
-        var branch: Tensor?
         for (index, block) in blocks.enumerated() {
             if !x.isFinite { return "the input of blocks.\(index).mixer_norm" }
+            let middle: Tensor
             do throws(PowerAttentionError) {
-                _ = try block.forward(&x, adding: &branch, layout)
+                middle = try block.forward(&x, layout).middle
             } catch  where error.code == .invalidArgument {
                 return "the output of blocks.\(index).mixer.gate"
             }
-            if !x.isFinite { return "the input of blocks.\(index).mlp_norm" }
-            if let branch, !branch.isFinite {
-                return "the input of \(index + 1 < blocks.count ? "blocks.\(index + 1).mixer_norm" : "norm")"
-            }
+            if !middle.isFinite { return "the input of blocks.\(index).mlp_norm" }
         }
+        if !x.isFinite { return "the input of norm" }
         return parameters.last { !$0.gradient.isFinite }.map { "the gradient of \($0.name)" }
     }
 

@@ -31,16 +31,3 @@ func dot(_ x: Tensor, _ y: Tensor) -> Double { zip(doubles(x), doubles(y)).reduc
 
 /// The limit of the relative error against an evaluation in double.
 func tolerance(_ dataType: DataType) -> Double { dataType == .float32 ? 2e-6 : 1e-14 }
-
-extension CPUBackend {
-    /// Normalizes without a residual branch.
-    func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor) -> (y: Tensor, statistics: Tensor) {
-        var (x, none) = (x, nil as Tensor?)
-        return layerNorm(&x, adding: &none, weight: weight, bias: bias)
-    }
-
-    func rmsNorm(_ x: Tensor, weight: Tensor) -> (y: Tensor, statistics: Tensor) {
-        var (x, none) = (x, nil as Tensor?)
-        return rmsNorm(&x, adding: &none, weight: weight)
-    }
-}

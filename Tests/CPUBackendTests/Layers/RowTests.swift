@@ -62,11 +62,7 @@ import Testing
 
     @Test(arguments: [DataType.float32, .float64], [1, 50_000]) func sums(dataType: DataType, rows: Int) {
         var generator = RandomGenerator(seed: 9)
-        let (x, y) = (generator.normal([rows, 3], dataType), generator.normal([rows, 3], dataType))
-        let bias = generator.normal([3], dataType)
-        var sum = x
-        kernels.add(&sum, y)
-        #expect(relativeError(doubles(sum), zip(doubles(x), doubles(y)).map(+)) < tolerance(dataType))
+        let (x, bias) = (generator.normal([rows, 3], dataType), generator.normal([3], dataType))
         var biased = x
         kernels.addBias(&biased, bias: bias)
         let offsets = doubles(bias)

@@ -89,8 +89,13 @@ import Testing
     func mlp(activation: ModelConfiguration.Activation, biases: Bool) throws {
         let source = source
         let layer = try MLP("mlp", SmallModels.configuration(mlp: activation, biases: biases), source, Self.kernels)
-        try check(source, forward: { try layer.forward($0).0 }) { x, gradient in
-            try layer.backward(layer.forward(x).1, gradient: gradient)
+        func output(_ x: Tensor) throws -> (Tensor, MLP.Context) {
+            var sum = Tensor(x.shape, .float64)
+            let context = try layer.forward(x, addingTo: &sum)
+            return (sum, context)
+        }
+        try check(source, forward: { try output($0).0 }) { x, gradient in
+            try layer.backward(output(x).1, gradient: gradient)
         }
     }
 
@@ -117,8 +122,13 @@ import Testing
         let configuration = SmallModels.configuration(mixer: mixer, gated: gated, biases: true)
         let layer = try SequenceMixer("mixer", configuration, source, Self.kernels)
         let layout = layout(configuration)
-        try check(source, forward: { try layer.forward($0, layout).0 }) { x, gradient in
-            try layer.backward(layer.forward(x, layout).1, layout, gradient: gradient)
+        func output(_ x: Tensor) throws -> (Tensor, SequenceMixer.Context) {
+            var sum = Tensor(x.shape, .float64)
+            let context = try layer.forward(x, layout, addingTo: &sum)
+            return (sum, context)
+        }
+        try check(source, forward: { try output($0).0 }) { x, gradient in
+            try layer.backward(output(x).1, layout, gradient: gradient)
         }
     }
 
@@ -135,13 +145,11 @@ import Testing
         }
     }
 
-    /// The residual stream after a block, its last branch added.
+    /// The residual stream after a block.
     private func output(_ block: Block, _ x: Tensor, _ layout: SequenceLayout) throws -> (Tensor, Block.Context) {
-        var (x, branch) = (x, nil as Tensor?)
-        let context = try block.forward(&x, adding: &branch, layout)
-        var y = try #require(branch)
-        Self.kernels.add(&y, x)
-        return (y, context)
+        var x = x
+        let context = try block.forward(&x, layout)
+        return (x, context)
     }
 
     /// Two sequences of three tokens.
