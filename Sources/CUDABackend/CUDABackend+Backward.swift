@@ -39,13 +39,14 @@ extension CUDABackend {
             try pass.importState(gradient, isGradient: true)
         }
         let dy = try context.upload(outputGradient.converted(to: type))
-        let gradients = try pass.backward(given, output, dy: dy.pointer, finalGradient: finalGradient, valueGradient: nil)
+        let gradients = try pass.backward(
+            given, output, dy: dy.pointer, finalGradient: finalGradient, valueGradient: nil, turned: nil)
         func download(_ memory: DeviceMemory, _ shape: [Int]) throws(PowerAttentionError) -> Tensor {
             try context.download(memory.pointer, shape, type).converted(to: .float32)
         }
-        guard let v = gradients.v else { preconditionFailure("no place was given") }
+        guard let q = gradients.q, let k = gradients.k, let v = gradients.v else { preconditionFailure("no place was given") }
         return AttentionGradients(
-            q: try download(gradients.q, inputs.q.shape), k: try download(gradients.k, inputs.k.shape),
+            q: try download(q, inputs.q.shape), k: try download(k, inputs.k.shape),
             v: try download(v, inputs.v.shape),
             logG: try gradients.logG.map { memory throws(PowerAttentionError) in
                 try context.download(memory.pointer, Array(inputs.k.shape.dropLast()), .float32)

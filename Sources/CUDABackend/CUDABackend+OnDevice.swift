@@ -113,21 +113,17 @@ extension CUDABackend {
             preconditionFailure("the context is not of a forward pass on this card")
         }
         let type = inputs.q.dataType
-        let place = inputs.valueGradient.map { columns in
-            RowPlace(
-                first: columns.rows.devicePointer.advanced(by: columns.first * type.byteCount), stride: columns.rows.rowWidth)
-        }
         let gradients = try retained.pass.backward(
-            retained.inputs, retained.output, dy: outputGradient.devicePointer, valueGradient: place)
-        let v: Tensor
-        if let memory = gradients.v {
-            v = context.tensor(memory, inputs.v.shape, type)
-        } else {
-            v = try context.tensor([0], type)
+            retained.inputs, retained.output, dy: outputGradient.devicePointer,
+            valueGradient: inputs.valueGradient.map(RowPlace.init), turned: inputs.turnedGradients.map(TurnedPlaces.init))
+        func tensor(_ memory: DeviceMemory?, _ shape: [Int]) throws(PowerAttentionError) -> Tensor {
+            guard let memory else { return try context.tensor([0], type) }
+            return context.tensor(memory, shape, type)
         }
         return AttentionGradients(
-            q: context.tensor(gradients.q, inputs.q.shape, type), k: context.tensor(gradients.k, inputs.k.shape, type),
-            v: v, logG: gradients.logG.map { context.tensor($0, Array(inputs.k.shape.dropLast()), .float32) }, initialState: nil
+            q: try tensor(gradients.q, inputs.q.shape), k: try tensor(gradients.k, inputs.k.shape),
+            v: try tensor(gradients.v, inputs.v.shape),
+            logG: gradients.logG.map { context.tensor($0, Array(inputs.k.shape.dropLast()), .float32) }, initialState: nil
         )
     }
 
@@ -139,5 +135,20 @@ extension CUDABackend {
         return try kept(key, in: passes) { () throws(PowerAttentionError) in
             try pass(key.problem, inputs, finalState: false)
         }
+    }
+}
+
+extension RowPlace {
+    init(_ columns: RowColumns) {
+        let bytes = columns.first * columns.rows.dataType.byteCount
+        self.init(first: columns.rows.devicePointer.advanced(by: bytes), stride: columns.rows.rowWidth)
+    }
+}
+
+extension TurnedPlaces {
+    init(_ gradients: TurnedGradients) {
+        self.init(
+            queries: RowPlace(gradients.queries), keys: RowPlace(gradients.keys), cosines: gradients.cosines.devicePointer,
+            sines: gradients.sines.devicePointer, length: gradients.cosines.rowCount)
     }
 }

@@ -83,6 +83,9 @@ static const char hopper_symmetric_keys[] = {
 static const char hopper_symmetric_state[] = {
 #embed "hopper/symmetric_state.cuh"
 };
+static const char hopper_turned_row[] = {
+#embed "hopper/turned_row.cuh"
+};
 static const char hopper_wide_keys[] = {
 #embed "hopper/wide_keys.cuh"
 };
@@ -168,6 +171,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/symmetric_gradient.cuh", hopper_symmetric_gradient),
     FILE_ENTRY("hopper/symmetric_keys.cuh", hopper_symmetric_keys),
     FILE_ENTRY("hopper/symmetric_state.cuh", hopper_symmetric_state),
+    FILE_ENTRY("hopper/turned_row.cuh", hopper_turned_row),
     FILE_ENTRY("hopper/wide_keys.cuh", hopper_wide_keys),
     FILE_ENTRY("layers/activations.cuh", layers_activations),
     FILE_ENTRY("layers/embedding.cu", layers_embedding),

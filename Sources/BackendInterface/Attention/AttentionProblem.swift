@@ -58,6 +58,8 @@ package struct AttentionInputs: Sendable {
     package var initialState: ExpandedState?
     /// Where the gradient of values shall go, on a device.
     package var valueGradient: RowColumns?
+    /// Where those of queries and keys shall go, turned back, on a device whose kernels do that.
+    package var turnedGradients: TurnedGradients?
 
     package init(q: Tensor, k: Tensor, v: Tensor, logG: Tensor? = nil, initialState: ExpandedState? = nil) {
         self.q = q
@@ -76,6 +78,20 @@ package struct RowColumns: Sendable {
     package init(_ rows: Tensor, from first: Int) {
         self.rows = rows
         self.first = first
+    }
+}
+
+/// The gradients of queries and keys as those of what rotary positions turned: the pairs (i, i + d/2) of every head of token `n` are turned
+/// back by the angles whose cosines and sines, `[length, d/2]` in float32, are in row `n mod length`.
+package struct TurnedGradients: Sendable {
+    package let queries, keys: RowColumns
+    package let cosines, sines: Tensor
+
+    package init(queries: RowColumns, keys: RowColumns, cosines: Tensor, sines: Tensor) {
+        self.queries = queries
+        self.keys = keys
+        self.cosines = cosines
+        self.sines = sines
     }
 }
 
@@ -108,7 +124,7 @@ package struct AttentionResult: Sendable {
 /// Gradients in the accumulation type: float32, or float64 from the reference. Those of tensors on a device have the type of the inputs,
 /// those of gates are in float32.
 package struct AttentionGradients: Sendable {
-    /// `v` has no elements where a backend put it where the inputs asked for it.
+    /// Each has no elements where a backend put it where the inputs asked for it.
     package var q, k, v: Tensor
     package var logG: Tensor?
     package var initialState: ExpandedState?

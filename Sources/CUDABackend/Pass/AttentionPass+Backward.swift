@@ -5,23 +5,27 @@ package import Tensors
 extension AttentionPass {
     /// The gradients of one call, given `dy [tokens, hq, e]` in the type of the inputs. Work is under way when this returns.
     ///
-    /// - Parameter valueGradient: where the gradient of values goes instead of a tensor of its own; a library does not know how.
+    /// - Parameters:
+    ///   - valueGradient: where the gradient of values goes instead of a tensor of its own; a library does not know how.
+    ///   - turned: where those of queries and keys go, if ``turnsGradients``.
     package func backward(
-        _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer, valueGradient: RowPlace? = nil
+        _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer, valueGradient: RowPlace? = nil,
+        turned: TurnedPlaces? = nil
     ) throws(PowerAttentionError) -> PassGradients {
-        try backward(inputs, output, dy: dy, finalGradient: nil, valueGradient: valueGradient)
+        try backward(inputs, output, dy: dy, finalGradient: nil, valueGradient: valueGradient, turned: turned)
     }
 
     func backward(
         _ inputs: PassInputs, _ output: PassOutput, dy: DevicePointer, finalGradient: DeviceState?,
-        valueGradient: RowPlace?
+        valueGradient: RowPlace?, turned: TurnedPlaces?
     ) throws(PowerAttentionError) -> PassGradients {
         if let library { return try library.backward(inputs, output, dy: dy) }
+        let turned = turnsGradients ? turned : nil
         let prepared = output.prepared
         let (converted, offsets) = try outputGradients(output, dy)
         let dy = converted?.pointer ?? dy
         let progress = try Progress(queues: 2, states: schedule.chunks.count * problem.keyHeads, context)
-        let (dq, rowSums) = try queryGradients(output, dy: dy, offsets: offsets, progress)
+        let (dq, rowSums) = try queryGradients(output, dy: dy, offsets: offsets, turned, progress)
 
         var walked = WalkedStates.none
         var initialGradient: DeviceState?
@@ -39,7 +43,7 @@ extension AttentionPass {
         }
         let (dk, dv, columnSums) = try keyGradients(
             output, dy: dy, offsets: offsets, stateGradients: walked, hasFinalGradient: finalGradient != nil, valueGradient,
-            progress)
+            turned, progress)
 
         var dlogG: DeviceMemory?
         if isGated {
@@ -76,19 +80,34 @@ extension AttentionPass {
     /// Rows of weights contribute to the gradients of gates where nothing normalizes them.
     private var needsRowSums: Bool { isGated && problem.degree != nil && problem.normalization == .none }
 
+    /// Whether the kernels of queries and keys turn their gradients back: those of warpgroups do, where rows have no columns behind them.
+    package var turnsGradients: Bool {
+        library == nil && kernels.hopperBackwardQueries != nil && kernels.hopperBackwardKeys != nil
+            && problem.keyWidth == paddedWidth
+    }
+
+    /// What the kernels that turn gradients back are told of the rows of `heads`.
+    private func turning(_ turned: TurnedPlaces?, _ place: RowPlace?, heads: Int) -> [KernelArgument] {
+        [
+            .int(place?.stride ?? heads * problem.keyWidth), .pointer(turned?.cosines), .pointer(turned?.sines),
+            .int(turned?.length ?? 1),
+        ]
+    }
+
     private func queryGradients(
-        _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory, _ progress: Progress
-    ) throws(PowerAttentionError) -> (dq: DeviceMemory, rowSums: DeviceMemory?) {
+        _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory, _ turned: TurnedPlaces?, _ progress: Progress
+    ) throws(PowerAttentionError) -> (dq: DeviceMemory?, rowSums: DeviceMemory?) {
         let prepared = output.prepared
         let parts = kernels.backwardQueriesParts
-        let dq = try context.allocate(rows * problem.keyWidth, dataType.byteCount)
+        let dq = turned == nil ? try context.allocate(rows * problem.keyWidth, dataType.byteCount) : nil
         let rowSums = needsRowSums ? try context.allocate(parts * rows, 4) : nil
         let arguments: [KernelArgument] =
             .rows(prepared) + [
                 .pointer(prepared.values), .pointer(dy),
                 .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
                 .memory(output.states), .memory(features?.blocks), .memory(prepared.queryExponents), .memory(queryTiles),
-                .memory(chunks), .memory(dq), .memory(rowSums), .int(problem.tokenCount), .int(problem.queryHeads),
+                .memory(chunks), .pointer(turned?.queries.first ?? dq?.pointer, heldBy: dq), .memory(rowSums),
+                .int(problem.tokenCount), .int(problem.queryHeads),
                 .int(problem.keyHeads), .int(problem.keyWidth), .int(features?.blockCount ?? 0),
                 .flag(hasInitialState), .int(window), .float(exponentScale), .float(Float(problem.scale)),
                 .memory(output.exact),
@@ -99,7 +118,8 @@ extension AttentionPass {
                 KernelLaunch(
                     kernels.backwardQueries, grid: .init(min(items, context.properties.multiprocessorCount)),
                     threads: tiles.threads, sharedBytes: tiles.sharedBytes,
-                    arguments: arguments + [.memory(prepared.decays), .int(queryTileCount), progress.taken(0)]))
+                    arguments: arguments + [.memory(prepared.decays), .int(queryTileCount), progress.taken(0)]
+                        + turning(turned, turned?.queries, heads: problem.queryHeads)))
         } else {
             let tiles = kernels.backwardQueriesTiles
             try context.launch(
@@ -112,11 +132,11 @@ extension AttentionPass {
 
     private func keyGradients(
         _ output: PassOutput, dy: DevicePointer, offsets: DeviceMemory, stateGradients: WalkedStates, hasFinalGradient: Bool,
-        _ valueGradient: RowPlace?, _ progress: Progress
-    ) throws(PowerAttentionError) -> (dk: DeviceMemory, dv: DeviceMemory?, columnSums: DeviceMemory?) {
+        _ valueGradient: RowPlace?, _ turned: TurnedPlaces?, _ progress: Progress
+    ) throws(PowerAttentionError) -> (dk: DeviceMemory?, dv: DeviceMemory?, columnSums: DeviceMemory?) {
         let prepared = output.prepared
         let keyRows = problem.tokenCount * problem.keyHeads
-        let dk = try context.allocate(keyRows * problem.keyWidth, dataType.byteCount)
+        let dk = turned == nil ? try context.allocate(keyRows * problem.keyWidth, dataType.byteCount) : nil
         let dv = valueGradient == nil ? try context.allocate(keyRows * problem.valueWidth, dataType.byteCount) : nil
         let valueStride = valueGradient?.stride ?? problem.keyHeads * problem.valueWidth
         let columnSums = isGated ? try context.allocate(columnParts * keyRows, 4) : nil
@@ -125,7 +145,8 @@ extension AttentionPass {
                 .pointer(prepared.values), .pointer(dy),
                 .memory(offsets), .memory(output.statistics), .memory(prepared.gates), .memory(prepared.firstVisible),
                 .memory(stateGradients.states), .memory(features?.blocks), .part(prepared.keyExponents), .memory(keyTiles),
-                .memory(chunks), .memory(dk), .pointer(valueGradient?.first ?? dv?.pointer, heldBy: dv),
+                .memory(chunks), .pointer(turned?.keys.first ?? dk?.pointer, heldBy: dk),
+                .pointer(valueGradient?.first ?? dv?.pointer, heldBy: dv),
                 .int(valueStride), .memory(columnSums), .int(problem.tokenCount),
                 .int(problem.queryHeads), .int(problem.keyHeads), .int(problem.keyWidth), .int(problem.valueWidth),
                 .int(features?.blockCount ?? 0), .flag(hasFinalGradient), .int(window), .float(exponentScale),
@@ -137,7 +158,8 @@ extension AttentionPass {
                 KernelLaunch(
                     kernels.backwardKeys, grid: .init(min(items, context.properties.multiprocessorCount)),
                     threads: tiles.threads, sharedBytes: tiles.sharedBytes,
-                    arguments: arguments + [.int(keyTileCount), progress.taken(1)] + stateGradients.waiting(for: progress),
+                    arguments: arguments + [.int(keyTileCount), progress.taken(1)]
+                        + turning(turned, turned?.keys, heads: problem.keyHeads) + stateGradients.waiting(for: progress),
                     startsEarly: stateGradients.storingBlocks != nil))
         } else {
             let tiles = kernels.backwardKeysTiles

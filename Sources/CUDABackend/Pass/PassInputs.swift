@@ -92,6 +92,21 @@ package struct RowPlace: Sendable {
     }
 }
 
+/// Where rows of the gradients of queries and keys go, turned back by the angles of rotary positions: see `TurnedGradients`.
+package struct TurnedPlaces: Sendable {
+    let queries, keys: RowPlace
+    let cosines, sines: DevicePointer
+    let length: Int
+
+    package init(queries: RowPlace, keys: RowPlace, cosines: DevicePointer, sines: DevicePointer, length: Int) {
+        self.queries = queries
+        self.keys = keys
+        self.cosines = cosines
+        self.sines = sines
+        self.length = length
+    }
+}
+
 /// What the forward pass leaves.
 package struct PassOutput: Sendable {
     /// y `[tokens, hq, e]` in the type of the inputs.
@@ -108,9 +123,8 @@ package struct PassOutput: Sendable {
 
 /// The gradients of one call in the memory of the card, in the type of the inputs; of gates in float32.
 package struct PassGradients: Sendable {
-    package let q, k: DeviceMemory
-    /// None where the gradient of values went to a place that was given.
-    package let v: DeviceMemory?
+    /// None where a gradient went to a place that was given.
+    package let q, k, v: DeviceMemory?
     package let logG: DeviceMemory?
     let initialState: DeviceState?
 }

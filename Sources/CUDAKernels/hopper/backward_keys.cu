@@ -15,6 +15,8 @@
 // queries [QUERIES] float2; WORDS words of features; KEY_TILES of gates [ROWS + 4] float2, after those of the keys that of the chunk's end,
 // then first token and count of the tile, exponent of the keys and flags of the chunk, first token and count of the chunk; STAGES of gates
 // float2, offsets and statistics float [QUERIES]; barriers, and the numbers of KEY_TILES items.
+//
+// Rows of dk stand as those of dq do: see backward_queries.cu.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -22,6 +24,7 @@
 #include "hopper/key_item.cuh"
 #include "hopper/queue.cuh"
 #include "hopper/state_gradient.cuh"
+#include "hopper/turned_row.cuh"
 #include "hopper/wide_keys.cuh"
 
 constexpr int THREADS = 128 * (GROUPS + 1);
@@ -54,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     const int *__restrict__ keyExponents, const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dk,
     input *__restrict__ dv, int valueStride, float *__restrict__ columnSums, int tokens, int queryHeads, int keyHeads, int width,
     int valueWidth, int blockCount, int hasFinalGradient, int window, float scale, float gradientScale, int tileCount, int *taken,
-    const int *stored, int storedCount
+    int stride, const float *__restrict__ cosines, const float *__restrict__ sines, int length, const int *stored, int storedCount
 ) {
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *keyTiles = reinterpret_cast<elem *>(memory);
@@ -492,6 +495,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     const float stateDecay = 1;
 #endif
                     float product = 0;
+                    TurnedRow gradient;
 #pragma unroll
                     for (int n = 0; n < WIDTH / 8; ++n) {
                         const int column = n * 8 + 2 * at.t;
@@ -503,7 +507,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         left += stateDecay * pair.x, right += stateDecay * pair.y;
 #endif
                         product += left * low_bfloat16(key) + right * high_bfloat16(key);
-                        if (isStored) store_pair(dk, place * width, column, width, left * unit, right * unit);
+                        gradient.pairs[n] = make_float2(left * unit, right * unit);
+                    }
+                    if (isStored) {
+                        const size_t angles = static_cast<size_t>(static_cast<unsigned>(token) % length) * (WIDTH / 2);
+                        if (cosines != nullptr) gradient.turn_back(cosines + angles, sines + angles, at.t);
+                        gradient.store(dk, token * stride + head * width, width, at.t);
                     }
                     // What the weights of the column take from the gradient of its gate, as Euler gives it for a power.
                     product = row_sum(product);

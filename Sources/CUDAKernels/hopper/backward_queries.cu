@@ -11,6 +11,9 @@
 // VALUE_WIDTH], all in panels; with states above degree 2 ∂q of the state [ROWS, WIDTH + 4] float; gates of the tiles of queries [ROWS]
 // float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; offsets and statistics [ROWS] float2; with states WORDS words of
 // features; barriers, and the numbers of QUERY_STAGES items.
+//
+// Rows of dq of a token begin `stride` numbers after those of the one before, and are turned back by row `token mod length` of the angles
+// where there are any.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -18,6 +21,7 @@
 #include "hopper/queue.cuh"
 #include "hopper/state_gradient.cuh"
 #include "hopper/symmetric_gradient.cuh"
+#include "hopper/turned_row.cuh"
 
 constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
@@ -50,7 +54,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     const int *__restrict__ firstVisible, const elem *__restrict__ states, const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ dq, float *__restrict__ rowSums, int tokens,
     int queryHeads, int keyHeads, int width, int blockCount, int hasInitialState, int window, float scale, float gradientScale,
-    const float *__restrict__ exact, const float *__restrict__ decays, int tileCount, int *taken
+    const float *__restrict__ exact, const float *__restrict__ decays, int tileCount, int *taken, int stride,
+    const float *__restrict__ cosines, const float *__restrict__ sines, int length
 ) {
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *queries = reinterpret_cast<elem *>(memory);
@@ -506,19 +511,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
 #if GATED && !NORMALIZED
                 float product = 0;
 #endif
+                TurnedRow gradient;
 #pragma unroll
                 for (int n = 0; n < WIDTH / 8; ++n) {
-                    const int column = n * 8 + lastLane % 4 * 2;
                     const float left = sums[4 * n + 2 * half] * factor, right = sums[4 * n + 2 * half + 1] * factor;
 #if GATED && !NORMALIZED
-                    const elem *query = tile + panel_place(row % 64, column, 64);
+                    const elem *query = tile + panel_place(row % 64, n * 8 + lastLane % 4 * 2, 64);
                     product += left * bfloat16_to_float(query[0]) + right * bfloat16_to_float(query[1]);
 #endif
-                    if (!isStored) continue;
-                    if (width == WIDTH)
-                        *reinterpret_cast<unsigned *>(dq + place * WIDTH + column) = pack_bfloat16(left * queryFactor, right * queryFactor);
-                    else
-                        store_pair(dq, place * width, column, width, left * queryFactor, right * queryFactor);
+                    gradient.pairs[n] = make_float2(left * queryFactor, right * queryFactor);
+                }
+                if (isStored) {
+                    const size_t angles = static_cast<size_t>(token % length) * (WIDTH / 2);
+                    if (cosines != nullptr) gradient.turn_back(cosines + angles, sines + angles, lastLane % 4);
+                    gradient.store(dq, static_cast<size_t>(token) * stride + item.head * width, width, lastLane % 4);
                 }
 #if GATED && !NORMALIZED
                 // Euler: what the weights of the row contribute to the gradient of its gate.

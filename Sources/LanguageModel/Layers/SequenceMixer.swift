@@ -136,16 +136,21 @@ package struct SequenceMixer {
         _ context: Context, _ layout: SequenceLayout, _ stack: ParameterStack, outputGradient: Tensor
     ) throws(PowerAttentionError) -> Tensor {
         var joined = try kernels.uninitialized([layout.rows, stack.operand.shape[0]], outputGradient.dataType)
-        let values = stack.rows[2]
+        let (queries, keys, values) = (stack.rows[0], stack.rows[1], stack.rows[2])
+        let positions = layout.positions
         let gradients: AttentionGradients
         do {
-            // Those of values go there at once where nothing has to stand behind them.
+            // The operator's go there at once where nothing has to stand behind them.
             var inputs = context.inputs
             if values.count == keyHeads * headWidth { inputs.valueGradient = RowColumns(joined, from: values.lowerBound) }
+            if queries.count == heads * headWidth, keys.count == keyHeads * headWidth {
+                inputs.turnedGradients = TurnedGradients(
+                    queries: RowColumns(joined, from: queries.lowerBound), keys: RowColumns(joined, from: keys.lowerBound),
+                    cosines: positions.cosines, sines: positions.sines)
+            }
             gradients = try attention.backward(inputs, context: context.attention, outputGradient: outputGradient)
         }
-        let positions = layout.positions
-        for (part, columns) in zip([gradients.q, gradients.k], stack.rows) {
+        for (part, columns) in [(gradients.q, queries), (gradients.k, keys)] where part.count > 0 {
             try kernels.rotate(
                 rows(part), into: &joined, columns, cosines: positions.cosines, sines: positions.sines, inverse: true)
         }

@@ -77,8 +77,9 @@ import Testing
     ///
     /// The normalizer of a query that is nearly orthogonal to its first keys is nearly zero, and rounding decides its gradients: of 24 draws
     /// of the ungated model of degree 2, 9 had a matrix beyond the limit.
-    @Test(arguments: [false, true]) func wholeColumns(gated: Bool) throws {
-        var configuration = configuration(mixer: .power(degree: 2), gated: gated)
+    @Test(arguments: [Mixer.power(degree: 2), .power(degree: 3), .linear], [false, true])
+    func wholeColumns(mixer: Mixer, gated: Bool) throws {
+        var configuration = configuration(mixer: mixer, gated: gated)
         configuration.width = 64
         configuration.keyValueHeads = nil
         try check(configuration, draws: 9)
