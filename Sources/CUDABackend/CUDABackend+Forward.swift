@@ -97,7 +97,9 @@ extension CUDABackend {
         let pass = try AttentionPass(
             context, plan,
             features: hasState ? problem.expansion.map { power throws(PowerAttentionError) in try features(power) } : nil)
-        try pass.prepare(movesState: inputs.initialState != nil || hasFinalGradient || finalState)
+        try pass.prepare(
+            movesState: inputs.initialState != nil || hasFinalGradient || finalState,
+            knowsMagnitudes: inputs.magnitudes != nil)
         return pass
     }
 

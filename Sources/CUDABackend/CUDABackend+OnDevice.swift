@@ -25,7 +25,8 @@ extension CUDABackend {
         let pass = try keptPass(problem, inputs)
         let given = PassInputs(
             q: inputs.q.devicePointer, k: inputs.k.devicePointer, v: inputs.v.devicePointer,
-            logG: inputs.logG?.devicePointer, initialState: nil, owner: inputs)
+            logG: inputs.logG?.devicePointer, initialState: nil,
+            magnitudes: inputs.magnitudes.map { ($0.queries.devicePointer, $0.keys.devicePointer) }, owner: inputs)
         let output = try pass.forward(given)
         let shape = Array(inputs.q.shape.dropLast()) + [problem.valueWidth]
         return AttentionResult(

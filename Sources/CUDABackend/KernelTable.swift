@@ -41,6 +41,7 @@ package enum KernelTable {
         )
         var sources = attention.sources(backward: true, movesState: isPower)
         if let power = problem.expansion {
+            sources.append(attention.measureMagnitudes)
             sources.append(kernels.step(StepConfiguration(kernels, valueWidth: width, dimension: power.dimension)))
         }
         let name = isPower ? "p = \(kernels.degree)" : "exponential"

@@ -56,6 +56,8 @@ package struct AttentionInputs: Sendable {
     package var q, k, v: Tensor
     package var logG: Tensor?
     package var initialState: ExpandedState?
+    /// What a backend would otherwise find out about queries and keys on a device.
+    package var magnitudes: RowMagnitudes?
     /// Where the gradient of values shall go, on a device.
     package var valueGradient: RowColumns?
     /// Where those of queries and keys shall go, turned back, on a device whose kernels do that.
@@ -67,6 +69,16 @@ package struct AttentionInputs: Sendable {
         self.v = v
         self.logG = logG
         self.initialState = initialState
+    }
+}
+
+/// The largest magnitudes of the heads of queries `[b, t, hq]` and keys `[b, t, h]`, in float32; those of NaN count as none.
+package struct RowMagnitudes: Sendable {
+    package let queries, keys: Tensor
+
+    package init(queries: Tensor, keys: Tensor) {
+        self.queries = queries
+        self.keys = keys
     }
 }
 

@@ -76,6 +76,9 @@ package protocol LayerKernels: Sendable {
     /// which is the backward pass. Row `r` turns by the angles whose cosines and sines, `[length, d/2]`, are in row
     /// `r mod length`.
     func rotate(_ x: inout Tensor, cosines: Tensor, sines: Tensor, inverse: Bool) throws(PowerAttentionError)
+    /// The same, not inverse, and the largest magnitudes of heads, `[rows, heads]` in float32, where the backend's attention asks for them:
+    /// they are known here, and a kernel of its own would read all rows again.
+    func rotateMeasuring(_ x: inout Tensor, cosines: Tensor, sines: Tensor) throws(PowerAttentionError) -> Tensor?
     /// Writes what ``rotate(_:cosines:sines:inverse:)`` makes of `x` to columns of `target`, and zeros where there are more of them.
     func rotate(
         _ x: Tensor, into target: inout Tensor, _ columns: Range<Int>, cosines: Tensor, sines: Tensor, inverse: Bool
@@ -111,6 +114,13 @@ package protocol LayerKernels: Sendable {
 extension LayerKernels {
     /// A number of rows or columns made a multiple of ``columnAlignment``.
     package func aligned(_ count: Int) -> Int { (count + columnAlignment - 1) / columnAlignment * columnAlignment }
+
+    package func rotateMeasuring(
+        _ x: inout Tensor, cosines: Tensor, sines: Tensor
+    ) throws(PowerAttentionError) -> Tensor? {
+        try rotate(&x, cosines: cosines, sines: sines, inverse: false)
+        return nil
+    }
 
     package func rotate(
         _ x: Tensor, into target: inout Tensor, _ columns: Range<Int>, cosines: Tensor, sines: Tensor, inverse: Bool

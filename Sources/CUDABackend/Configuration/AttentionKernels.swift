@@ -113,6 +113,15 @@ package struct AttentionKernels: Sendable, Hashable {
     }
 
     var measureInputs: KernelSource { preparation("measure_inputs") }
+    /// The same for the largest magnitudes of rows, in float32: each is a row of one number.
+    var measureMagnitudes: KernelSource {
+        KernelSource(
+            "prepare/inputs.cu", "measure_inputs",
+            macros: [
+                ("INPUT", 0), ("MATH", 2), ("DEGREE", problem.degree), problem.normalizationMacro, ("WIDTH", 1),
+                ("VALUE_WIDTH", 1), ("LANES", 1),
+            ])
+    }
     var convertInputs: KernelSource { preparation("convert_inputs") }
     var outputGradients: KernelSource { preparation("output_gradients") }
 

@@ -48,6 +48,22 @@ extension CUDALayers {
         try rotate(x, to: place, stride: x.rowWidth, cosines: cosines, sines: sines, inverse: inverse)
     }
 
+    package func rotateMeasuring(
+        _ x: inout Tensor, cosines: Tensor, sines: Tensor
+    ) throws(PowerAttentionError) -> Tensor? {
+        let half = cosines.rowWidth
+        let perHead = half / vector(half)
+        guard perHead <= 32, perHead & (perHead - 1) == 0 else {
+            try rotate(&x, cosines: cosines, sines: sines, inverse: false)
+            return nil
+        }
+        let magnitudes = try context.tensor([x.rowCount, x.rowWidth / (2 * half)], .float32)
+        let place = try own(&x)
+        try rotate(
+            x, to: place, stride: x.rowWidth, cosines: cosines, sines: sines, inverse: false, magnitudes: magnitudes)
+        return magnitudes
+    }
+
     package func rotate(
         _ x: Tensor, into target: inout Tensor, _ columns: Range<Int>, cosines: Tensor, sines: Tensor, inverse: Bool
     ) throws(PowerAttentionError) {
@@ -61,7 +77,8 @@ extension CUDALayers {
     }
 
     private func rotate(
-        _ x: Tensor, to place: DevicePointer, stride: Int, cosines: Tensor, sines: Tensor, inverse: Bool
+        _ x: Tensor, to place: DevicePointer, stride: Int, cosines: Tensor, sines: Tensor, inverse: Bool,
+        magnitudes: Tensor? = nil
     ) throws(PowerAttentionError) {
         let half = cosines.rowWidth
         let pairs = x.count / 2
@@ -69,7 +86,7 @@ extension CUDALayers {
             "rotate", vector: vector(half), count: pairs,
             [
                 .tensor(x), .pointer(place), .tensor(cosines), .tensor(sines), .count(pairs), .int(x.rowWidth), .int(stride),
-                .int(half), .int(cosines.rowCount), .float(inverse ? -1 : 1),
+                .int(half), .int(cosines.rowCount), .float(inverse ? -1 : 1), .tensor(magnitudes),
             ])
     }
 

@@ -28,16 +28,19 @@ extension AttentionPass {
         }
         let gateBlocks = gates != nil || firstVisible != nil ? schedule.chunks.count * keyHeads : 0
         let blocks = gateBlocks + (isPower ? measuredTileCount * (queryHeads + keyHeads) : 0)
+        let magnitudes = isPower ? inputs.magnitudes : nil
         try context.launch(
             KernelLaunch(
-                kernels.measureInputs, grid: .init(blocks), threads: PreparationConfiguration.measuringThreads,
+                magnitudes == nil ? kernels.measureInputs : kernels.measureMagnitudes, grid: .init(blocks),
+                threads: PreparationConfiguration.measuringThreads,
                 arguments: [
-                    .pointer(inputs.q), .pointer(inputs.k), .pointer(inputs.logG), .memory(measuredTiles), .memory(chunks),
+                    .pointer(magnitudes?.q ?? inputs.q), .pointer(magnitudes?.k ?? inputs.k), .pointer(inputs.logG),
+                    .memory(measuredTiles), .memory(chunks),
                     .memory(sequences), .memory(queryExponents), .part(keyExponents), .part(known),
                     .memory(inputs.initialState?.exponents), .memory(inputs.initialState?.isUsed), .memory(finalExponents),
                     .part(isScaled), .memory(gates), .memory(decays), .memory(firstVisible), .int(gateBlocks),
                     .int(max(blocks / max(gateBlocks, 1), 1)), .int(measuredTileCount), .int(tokens), .int(queryHeads),
-                    .int(keyHeads), .int(problem.keyWidth), .int(window),
+                    .int(keyHeads), .int(magnitudes == nil ? problem.keyWidth : 1), .int(window),
                 ]))
         // Rows that already are as the kernels read them stay where they are, unless a power of two has to come off.
         let keepsValues = isScratchType && problem.valueWidth == paddedValueWidth

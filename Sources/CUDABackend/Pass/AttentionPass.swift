@@ -47,9 +47,12 @@ package final class AttentionPass: Sendable {
     }
 
     /// Compiles what the calls run, all at once; where this was not called, each kernel is compiled at its first launch.
-    package func prepare(movesState: Bool = false) throws(PowerAttentionError) {
+    ///
+    /// - Parameter knowsMagnitudes: whether those of rows are given.
+    package func prepare(movesState: Bool = false, knowsMagnitudes: Bool = false) throws(PowerAttentionError) {
         guard library == nil else { return }
-        try context.prepare(plan.sources(movesState: movesState))
+        let isMeasured = knowsMagnitudes && problem.degree != nil
+        try context.prepare(plan.sources(movesState: movesState) + (isMeasured ? [kernels.measureMagnitudes] : []))
     }
 
     var problem: AttentionProblem { plan.problem }

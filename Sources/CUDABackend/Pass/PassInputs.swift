@@ -7,17 +7,23 @@ package struct PassInputs: Sendable {
     package let q, k, v: DevicePointer
     package let logG: DevicePointer?
     let initialState: DeviceState?
+    /// The largest magnitudes of rows of q and k, in float32, where they are known.
+    let magnitudes: (q: DevicePointer, k: DevicePointer)?
     /// What holds the memory, where the caller does not.
     private let owner: (any Sendable)?
 
-    package init(q: DevicePointer, k: DevicePointer, v: DevicePointer, logG: DevicePointer?) {
-        self.init(q: q, k: k, v: v, logG: logG, initialState: nil, owner: nil)
+    package init(
+        q: DevicePointer, k: DevicePointer, v: DevicePointer, logG: DevicePointer?,
+        magnitudes: (q: DevicePointer, k: DevicePointer)? = nil
+    ) {
+        self.init(q: q, k: k, v: v, logG: logG, initialState: nil, magnitudes: magnitudes, owner: nil)
     }
 
     init(
         q: DevicePointer, k: DevicePointer, v: DevicePointer, logG: DevicePointer?, initialState: DeviceState?,
-        owner: (any Sendable)?
+        magnitudes: (q: DevicePointer, k: DevicePointer)? = nil, owner: (any Sendable)?
     ) {
+        self.magnitudes = magnitudes
         self.owner = owner
         self.q = q
         self.k = k

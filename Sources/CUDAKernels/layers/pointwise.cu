@@ -96,11 +96,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) add_bias(
     store(x + place, values);
 }
 
+__device__ __forceinline__ float rounded(float x) { return to_float(to_activation(x)); }
+
 // Turns the pairs (i, i + half) of every head of x by the angles of its row's position; `direction` is 1 or −1. Rows of y, which may be x,
-// begin `stride` numbers after one another. `count` is the number of pairs. The last rows come first: see `descending_block`.
+// begin `stride` numbers after one another. `count` is the number of pairs. Where `magnitudes` are wanted, they get the largest of every head:
+// its half / VECTOR threads are a power of two within a warp. The last rows come first: see `descending_block`.
 extern "C" __global__ void __launch_bounds__(THREADS) rotate(
     const activation *x, activation *y, const float *__restrict__ cosines, const float *__restrict__ sines, size_t count, int width,
-    int stride, int half, int length, float direction
+    int stride, int half, int length, float direction, float *__restrict__ magnitudes
 ) {
     const unsigned group = descending_block() * THREADS + threadIdx.x;
     if (static_cast<size_t>(group) * VECTOR >= count) return;
@@ -122,6 +125,13 @@ extern "C" __global__ void __launch_bounds__(THREADS) rotate(
     }
     store(place, first);
     store(place + half, second);
+    if (magnitudes == nullptr) return;
+    float largest = 0;
+#pragma unroll
+    for (int n = 0; n < VECTOR; ++n) largest = fmaxf(largest, fmaxf(fabsf(rounded(first[n])), fabsf(rounded(second[n]))));
+    const unsigned lane = threadIdx.x % 32, members = ~0u >> (32 - perHead) << (lane - lane % perHead);
+    for (unsigned offset = perHead / 2; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(members, largest, offset));
+    if (i == 0) magnitudes[group / perHead] = largest;
 }
 
 // The first `columns` numbers of every row of y, whose rows begin `stride` numbers after one another: those of a row of x, and zeros behind

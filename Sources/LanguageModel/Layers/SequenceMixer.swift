@@ -55,16 +55,20 @@ package struct SequenceMixer {
         _ x: Tensor, _ layout: SequenceLayout
     ) throws(PowerAttentionError) -> (AttentionInputs, Gate.Context?) {
         // Each is turned while the second-level cache has the end of it.
+        let positions = layout.positions
         var q = try query.forward(x)
-        try rotate(&q, layout, inverse: false)
+        let queryMagnitudes = try kernels.rotateMeasuring(&q, cosines: positions.cosines, sines: positions.sines)
         var k = try key.forward(x)
-        try rotate(&k, layout, inverse: false)
+        let keyMagnitudes = try kernels.rotateMeasuring(&k, cosines: positions.cosines, sines: positions.sines)
         let gates = try gate?.forward(x)
         let (batch, length) = (layout.batch, layout.length)
-        let inputs = AttentionInputs(
+        var inputs = AttentionInputs(
             q: q.reshaped([batch, length, heads, headWidth]), k: k.reshaped([batch, length, keyHeads, headWidth]),
             v: try value.forward(x).reshaped([batch, length, keyHeads, headWidth]),
             logG: gates?.0.reshaped([batch, length, keyHeads]))
+        if let queryMagnitudes, let keyMagnitudes {
+            inputs.magnitudes = RowMagnitudes(queries: queryMagnitudes, keys: keyMagnitudes)
+        }
         return (inputs, gates?.1)
     }
 
@@ -120,8 +124,9 @@ package struct SequenceMixer {
         logG = logG.map { rows($0, width: 1) }
 
         var inputGradient = try kernels.uninitialized(context.x.shape, gradient.dataType)
-        try rotate(&gradients.q, layout, inverse: true)
-        try rotate(&gradients.k, layout, inverse: true)
+        let positions = layout.positions
+        try kernels.rotate(&gradients.q, cosines: positions.cosines, sines: positions.sines, inverse: true)
+        try kernels.rotate(&gradients.k, cosines: positions.cosines, sines: positions.sines, inverse: true)
         try query.backward(context.x, gradient: gradients.q, into: &inputGradient, accumulate: false)
         try key.backward(context.x, gradient: gradients.k, into: &inputGradient, accumulate: true)
         try value.backward(context.x, gradient: gradients.v, into: &inputGradient, accumulate: true)
@@ -164,10 +169,6 @@ package struct SequenceMixer {
             try kernels.addBiasBackward(gradient: joined, from: columns.lowerBound, biasGradient: &bias.gradientSum)
         }
         return joined
-    }
-
-    private func rotate(_ x: inout Tensor, _ layout: SequenceLayout, inverse: Bool) throws(PowerAttentionError) {
-        try kernels.rotate(&x, cosines: layout.positions.cosines, sines: layout.positions.sines, inverse: inverse)
     }
 
     /// `[b, t, heads, width]` as one row a token.

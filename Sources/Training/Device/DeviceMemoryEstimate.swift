@@ -32,7 +32,8 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
         let heading = heads * headWidth
         let keys = keyHeads * headWidth
         let isPower = model.attention.mechanism.isPower
-        let operatorBytes = 2 * (heading + 2 * keys) + 6 * heading + (isPower ? 2 * (heading + keys) + 8 * heads : 4 * heads)
+        let operatorBytes =
+            2 * (heading + 2 * keys) + 6 * heading + (isPower ? 2 * (heading + keys) + 12 * heads + 4 * keyHeads : 4 * heads)
         let gateBytes = model.gated ? 20 * keyHeads : 0
         let mlpBytes = 2 * (hidden + model.hiddenWidth)
         let blockBytes = 8 * width + 16 + operatorBytes + gateBytes + mlpBytes

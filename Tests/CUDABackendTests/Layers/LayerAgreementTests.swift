@@ -146,6 +146,19 @@ import Testing
             try card.expect(x.card, x.host)
             x.host = try x.card.onHost().converted(to: .float64)
         }
+        // A head of three threads is not measured.
+        let magnitudes = try card.layers.rotateMeasuring(&x.card, cosines: cosines.card, sines: sines.card)
+        card.host.rotate(&x.host, cosines: cosines.host, sines: sines.host, inverse: false)
+        try card.expect(x.card, x.host)
+        x.host = try x.card.onHost().converted(to: .float64)
+        #expect((magnitudes == nil) == (half == 3))
+        if let magnitudes {
+            let numbers = doubles(x.host).map(abs)
+            let heads = stride(from: 0, to: numbers.count, by: 2 * half)
+            let expected = heads.map { numbers[$0..<$0 + 2 * half].reduce(0, max) }
+            #expect(magnitudes.shape == [20, 3])
+            #expect(doubles(try magnitudes.onHost()) == expected)
+        }
         let bias = card.random([width], .float32)
         try card.layers.addBias(&x.card, bias: bias.card)
         card.host.addBias(&x.host, bias: bias.host)
