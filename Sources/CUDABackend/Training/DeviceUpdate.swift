@@ -9,10 +9,14 @@ package final class DeviceUpdate: Sendable {
         package let value, gradient, firstMoment, secondMoment: Tensor
         package let copy: Tensor?
         package let decays: Bool
+        /// Whether the gradient stays as it is, because the next one takes its place; others are zero afterwards.
+        package let keepsGradient: Bool
 
         package init(
-            value: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor, copy: Tensor?, decays: Bool
+            value: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor, copy: Tensor?, decays: Bool,
+            keepsGradient: Bool
         ) {
+            self.keepsGradient = keepsGradient
             self.value = value
             self.gradient = gradient
             self.firstMoment = firstMoment
@@ -45,7 +49,8 @@ package final class DeviceUpdate: Sendable {
                 }
                 pieces.append(entry.copy.map { $0.devicePointer.advanced(by: $0.dataType.byteCount * first).address } ?? 0)
                 let count = min(Self.piece, entry.value.count - first)
-                pieces.append(UInt64(index) | UInt64(count) << 32 | (entry.decays ? 1 << 48 : 0))
+                pieces.append(
+                    UInt64(index) | UInt64(count) << 32 | (entry.decays ? 1 << 48 : 0) | (entry.keepsGradient ? 1 << 56 : 0))
             }
         }
         pieceCount = pieces.count / 6
@@ -97,7 +102,7 @@ package final class DeviceUpdate: Sendable {
         return result
     }
 
-    /// Queues the update by the gradients, which are zero afterwards.
+    /// Queues the update by the gradients, which are zero afterwards unless they are kept.
     package func queue() throws(PowerAttentionError) {
         func kernel(_ function: String) -> KernelSource { layers.source("optimizer", function, vector: 1) }
         try layers.launch(

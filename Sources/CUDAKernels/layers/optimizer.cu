@@ -16,8 +16,9 @@ struct alignas(16) Piece {
     // The value in the type of activations; null where that is float32 or nobody multiplies by it.
     activation *copy;
     int parameter;
-    // Whether weight decay applies.
-    short count, decays;
+    short count;
+    // Whether weight decay applies, and whether the gradient stays, because the next one takes its place.
+    bool decays, keepsGradient;
 };
 static_assert(sizeof(Piece) == 48, "six words, as the host writes them");
 
@@ -105,7 +106,7 @@ extern "C" __global__ void __launch_bounds__(1024, 1) decide_update(
     history->mean += (norm - history->mean) / (count < 50 ? count : 50);
 }
 
-// The update, and zeros in the place of the gradients. Grid: spans of pieces.
+// The update, and zeros in the place of gradients that are not kept. Grid: spans of pieces.
 //
 // Zeros are written last, when the gradients have long come: a write to a line that the memory has still to bring holds up what is behind it.
 extern "C" __global__ void __launch_bounds__(THREADS, 4) adamw(
@@ -119,6 +120,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) adamw(
     auto place = [&](int group) { return start + 4 * (group * THREADS + thread); };
     auto at = [](float *array, int place) -> float4 & { return *reinterpret_cast<float4 *>(array + place); };
     if (decision->skip) {
+        if (piece.keepsGradient) return;
 #pragma unroll
         for (int i = 0; i < GROUPS; ++i)
             if (place(i) + 4 <= count) at(piece.gradient, place(i)) = make_float4(0, 0, 0, 0);
@@ -154,12 +156,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) adamw(
             *reinterpret_cast<uint2 *>(piece.copy + place(i)) =
                 make_uint2(pack_bfloat16(value.x, value.y), pack_bfloat16(value.z, value.w));
 #endif
-        at(piece.gradient, place(i)) = make_float4(0, 0, 0, 0);
+        if (!piece.keepsGradient) at(piece.gradient, place(i)) = make_float4(0, 0, 0, 0);
     }
     if (!hasRest) return;
     float value = piece.value[rest], m = piece.first[rest], v = piece.second[rest];
     update(value, piece.gradient[rest], m, v);
     piece.value[rest] = value, piece.first[rest] = m, piece.second[rest] = v;
     if (piece.copy != nullptr) piece.copy[rest] = to_activation(value);
-    piece.gradient[rest] = 0;
+    if (!piece.keepsGradient) piece.gradient[rest] = 0;
 }

@@ -15,6 +15,8 @@ package struct Head {
     package static let deviceChunkElements = 9 << 26
 
     package init(weight: Parameter, _ kernels: any LayerKernels, chunkElements: Int? = nil) {
+        // The embedding's, where it is tied, is added to afterwards.
+        weight.startsWithProduct = true
         self.weight = weight
         self.kernels = kernels
         self.chunkElements = chunkElements ?? (kernels.activationType == nil ? 1 << 24 : Self.deviceChunkElements)
@@ -51,7 +53,7 @@ package struct Head {
             let part = try kernels.crossEntropy(
                 &logits, columns: vocabulary, targets: targets.rows(rows), gradientScale: gradientScale)
             try kernels.setRows(&losses, from: rows.lowerBound, to: part)
-            try kernels.multiply(logits, transposeA: true, x, transposeB: false, into: &weight.gradientSum, accumulate: true)
+            try weight.addProduct(logits, x, by: kernels)
             var rowGradient = try kernels.uninitialized(x.shape, x.dataType)
             try kernels.multiply(
                 logits, transposeA: false, weight.operand, transposeB: false, into: &rowGradient, accumulate: false)

@@ -12,6 +12,7 @@ package struct Linear {
         _ kernels: any LayerKernels
     ) throws(PowerAttentionError) {
         weight = try source.make("\(name).weight", [outputs, inputs], .normal(deviation: deviation), decays: true)
+        weight.startsWithProduct = true
         self.bias = bias ? try source.make("\(name).bias", [outputs], .constant(0), decays: false) : nil
         self.kernels = kernels
     }
@@ -46,7 +47,7 @@ package struct Linear {
 
     /// Adds the parameters' gradients.
     func addParameterGradients(_ x: Tensor, gradient: Tensor) throws(PowerAttentionError) {
-        try kernels.multiply(gradient, transposeA: true, x, transposeB: false, into: &weight.gradientSum, accumulate: true)
+        try weight.addProduct(gradient, x, by: kernels)
         if let bias { try kernels.addBiasBackward(gradient: gradient, from: 0, biasGradient: &bias.gradientSum) }
     }
 }

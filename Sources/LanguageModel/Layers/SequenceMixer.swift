@@ -110,8 +110,7 @@ package struct SequenceMixer {
             var inputGradient = try kernels.uninitialized(context.x.shape, gradient.dataType)
             try kernels.multiply(
                 joined, transposeA: false, stack.operand, transposeB: false, into: &inputGradient, accumulate: false)
-            try kernels.multiply(
-                joined, transposeA: true, context.x, transposeB: false, into: &stack.gradientSum, accumulate: true)
+            try stack.addProduct(joined, context.x, by: kernels)
             return inputGradient
         }
         var gradients = try attention.backward(

@@ -104,6 +104,12 @@ extension LanguageModel {
         for parameter in parameters { try parameter.zeroGradient(by: kernels) }
     }
 
+    /// Lets the next gradients take the place of those that are there, of parameters that start with a product
+    /// (``Parameter/startsWithProduct``): those need not be zeros before.
+    package func overwriteGradients() {
+        for parameter in parameters { parameter.overwriteGradient() }
+    }
+
     /// Tokens where the kernels compute.
     package func place(_ tokens: [Int32]) throws(PowerAttentionError) -> Tensor {
         try kernels.place(Tensor([tokens.count], tokens))

@@ -14,6 +14,10 @@ public final class Parameter {
     package private(set) var workingCopy: Tensor?
     /// `nil` while there is none: a model that only generates needs no memory for gradients.
     private var sum: Tensor?
+    /// Whether the first gradient of every pass back is a product.
+    package var startsWithProduct = false
+    /// Whether what the memory for gradients holds counts for nothing: the next product takes its place.
+    private var isOutdated = false
     /// The stack that the parameter is a part of on a device, which has its gradients.
     private var place: (stack: ParameterStack, rows: Range<Int>)?
 
@@ -63,6 +67,7 @@ extension Parameter {
     /// The same for a part of a stack, which has the numbers already.
     func place(in stack: ParameterStack, _ rows: Range<Int>, by kernels: any LayerKernels) throws(PowerAttentionError) {
         place = (stack, rows)
+        startsWithProduct = true
         if stack.operand.dataType == value.dataType {
             value = stack.operand.rows(rows.prefix(value.shape[0]))
         } else {
@@ -89,8 +94,22 @@ extension Parameter {
         sum = zeros
     }
 
+    /// Adds the gradient of a matrix that `x·Wᵀ` was multiplied by.
+    func addProduct(_ gradient: Tensor, _ x: Tensor, by kernels: any LayerKernels) throws(PowerAttentionError) {
+        try kernels.multiply(
+            gradient, transposeA: true, x, transposeB: false, into: &gradientSum, accumulate: !isOutdated)
+        isOutdated = false
+    }
+
+    /// Lets the next gradients take the place of those that are there, where the first of them is a product.
+    func overwriteGradient() {
+        if let place { return place.stack.overwriteGradient() }
+        isOutdated = startsWithProduct
+    }
+
     func zeroGradient(by kernels: any LayerKernels) throws(PowerAttentionError) {
         if let place { return try place.stack.zeroGradient(by: kernels) }
+        isOutdated = false
         guard sum != nil else { return }
         try kernels.zero(&sum!)
     }

@@ -11,6 +11,8 @@ package final class ParameterStack {
     /// The values in the type of activations.
     package let operand: Tensor
     private var sum: Tensor?
+    /// See ``Parameter/overwriteGradient()``.
+    private var isOutdated = false
 
     /// Moves the parameters to the device of the kernels.
     ///
@@ -49,7 +51,17 @@ package final class ParameterStack {
         sum = zeros
     }
 
+    /// Adds the gradients of all: columns of `gradient` are rows of the operand.
+    func addProduct(_ gradient: Tensor, _ x: Tensor, by kernels: any LayerKernels) throws(PowerAttentionError) {
+        try kernels.multiply(
+            gradient, transposeA: true, x, transposeB: false, into: &gradientSum, accumulate: !isOutdated)
+        isOutdated = false
+    }
+
+    func overwriteGradient() { isOutdated = true }
+
     func zeroGradient(by kernels: any LayerKernels) throws(PowerAttentionError) {
+        isOutdated = false
         guard sum != nil else { return }
         try kernels.zero(&sum!)
     }

@@ -14,6 +14,8 @@ final class DeviceStepRunner: StepRunner {
     private let tokens, targets: Tensor
     private let firstMoments, secondMoments: [Tensor]
     private let normNames: [String]
+    /// Whether gradients of matrices are written instead of added: where a step has one part, whose recording is the same every time.
+    private let overwritesGradients: Bool
     private var slots: [Slot] = []
     private var recordings: Recordings?
     private var underWay: [Begun] = []
@@ -59,6 +61,7 @@ final class DeviceStepRunner: StepRunner {
         try layers.prepare(
             width: model.configuration.width, gates: model.configuration.gated ? model.configuration.keyHeads : 0,
             isCentered: model.configuration.norm == .layerNorm)
+        overwritesGradients = configuration.accumulation == 1
         var (first, second): ([Tensor], [Tensor]) = ([], [])
         var entries: [DeviceUpdate.Entry] = []
         for (index, parameter) in model.parameters.enumerated() {
@@ -68,7 +71,8 @@ final class DeviceStepRunner: StepRunner {
             entries.append(
                 DeviceUpdate.Entry(
                     value: parameter.value, gradient: parameter.gradient, firstMoment: first[index],
-                    secondMoment: second[index], copy: parameter.workingCopy, decays: parameter.decays))
+                    secondMoment: second[index], copy: parameter.workingCopy, decays: parameter.decays,
+                    keepsGradient: overwritesGradients && parameter.startsWithProduct))
         }
         firstMoments = first
         secondMoments = second
@@ -126,6 +130,7 @@ final class DeviceStepRunner: StepRunner {
         let rows = configuration.batchSize / configuration.accumulation
         let layout = try model.layout(batch: rows, length: configuration.context)
         let scale = 1 / Double(configuration.tokensPerStep)
+        if overwritesGradients { model.overwriteGradients() }
         let losses = try model.accumulateGradients(tokens, targets: targets, layout, scale: scale)
         try layers.addSum(of: losses, times: scale, to: update.loss)
     }

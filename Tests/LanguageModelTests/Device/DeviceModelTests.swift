@@ -120,6 +120,32 @@ import Testing
         #expect(throws: PowerAttentionError.self) { try card.advance(&hosts, [1]) }
     }
 
+    /// Gradients that take the place of others have the bits of those that are added to zeros, whatever stood there.
+    @Test(arguments: [false, true]) func overwrittenGradients(tied: Bool) throws {
+        var configuration = configuration(mixer: .power(degree: 2), gated: true)
+        configuration.tiedEmbeddings = tied
+        let model = try LanguageModel(configuration, seed: 5, device: .cuda)
+        var generator = RandomGenerator(seed: 3)
+        let batch = Batch(2, 40, vocabulary: 31, &generator)
+        func gradients() throws -> [[Double]] {
+            try batch.accumulate(model)
+            return try model.parameters.map { doubles(try $0.gradient.onHost()) }
+        }
+        let expected = try gradients()
+        try model.zeroGradients()
+        for parameter in model.parameters where parameter.startsWithProduct {
+            let count = parameter.value.count
+            let nothing = Tensor(parameter.value.shape, [Float](repeating: .nan, count: count))
+            try parameter.gradient.overwrite(with: nothing)
+        }
+        model.overwriteGradients()
+        #expect(try gradients() == expected)
+        // All matrices but the embedding's, which is one where it is the head's.
+        let others = model.parameters.filter { !$0.startsWithProduct && $0.decays }.map(\.name)
+        #expect(others == (tied ? [] : ["embedding.weight"]))
+        #expect(model.parameters.allSatisfy { $0.decays || !$0.startsWithProduct })
+    }
+
     /// What is computed again is the same to the bit, and so are two runs.
     @Test func recomputationChangesNoBit() throws {
         let configuration = configuration(mixer: .power(degree: 2), gated: true)
