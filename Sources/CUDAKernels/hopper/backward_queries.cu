@@ -37,8 +37,8 @@ constexpr int STAGE = KEY_TILE + VALUE_TILE > STATE_TILE ? KEY_TILE + VALUE_TILE
 constexpr int QUERY_TILE = panel_numbers(64, WIDTH);
 constexpr int GRADIENT_TILE = panel_numbers(64, VALUE_WIDTH);
 // Beside sums of wide rows, products with a state take more registers than the consumers of other kernels have.
-constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 72 : producer_registers(GROUPS);
-constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 216 : consumer_registers(GROUPS);
+constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 56 : producer_registers(GROUPS);
+constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 224 : consumer_registers(GROUPS);
 static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
