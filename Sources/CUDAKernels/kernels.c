@@ -80,6 +80,9 @@ static const char hopper_symmetric_gradient[] = {
 static const char hopper_symmetric_keys[] = {
 #embed "hopper/symmetric_keys.cuh"
 };
+static const char hopper_symmetric_queries[] = {
+#embed "hopper/symmetric_queries.cuh"
+};
 static const char hopper_symmetric_state[] = {
 #embed "hopper/symmetric_state.cuh"
 };
@@ -170,6 +173,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
     FILE_ENTRY("hopper/symmetric_gradient.cuh", hopper_symmetric_gradient),
     FILE_ENTRY("hopper/symmetric_keys.cuh", hopper_symmetric_keys),
+    FILE_ENTRY("hopper/symmetric_queries.cuh", hopper_symmetric_queries),
     FILE_ENTRY("hopper/symmetric_state.cuh", hopper_symmetric_state),
     FILE_ENTRY("hopper/turned_row.cuh", hopper_turned_row),
     FILE_ENTRY("hopper/wide_keys.cuh", hopper_wide_keys),

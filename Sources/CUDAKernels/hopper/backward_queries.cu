@@ -20,7 +20,7 @@
 #include "hopper/item.cuh"
 #include "hopper/queue.cuh"
 #include "hopper/state_gradient.cuh"
-#include "hopper/symmetric_gradient.cuh"
+#include "hopper/symmetric_queries.cuh"
 #include "hopper/turned_row.cuh"
 
 constexpr int ROWS = 64 * GROUPS;
@@ -227,59 +227,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             // The state before the chunk.
 #if STATES && DEGREE <= 2
             {
-                const elem *rows = tile + 64 * 16 * warp;
-                const RowOperands<VALUE_WIDTH, 64> outputs(gradientTile + 64 * 16 * warp, lane);
-                if (item.hasState) repeat<FIRST_GROUPS>([&](auto groupNumber) {
-                    constexpr int skipped = decltype(groupNumber)::value, tileRows = PrefixTiles::rows(skipped);
-                    constexpr int tiles = PrefixTiles::count(skipped, STAGE), parts = parts_of_tile(skipped);
-#pragma unroll 1
-                    for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
-                        const Place at;
-                        FirstFactors<64> factors;
-                        factors.load(rows, 16 * skipped + first, at.lane);
-                        const KeptOperands<WIDTH, 64, KEEPS_ROWS> queryRows(rows, at.lane);
-                        FactorGradients<skipped> gradients;
-                        repeat<FIRSTS_AT_ONCE * parts>([&](auto unit) {
-                            constexpr int n = decltype(unit)::value / parts, part = decltype(unit)::value % parts;
-                            float products[part_columns(skipped, part) / 2];
-                            if (n % tiles == 0 && part == 0) ring.wait_full(position);
-                            const unsigned long long matrix =
-                                panel_descriptor(stages + position.stage * STAGE + n % tiles * PrefixTiles::numbers(skipped), tileRows, false);
-                            products_begin();
-#pragma unroll
-                            for (int step = 0; step < VALUE_WIDTH / 16; ++step)
-                                multiply_group<false>(
-                                    products, outputs.steps[step],
-                                    panel_advance(matrix, panel_offset(PART_COLUMNS * part, 16 * step, tileRows)), step > 0);
-                            products_commit();
-                            products_wait<0>();
-                            products_use(products);
-                            if (part + 1 == parts && (n + 1) % tiles == 0) {
-                                ring.release(position, lane);
-                                position.advance();
-                            }
-                            gradients.template add<part>(sums, products, n, factors.pair(n), queryRows);
-                        });
-                        gradients.finish(sums, first, at.t);
-                    }
-                });
-#if NORMALIZED
-                if (item.hasState) {
-                    const Place at;
-                    repeat<NORMALIZER_PANELS>([&](auto panel) {
-                        constexpr int first = 64 * decltype(panel)::value, width = WIDTH - first < 64 ? WIDTH - first : 64;
-                        float products[width / 2];
-                        ring.wait_full(position);
-                        multiply_normalizer(
-                            products, stages + position.stage * STAGE,
-                            [&](unsigned (&operand)[4], int n) { RowOperands<WIDTH, 64>::load(operand, rows, n, at.lane); });
-                        ring.release(position, at.lane);
-                        position.advance();
-#pragma unroll
-                        for (int n = 0; n < width / 2; ++n) sums[first / 2 + n] += rowOffsets[n / 2 % 2] * products[n];
-                    });
-                }
-#endif
+                const int warpRows = 64 * 16 * warp;
+                multiply_state<STAGE>(
+                    sums, ring, position, stages, tile + warpRows, gradientTile + warpRows, rowOffsets, lane, item.hasState);
 #if GATED
                 const float factor = DEGREE * decay_from_start(tileGates[0]);
 #else

@@ -28,7 +28,7 @@ __device__ __forceinline__ void multiply_key_normalizer(
 
 #endif
 
-#if DEGREE <= 2 && WIDTH + VALUE_WIDTH <= 128
+#if DEGREE <= 2 && KEEPS_ROWS
 
 // Adds to the sums of the warp's 16 keys, but for the factor p of the gradients of keys, and takes the stages of the state. `keys` and `values`
 // point to the first of the rows; `count` is GROUP_FIRSTS, or 0 where there is no state.

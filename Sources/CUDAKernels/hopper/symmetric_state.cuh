@@ -44,7 +44,7 @@ struct StateTiles {
 };
 
 // Whether rows of queries or keys, and of what is multiplied with a tile, stay in registers beside sums.
-constexpr bool KEEPS_ROWS = WIDTH + VALUE_WIDTH <= 128;
+#define KEEPS_ROWS (WIDTH + VALUE_WIDTH <= 128)
 
 // States before chunks, and gradients of states after chunks.
 using PrefixTiles = StateTiles<false>;
