@@ -126,26 +126,26 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 copy_few<8>(tileGates + ROWS + 3, chunks + item.chunk, true);
             }
             keyPosition.advance();
-#if STATES && DEGREE <= 2
+#if STATES
             if (item.hasState) {
-                if (stored != nullptr) wait_for_count(stored + static_cast<size_t>(item.chunk) * keyHeads + item.head, storedCount);
-                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.head) * GradientTiles::all;
+                const size_t number = static_cast<size_t>(item.chunk) * keyHeads + item.head;
+                if (stored != nullptr) wait_for_count(stored + number, storedCount);
+#if DEGREE <= 2
+                const elem *state = states + number * GradientTiles::all;
                 if (NORMALIZED || hasFinalGradient) {
                     copy_numbers<NORMALIZER>(stages + ring.begin(position) * STAGE, state + GradientTiles::normalizer, thread);
                     ring.end(position);
                 }
                 copy_tiles<GradientTiles, STAGE, STAGE>(ring, position, stages, state);
-            }
-#elif STATES
-            if (item.hasState) {
-                if (stored != nullptr) wait_for_count(stored + static_cast<size_t>(item.chunk) * keyHeads + item.head, storedCount);
-                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.head) * featureCount * stateStride;
+#else
+                const elem *state = states + number * featureCount * stateStride;
                 for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
                     const int stage = ring.begin(position);
                     copy_state<FEATURES, VALUE_WIDTH>(
                         stages + stage * STAGE, state + static_cast<size_t>(first) * stateStride, featureCount - first, thread);
                     ring.end(position);
                 }
+#endif
             }
 #endif
             for (int place = item.places - 1; place >= 0; --place)
