@@ -47,6 +47,12 @@ static const char hopper_backward_keys[] = {
 static const char hopper_backward_queries[] = {
 #embed "hopper/backward_queries.cu"
 };
+static const char hopper_feature_keys[] = {
+#embed "hopper/feature_keys.cuh"
+};
+static const char hopper_feature_queries[] = {
+#embed "hopper/feature_queries.cuh"
+};
 static const char hopper_features[] = {
 #embed "hopper/features.cuh"
 };
@@ -162,6 +168,8 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("common/state_gradient.cuh", common_state_gradient),
     FILE_ENTRY("hopper/backward_keys.cu", hopper_backward_keys),
     FILE_ENTRY("hopper/backward_queries.cu", hopper_backward_queries),
+    FILE_ENTRY("hopper/feature_keys.cuh", hopper_feature_keys),
+    FILE_ENTRY("hopper/feature_queries.cuh", hopper_feature_queries),
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
     FILE_ENTRY("hopper/item.cuh", hopper_item),

@@ -20,10 +20,10 @@
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
+#include "hopper/feature_keys.cuh"
 #include "hopper/features.cuh"
 #include "hopper/key_item.cuh"
 #include "hopper/queue.cuh"
-#include "hopper/state_gradient.cuh"
 #include "hopper/turned_row.cuh"
 #include "hopper/wide_keys.cuh"
 
@@ -31,12 +31,7 @@ constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int KEY_TILE = panel_numbers(ROWS, WIDTH) + panel_numbers(ROWS, VALUE_WIDTH);
 constexpr int QUERY_TILE = panel_numbers(QUERIES, WIDTH);
 constexpr int QUERY_STAGE = QUERY_TILE + panel_numbers(QUERIES, VALUE_WIDTH);
-#if DEGREE <= 2
-constexpr int STATE_STAGE = !STATES ? 0 : GradientTiles::largest > NORMALIZER ? GradientTiles::largest : NORMALIZER;
-#else
-constexpr int STATE_STAGE = STATES ? panel_numbers(FEATURES, VALUE_WIDTH + 8) : 0;
-#endif
-constexpr int STAGE = QUERY_STAGE > STATE_STAGE ? QUERY_STAGE : STATE_STAGE;
+constexpr int STAGE = STATES && STATE_STAGE > QUERY_STAGE ? STATE_STAGE : QUERY_STAGE;
 constexpr int KEY_GATES = ROWS + 4;
 // Two more sums take more registers than the consumers of other kernels have.
 constexpr int PRODUCER_REGISTERS = 72;
@@ -78,9 +73,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     const int index = thread_index(), thread = index % 128, group = index / 128 - 1;
     const int itemCount = tileCount * keyHeads, members = queryHeads / keyHeads;
 #if STATES && DEGREE > 2
-    // Two stages at a time; `blocks` goes on with zeros.
-    const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
-    const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
+    const FeatureStages stateStages(blockCount);
 #endif
 
     if (index == 0) {
@@ -89,7 +82,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         queue.initialize();
     }
 #if STATES && DEGREE > 2
-    const uint4 *words = share_words(blocks, stateStages, sharedWords, index, THREADS);
+    const uint4 *words = share_words(blocks, stateStages.count, sharedWords, index, THREADS);
 #endif
     __syncthreads();
 
@@ -138,13 +131,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 }
                 copy_tiles<GradientTiles, STAGE, STAGE>(ring, position, stages, state);
 #else
-                const elem *state = states + number * featureCount * stateStride;
-                for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
-                    const int stage = ring.begin(position);
-                    copy_state<FEATURES, VALUE_WIDTH>(
-                        stages + stage * STAGE, state + static_cast<size_t>(first) * stateStride, featureCount - first, thread);
-                    ring.end(position);
-                }
+                stateStages.copy<STAGE>(ring, position, stages, states, number, [&] { return thread; });
 #endif
             }
 #endif
@@ -184,89 +171,28 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             float valueSums[VALUE_WIDTH / 2] = {}, keySums[WIDTH / 2] = {};
 
             // The gradient of the state after the chunk.
-#if STATES && DEGREE <= 2
+#if STATES
             {
                 const Place at;
+#if DEGREE <= 2
                 const elem *keys = keyTile + 64 * (64 * at.group + 16 * at.warp), *values = keys + panel_numbers(ROWS, WIDTH);
                 const int count = facts.has_state(hasFinalGradient) ? GROUP_FIRSTS : 0;
                 multiply_state_gradient<STAGE>(keySums, valueSums, ring, position, stages, keys, values, at, count, hasFinalGradient);
-#if GATED
-                const float baseDecay = decay(tileGates[ROWS], tileGates[64 * at.group + 63]);
-#pragma unroll
-                for (int n = 0; n < VALUE_WIDTH / 2; ++n) valueSums[n] *= baseDecay;
-#pragma unroll
-                for (int n = 0; n < WIDTH / 2; ++n) keySums[n] *= baseDecay;
-#endif
-            }
-#elif STATES
-            {
-                const Place at;
+#else
                 const elem *keys = keyTile + 64 * 64 * at.group, *values = keys + panel_numbers(ROWS, WIDTH);
                 const RowFeatures<ROWS> features(keys + 64 * 16 * at.warp, at.lane);
                 StateGradient gradient(stateGradients + (4 * at.group + at.warp) * STATE_GRADIENT_TILE, at.lane);
                 gradient.clear();
-                // The normalizer's column follows the others, its factor is 1.
-                const unsigned one = at.t == 0 ? 0x3f80 : 0;
-                auto multiplyValues = [&](float (&gradients)[FEATURES / 2], int stage) {
-                    const unsigned long long rows = panel_descriptor(values, ROWS, false);
-                    const unsigned long long state = panel_descriptor(stages + stage * STAGE, FEATURES, false);
-                    unsigned ones[1][4] = {{one, one, 0, 0}};
-                    operands_ready(ones);
-                    products_begin();
-#pragma unroll
-                    for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth)
-                        multiply_group<false>(
-                            gradients, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)),
-                            panel_advance(state, panel_offset(0, 16 * depth, FEATURES)), depth > 0);
-                    multiply_group<false>(gradients, ones[0], panel_advance(state, panel_offset(0, VALUE_WIDTH, FEATURES)), true);
-                    products_commit();
-                };
-                auto multiplyFeatures = [&](const unsigned (&a)[4][4], int stage) {
-                    const unsigned long long state = panel_descriptor(stages + stage * STAGE, FEATURES, true);
-#pragma unroll
-                    for (int n = 0; n < 4; ++n) multiply_group<true>(valueSums, a[n], panel_advance(state, panel_offset(16 * n, 0, FEATURES)), true);
-                };
-                // Gradients of features of one stage are taken apart during products of the other, and those during products of features.
-                const int count = facts.has_state(hasFinalGradient) ? stateStages : 0;
-                for (int n = 0; n < count; n += 2) {
-                    float evenGradients[FEATURES / 2], oddGradients[FEATURES / 2];
-                    unsigned even[4][4], odd[4][4];
-                    const RingPosition<STAGES> first = position;
-                    ring.wait_full(position);
-                    multiplyValues(evenGradients, position.stage);
-                    position.advance();
-                    ring.wait_full(position);
-                    multiplyValues(oddGradients, position.stage);
-                    FeatureFactors<ROWS> factors;
-                    factors.load(features, words[n]);
-                    factors.multiply(even);
-                    products_wait<1>();
-                    products_use(evenGradients);
-                    gradient.add(evenGradients, factors, words[n]);
-                    factors.load(features, words[n + 1]);
-                    factors.multiply(odd);
-                    operands_ready(even);
-                    operands_ready(odd);
-                    products_begin();
-                    multiplyFeatures(even, first.stage);
-                    multiplyFeatures(odd, position.stage);
-                    products_commit();
-                    products_wait<1>();
-                    products_use(oddGradients);
-                    gradient.add(oddGradients, factors, words[n + 1]);
-                    products_wait<0>();
-                    operands_ready(even);
-                    operands_ready(odd);
-                    ring.release(first, at.lane);
-                    ring.release(position, at.lane);
-                    position.advance();
-                }
-                products_use(valueSums);
+                const int count = facts.has_state(hasFinalGradient) ? stateStages.count : 0;
+                multiply_state_gradient<STAGE>(gradient, valueSums, ring, position, stages, features, values, words, at, count);
                 gradient.flush();
+#endif
 #if GATED
                 const float baseDecay = decay(tileGates[ROWS], tileGates[64 * at.group + 63]);
 #pragma unroll
                 for (int n = 0; n < VALUE_WIDTH / 2; ++n) valueSums[n] *= baseDecay;
+#pragma unroll
+                for (int n = 0; DEGREE <= 2 && n < WIDTH / 2; ++n) keySums[n] *= baseDecay;
 #endif
             }
 #endif
@@ -489,10 +415,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         if (isStored)
                             store_pair(
                                 dv, valuePlace, n * 8 + 2 * at.t, valueWidth, valueSums[4 * n + 2 * half], valueSums[4 * n + 2 * half + 1]);
-#if STATES && GATED && DEGREE > 2
-                    const float stateDecay = decay(tileGates[ROWS], tileGates[64 * at.group + row]);
-#elif STATES && DEGREE > 2
-                    const float stateDecay = 1;
+#if STATES && DEGREE > 2
+                    const float stateDecay = GATED ? decay(tileGates[ROWS], tileGates[64 * at.group + row]) : 1;
 #endif
                     float product = 0;
                     TurnedRow gradient;
@@ -502,9 +426,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         const unsigned key = *reinterpret_cast<const unsigned *>(keys + panel_place(row, column, ROWS));
                         float left = DEGREE * keySums[4 * n + 2 * half], right = DEGREE * keySums[4 * n + 2 * half + 1];
 #if STATES && DEGREE > 2
-                        const float2 pair =
-                            *reinterpret_cast<const float2 *>(warpGradients + (8 * half + at.g) * STATE_GRADIENT_STRIDE + column);
-                        left += stateDecay * pair.x, right += stateDecay * pair.y;
+                        add_state_gradient(left, right, warpGradients, 8 * half + at.g, column, stateDecay);
 #endif
                         product += left * low_bfloat16(key) + right * high_bfloat16(key);
                         gradient.pairs[n] = make_float2(left * unit, right * unit);

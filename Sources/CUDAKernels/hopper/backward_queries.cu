@@ -1,10 +1,8 @@
 // attention/backward_queries.cu for Hopper: the same gradients, offsets and sums of rows, from products of warpgroups.
 //
 // A block stays on its multiprocessor and takes one tile of queries of one head after another. One warpgroup brings tiles of the state and
-// of keys and values to a ring of stages; GROUPS warpgroups of 64 queries each multiply. Above degree 2 the gradients of 64 features are
-// under way while those of the 64 before become gradients of factors; the normalizer of the state is one more step of k, its other operand the
-// offsets.
-// The products of a tile of keys are under way while a warpgroup weighs the scores of another.
+// of keys and values to a ring of stages; GROUPS warpgroups of 64 queries each multiply. The products of a tile of keys are under way while
+// a warpgroup weighs the scores of another.
 //
 // Grid: as many blocks as fit. Shared memory: QUERY_STAGES tiles of queries [ROWS, WIDTH] and of ∂y [ROWS, VALUE_WIDTH], and STAGES of
 // states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], or of keys [KEYS, WIDTH] and values [KEYS,
@@ -17,9 +15,10 @@
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
+#include "hopper/feature_queries.cuh"
+#include "hopper/features.cuh"
 #include "hopper/item.cuh"
 #include "hopper/queue.cuh"
-#include "hopper/state_gradient.cuh"
 #include "hopper/symmetric_queries.cuh"
 #include "hopper/turned_row.cuh"
 
@@ -27,12 +26,7 @@ constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
 constexpr int VALUE_TILE = panel_numbers(KEYS, VALUE_WIDTH);
-#if DEGREE <= 2
-constexpr int STATE_TILE = !STATES ? 0 : PrefixTiles::largest > NORMALIZER_PANEL ? PrefixTiles::largest : NORMALIZER_PANEL;
-#else
-constexpr int STATE_TILE = STATES ? panel_numbers(FEATURES, VALUE_WIDTH + 8) : 0;
-#endif
-constexpr int STAGE = KEY_TILE + VALUE_TILE > STATE_TILE ? KEY_TILE + VALUE_TILE : STATE_TILE;
+constexpr int STAGE = STATES && STATE_STAGE > KEY_TILE + VALUE_TILE ? STATE_STAGE : KEY_TILE + VALUE_TILE;
 // The tiles of one warpgroup.
 constexpr int QUERY_TILE = panel_numbers(64, WIDTH);
 constexpr int GRADIENT_TILE = panel_numbers(64, VALUE_WIDTH);
@@ -76,10 +70,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     const int index = thread_index();
     const int itemCount = tileCount * queryHeads;
 #if STATES && DEGREE > 2
-    // Two stages at a time; `blocks` goes on with zeros.
-    const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
-    const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
-    const uint4 *words = share_words(blocks, stateStages, sharedWords, index, THREADS);
+    const FeatureStages stateStages(blockCount);
+    const uint4 *words = share_words(blocks, stateStages.count, sharedWords, index, THREADS);
 #endif
 
     if (index == 0) {
@@ -125,9 +117,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                 copy_few<8>(queryGates + queryPosition.stage * ROWS + n, headGates + min(item.firstToken + n, end - 1), true);
 #endif
             queryPosition.advance();
-#if STATES && DEGREE <= 2
+#if STATES
             if (item.hasState) {
-                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * PrefixTiles::all;
+                const size_t number = static_cast<size_t>(item.chunk) * keyHeads + item.keyHead;
+#if DEGREE <= 2
+                const elem *state = states + number * PrefixTiles::all;
                 copy_tiles<PrefixTiles, STAGE, STAGE>(ring, position, stages, state);
                 for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
                     const int stage = ring.begin(position);
@@ -135,17 +129,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                     copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + PrefixTiles::normalizer + n * NORMALIZER_PANEL, thread);
                     ring.end(position);
                 }
-            }
-#elif STATES
-            if (item.hasState) {
-                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * featureCount * stateStride;
-                for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
-                    const int stage = ring.begin(position);
-                    thread = thread_index() % 128;
-                    copy_state<FEATURES, VALUE_WIDTH>(
-                        stages + stage * STAGE, state + static_cast<size_t>(first) * stateStride, featureCount - first, thread);
-                    ring.end(position);
-                }
+#else
+                stateStages.copy<STAGE>(ring, position, stages, states, number, [] { return thread_index() % 128; });
+#endif
             }
 #endif
             for (int first = item.chunkStart; first < end; first += KEYS) {
@@ -240,55 +226,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             }
 #elif STATES
             {
+                const int warpRows = 64 * 16 * warp;
                 StateGradient gradient(stateGradients + (4 * group + warp) * STATE_GRADIENT_TILE, lane);
                 gradient.clear();
-                if (item.hasState) {
-                    const RowFeatures<64> features(tile + 64 * 16 * warp, lane);
-                    const RowOperands<VALUE_WIDTH, 64> outputs(gradientTile + 64 * 16 * warp, lane);
-#if NORMALIZED
-                    // The offsets in two parts, one for each of the normalizer's two columns.
-                    const float high[2] = {
-                        bfloat16_to_float(float_to_bfloat16(rowOffsets[0])), bfloat16_to_float(float_to_bfloat16(rowOffsets[1]))};
-                    const int t = lane % 4;
-                    const unsigned offsetRows[4] = {
-                        t == 0 ? pack_bfloat16(high[0], 0) : 0, t == 0 ? pack_bfloat16(high[1], 0) : 0,
-                        t == 0 ? pack_bfloat16(rowOffsets[0] - high[0], 0) : 0, t == 0 ? pack_bfloat16(rowOffsets[1] - high[1], 0) : 0};
-#endif
-                    auto multiplyState = [&](float (&products)[32], int stage) {
-                        const unsigned long long matrix = panel_descriptor(stages + stage * STAGE, FEATURES, false);
-                        products_begin();
-#pragma unroll
-                        for (int depth = 0; depth < VALUE_WIDTH / 16; ++depth)
-                            multiply_group<false>(
-                                products, outputs.steps[depth], panel_advance(matrix, panel_offset(0, 16 * depth, FEATURES)), depth > 0);
-#if NORMALIZED
-                        multiply_group<false>(products, offsetRows, panel_advance(matrix, panel_offset(0, VALUE_WIDTH, FEATURES)), true);
-#endif
-                        products_commit();
-                    };
-                    for (int n = 0; n < stateStages; n += 2) {
-                        float even[32], odd[32];
-                        FeatureFactors<64> factors;
-                        const uint4 first = words[n], second = words[n + 1];
-                        ring.wait_full(position);
-                        factors.load(features, first);
-                        multiplyState(even, position.stage);
-                        const RingPosition<STAGES> before = position;
-                        position.advance();
-                        ring.wait_full(position);
-                        multiplyState(odd, position.stage);
-                        products_wait<1>();
-                        products_use(even);
-                        ring.release(before, lane);
-                        gradient.add(even, factors, first);
-                        factors.load(features, second);
-                        products_wait<0>();
-                        products_use(odd);
-                        ring.release(position, lane);
-                        position.advance();
-                        gradient.add(odd, factors, second);
-                    }
-                }
+                if (item.hasState)
+                    multiply_state<STAGE>(
+                        gradient, ring, position, stages, tile + warpRows, gradientTile + warpRows, rowOffsets, words, lane,
+                        stateStages.count);
                 gradient.flush();
 #if GATED
                 gradient.read(sums, decay_from_start(tileGates[0]));

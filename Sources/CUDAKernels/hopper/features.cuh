@@ -16,6 +16,29 @@ __device__ __forceinline__ const uint4 *share_words(const unsigned *blocks, int 
     return words;
 }
 
+// How stages bring a state of features: two at a time; `blocks` goes on with zeros.
+struct FeatureStages {
+    int features, count;
+
+    __device__ __forceinline__ explicit FeatureStages(int blockCount)
+        : features(blockCount * 16), count((features + 2 * FEATURES - 1) / (2 * FEATURES) * 2) {}
+
+    // Brings state `number` of all; stages are `stageNumbers` apart, and thread() is where a thread of the warpgroup is.
+    template <int stageNumbers, int stageCount, int groups, typename Thread>
+    __device__ __forceinline__ void copy(
+        Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *states, size_t number,
+        Thread thread
+    ) const {
+        const int stride = VALUE_WIDTH + 8;
+        const elem *state = states + number * features * stride;
+        for (int first = 0; first < count * FEATURES; first += FEATURES) {
+            elem *stage = stages + ring.begin(position) * stageNumbers;
+            copy_state<FEATURES, VALUE_WIDTH>(stage, state + static_cast<size_t>(first) * stride, features - first, thread());
+            ring.end(position);
+        }
+    }
+};
+
 // The rows of one warp: `rows` points to the first of 16, in a matrix of `matrixRows`.
 template <int matrixRows>
 struct RowFeatures {

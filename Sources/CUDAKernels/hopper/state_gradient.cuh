@@ -18,6 +18,9 @@ struct StateGradient {
     float *gradient;
     int lane, lastIndex = -1;
     float lastGradient[8];
+    // Products with the features of two stages. A function's own would be undefined at its start, and the compiler orders instructions by
+    // that.
+    float even[32], odd[32];
 
     __device__ __forceinline__ StateGradient(float *gradient, int lane) : gradient(gradient), lane(lane) {
 #pragma unroll

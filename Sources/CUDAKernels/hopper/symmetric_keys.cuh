@@ -6,6 +6,8 @@
 #if DEGREE <= 2
 
 constexpr int NORMALIZER = NORMALIZER_PANELS * NORMALIZER_PANEL;
+// The numbers of a stage of the state.
+constexpr int STATE_STAGE = GradientTiles::largest > NORMALIZER ? GradientTiles::largest : NORMALIZER;
 
 // The normalizer's part of the sums for ∂k. Where rows are not normalized, that of the state after the last token may have a gradient.
 template <int stageNumbers, int stageCount, int groups>

@@ -4,6 +4,9 @@
 
 #if DEGREE <= 2
 
+// The numbers of a stage of the state.
+constexpr int STATE_STAGE = PrefixTiles::largest > NORMALIZER_PANEL ? PrefixTiles::largest : NORMALIZER_PANEL;
+
 // Adds to the sums of the warp's 16 queries, but for the factor p, and takes the stages of the state. `rows` and `gradientRows` point to the
 // first of the rows of queries and of dy, `rowOffsets` are those of the lane's rows g and g + 8.
 template <int stageNumbers, int stageCount, int groups>
