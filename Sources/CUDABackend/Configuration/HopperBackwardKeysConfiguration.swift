@@ -35,7 +35,7 @@ struct HopperBackwardKeysConfiguration: Sendable, Hashable {
         let layout = SymmetricStateLayout(problem)
         let state = hasStates ? layout.map { 2 * $0.normalizerStage } ?? bytes(features, problem.valueWidth + 8) : 0
         let stage = max(bothBytes(queries), state) + 16 * queries + 16
-        let tile = bothBytes(rows) + 8 * (rows + 4) + 20
+        let tile = bothBytes(rows) + 8 * (rows + 2) + ItemQueue.slotBytes
         let others = 32 * groups * queries + (hasStates && layout == nil ? 4 * rows * (problem.width + 4) : 0) + 4 * words
         for keyTiles in [2, 1] {
             let stages = min((limits.sharedBytes - others - keyTiles * tile) / stage, 8)

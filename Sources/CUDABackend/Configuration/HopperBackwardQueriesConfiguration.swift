@@ -35,7 +35,7 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
             max(
                 bytes(keys, problem.width) + bytes(keys, problem.valueWidth),
                 hasStates ? layout.map { 2 * $0.panelStage } ?? bytes(features, problem.valueWidth + 8) : 0) + 12 * keys + 16
-        let queries = groups * (bytes(64, problem.width) + bytes(64, problem.valueWidth) + 64 * 8) + 20
+        let queries = groups * (bytes(64, problem.width) + bytes(64, problem.valueWidth) + 64 * 8) + ItemQueue.slotBytes
         let stateGradients = hasStates && layout == nil ? groups * 64 * (problem.width + 4) * 4 : 0
         let others = stateGradients + groups * 64 * 8 + 4 * words
         func stagesBeside(_ queryStages: Int) -> Int {

@@ -30,7 +30,7 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         words = hasStates ? problem.sharedFeatureWords : 0
         let rows = groups * 64
         let stage = 2 * (Panels.numbers(keys, columns) + Panels.numbers(keys, problem.width)) + keys * 12
-        let others = 4 * Panels.numbers(rows, problem.width) + 16 * rows + 16 + 24 + 4 * words
+        let others = 4 * Panels.numbers(rows, problem.width) + 16 * rows + 2 * ItemQueue.slotBytes + 4 * words
         stages = min((limits.sharedBytes - others) / (stage + 16), 8)
         sharedBytes = others + stages * (stage + 16)
         if stages < 3 { return nil }

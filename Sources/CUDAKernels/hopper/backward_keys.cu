@@ -32,7 +32,8 @@ constexpr int KEY_TILE = panel_numbers(ROWS, WIDTH) + panel_numbers(ROWS, VALUE_
 constexpr int QUERY_TILE = panel_numbers(QUERIES, WIDTH);
 constexpr int QUERY_STAGE = QUERY_TILE + panel_numbers(QUERIES, VALUE_WIDTH);
 constexpr int STAGE = STATES && STATE_STAGE > QUERY_STAGE ? STATE_STAGE : QUERY_STAGE;
-constexpr int KEY_GATES = ROWS + 4;
+// Two for the last of the chunk: what follows stands at multiples of 16 bytes.
+constexpr int KEY_GATES = ROWS + 2;
 // Two more sums take more registers than the consumers of other kernels have.
 constexpr int PRODUCER_REGISTERS = 72;
 constexpr int CONSUMER_REGISTERS = 216;
@@ -68,9 +69,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     unsigned long long *keysEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + KEY_TILES);
     unsigned long long *queueBarriers = barriers + KEY_TILES + 2 * STAGES;
-    const ItemQueue<KEY_TILES> queue(reinterpret_cast<int *>(queueBarriers + KEY_TILES), queueBarriers);
+    const ItemQueue<KEY_TILES, KeyItem> queue(reinterpret_cast<KeyItem *>(queueBarriers + KEY_TILES), queueBarriers);
 
-    const int index = thread_index(), thread = index % 128, group = index / 128 - 1;
+    const int index = thread_index(), thread = index % 128, group = warpgroup_index() - 1;
     const int itemCount = tileCount * keyHeads, members = queryHeads / keyHeads;
 #if STATES && DEGREE > 2
     const FeatureStages stateStages(blockCount);
@@ -91,12 +92,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<KEY_TILES> keyPosition;
-        ItemQueue<KEY_TILES>::Taker taker(queue, taken, thread);
+        ItemQueue<KEY_TILES, KeyItem>::Taker taker(queue, taken, thread);
         for (;;) {
             barrier_wait(keysEmpty + keyPosition.stage, keyPosition.parity ^ 1);
-            const int turn = taker.take(keyPosition, thread);
-            if (turn >= itemCount) break;
-            const KeyItem item(turn, tiles, chunks, keyHeads, hasFinalGradient);
+            const KeyItem item = taker.take(keyPosition, thread, [&](int index) {
+                return KeyItem(index, itemCount, tiles, chunks, keyExponents, keyHeads, hasFinalGradient);
+            });
+            if (item.count == 0) break;
             const size_t keyRow = static_cast<size_t>(item.firstToken) * keyHeads + item.head;
 #if GATED
             const float2 *headGates = gates + static_cast<size_t>(item.head) * tokens;
@@ -106,18 +108,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             copy_panels<ROWS, WIDTH / 8>(keys, k + keyRow * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, item.count, thread);
             copy_panels<ROWS, VALUE_WIDTH / 8>(
                 keys + panel_numbers(ROWS, WIDTH), v + keyRow * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, item.count, thread);
-            float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
 #if GATED
+            float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
             for (int n = thread; n < ROWS; n += 128)
                 copy_few<8>(tileGates + n, headGates + item.firstToken + min(n, item.count - 1), true);
             if (thread == 0) copy_few<8>(tileGates + ROWS, headGates + item.chunkEnd - 1, true);
 #endif
-            if (thread == 0) {
-                copy_few<8>(tileGates + ROWS + 1, tiles + turn / keyHeads, true);
-                copy_few<4>(tileGates + ROWS + 2, keyExponents + static_cast<size_t>(item.chunk) * keyHeads + item.head, true);
-                copy_few<4>(&tileGates[ROWS + 2].y, &chunks[item.chunk].w, true);
-                copy_few<8>(tileGates + ROWS + 3, chunks + item.chunk, true);
-            }
             keyPosition.advance();
 #if STATES
             if (item.hasState) {
@@ -163,10 +159,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         RingPosition<STAGES> position;
         RingPosition<KEY_TILES> keyPosition;
         for (;;) {
-            if (queue.read(keyPosition) >= itemCount) break;
+            // Read where it is needed: registers are few.
+            const KeyItem &item = queue.read(keyPosition);
+            if (item.count == 0) break;
             const elem *keyTile = keyTiles + keyPosition.stage * KEY_TILE;
             const float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
-            const TileFacts facts(tileGates);
             ring.wait_full(position);
             float valueSums[VALUE_WIDTH / 2] = {}, keySums[WIDTH / 2] = {};
 
@@ -175,20 +172,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             {
                 const Place at;
 #if DEGREE <= 2
-                const elem *keys = keyTile + 64 * (64 * at.group + 16 * at.warp), *values = keys + panel_numbers(ROWS, WIDTH);
-                const int count = facts.has_state(hasFinalGradient) ? GROUP_FIRSTS : 0;
+                const elem *keys = keyTile + 64 * (64 * group + 16 * at.warp), *values = keys + panel_numbers(ROWS, WIDTH);
+                const int count = item.hasState ? GROUP_FIRSTS : 0;
                 multiply_state_gradient<STAGE>(keySums, valueSums, ring, position, stages, keys, values, at, count, hasFinalGradient);
 #else
-                const elem *keys = keyTile + 64 * 64 * at.group, *values = keys + panel_numbers(ROWS, WIDTH);
+                const elem *keys = keyTile + 64 * 64 * group, *values = keys + panel_numbers(ROWS, WIDTH);
                 const RowFeatures<ROWS> features(keys + 64 * 16 * at.warp, at.lane);
-                StateGradient gradient(stateGradients + (4 * at.group + at.warp) * STATE_GRADIENT_TILE, at.lane);
+                StateGradient gradient(stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE, at.lane);
                 gradient.clear();
-                const int count = facts.has_state(hasFinalGradient) ? stateStages.count : 0;
+                const int count = item.hasState ? stateStages.count : 0;
                 multiply_state_gradient<STAGE>(gradient, valueSums, ring, position, stages, features, values, words, at, count);
                 gradient.flush();
 #endif
 #if GATED
-                const float baseDecay = decay(tileGates[ROWS], tileGates[64 * at.group + 63]);
+                const float baseDecay = decay(tileGates[ROWS], tileGates[64 * group + 63]);
 #pragma unroll
                 for (int n = 0; n < VALUE_WIDTH / 2; ++n) valueSums[n] *= baseDecay;
 #pragma unroll
@@ -200,9 +197,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             // The queries of the chunk from the warpgroup's first key on; a warpgroup without keys multiplies nothing.
             {
                 const Place at;
-                const elem *keys = keyTile + 64 * 64 * at.group;
+                const elem *keys = keyTile + 64 * 64 * group;
                 constexpr int ownPlaces = 64 / QUERIES;
-                const int laterCount = max(facts.places() - ownPlaces * (at.group + 1), 0) * members;
+                const int laterCount = max(item.places - ownPlaces * (group + 1), 0) * members;
                 // Weights and gradients of scores of the tile at `position`, as operands of their products with ∂y and queries.
                 unsigned weights[QUERIES / 16][4], scoreGradients[QUERIES / 16][4];
                 auto multiplyKeys = [&](float (&scores)[QUERIES / 2]) {
@@ -244,9 +241,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 // warpgroup, and without the sign of a normalized row's factor, which says that it sees one key only, its own.
                 auto loadColumns = [&](bool hasDecay, bool hasSign) {
 #if GATED
-                    const float2 baseGate = tileGates[64 * at.group + 63];
+                    const float2 baseGate = tileGates[64 * group + 63];
 #endif
-                    float2 *warpColumns = columns + (4 * at.group + at.warp) * QUERIES;
+                    float2 *warpColumns = columns + (4 * group + at.warp) * QUERIES;
                     __syncwarp();
 #pragma unroll
                     for (int n = at.lane; n < QUERIES; n += 32) {
@@ -270,7 +267,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 };
                 // The same for queries that see all keys of the warpgroup.
                 auto weigh = [&](float (&scores)[QUERIES / 2], float (&products)[QUERIES / 2]) {
-                    const float2 *warpColumns = columns + (4 * at.group + at.warp) * QUERIES;
+                    const float2 *warpColumns = columns + (4 * group + at.warp) * QUERIES;
 #pragma unroll
                     for (int n = 0; n < QUERIES / 8; ++n) {
                         const float4 two = *reinterpret_cast<const float4 *>(warpColumns + 8 * n + 2 * at.t);
@@ -336,7 +333,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 // What was summed so far has decayed to the last key of the warpgroup only.
                 {
                     const Place at;
-                    const float2 *groupGates = tileGates + 64 * at.group;
+                    const float2 *groupGates = tileGates + 64 * group;
                     isMild = decay_exponent(groupGates[0], groupGates[63]) <= MILD_EXPONENT;
 #pragma unroll
                     for (int half = 0; half < 2; ++half) rowDecays[half] = decay(groupGates[63], groupGates[16 * at.warp + 8 * half + at.g]);
@@ -347,7 +344,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 for (int n = 0; n < WIDTH / 2; ++n) keySums[n] *= rowDecays[n / 2 % 2];
 #endif
                 // The tiles of the warpgroup's own queries.
-                for (int first = (min(facts.places() - ownPlaces * at.group, ownPlaces) - 1) * QUERIES; first >= 0; first -= QUERIES)
+                for (int first = (min(item.places - ownPlaces * group, ownPlaces) - 1) * QUERIES; first >= 0; first -= QUERIES)
                 for (int member = 0; member < members; ++member) {
                     float scores[QUERIES / 2], products[QUERIES / 2];
                     ring.wait_full(position);
@@ -358,7 +355,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     products_use(scores);
                     products_use(products);
                     const Place at;
-                    const float2 *warpColumns = columns + (4 * at.group + at.warp) * QUERIES;
+                    const float2 *warpColumns = columns + (4 * group + at.warp) * QUERIES;
                     const int lead = 16 * at.warp + at.g - 2 * at.t - first;
                     auto weighOwn = [&](auto rowFactor) {
 #pragma unroll
@@ -384,31 +381,31 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         weighOwn([&](int, int half) { return rowDecays[half]; });
                     } else {
                         const float2 *stageGates = queryGates + position.stage * QUERIES;
-                        const float2 *rowGates = tileGates + 64 * at.group + 16 * at.warp + at.g;
+                        const float2 *rowGates = tileGates + 64 * group + 16 * at.warp + at.g;
                         weighOwn([&](int query, int half) { return seen_decay(stageGates[query], rowGates[8 * half]); });
                     }
                     pack(scores, products);
                     finishTile();
                 }
                 // Tiles that only other warpgroups' keys are seen by.
-                for (int n = min(facts.places(), ownPlaces * at.group) * members; n > 0; --n) ring.skip(position, at.lane);
+                for (int n = min(item.places, ownPlaces * group) * members; n > 0; --n) ring.skip(position, at.lane);
             }
 
             {
                 const Place at;
-                const elem *keys = keyTile + 64 * 64 * at.group;
+                const elem *keys = keyTile + 64 * 64 * group;
 #if STATES && DEGREE > 2
-                const float *warpGradients = stateGradients + (4 * at.group + at.warp) * STATE_GRADIENT_TILE;
+                const float *warpGradients = stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE;
 #endif
                 // The gradient of a key scaled by 2^−exponent.
-                const float unit = power_of_two(-facts.exponent());
-                const int firstToken = facts.firstToken(), count = facts.count(), head = queue.read(keyPosition) % keyHeads;
+                const float unit = power_of_two(-item.exponent);
+                const int firstToken = item.firstToken, count = item.count, head = item.head;
                 __syncwarp();
 #pragma unroll
                 for (int half = 0; half < 2; ++half) {
                     const int row = 16 * at.warp + 8 * half + at.g;
-                    const bool isStored = 64 * at.group + row < count;
-                    const size_t token = firstToken + (isStored ? 64 * at.group + row : 0), place = token * keyHeads + head;
+                    const bool isStored = 64 * group + row < count;
+                    const size_t token = firstToken + (isStored ? 64 * group + row : 0), place = token * keyHeads + head;
                     const size_t valuePlace = token * valueStride + head * valueWidth;
 #pragma unroll
                     for (int n = 0; n < VALUE_WIDTH / 8; ++n)
@@ -416,7 +413,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                             store_pair(
                                 dv, valuePlace, n * 8 + 2 * at.t, valueWidth, valueSums[4 * n + 2 * half], valueSums[4 * n + 2 * half + 1]);
 #if STATES && DEGREE > 2
-                    const float stateDecay = GATED ? decay(tileGates[ROWS], tileGates[64 * at.group + row]) : 1;
+                    const float stateDecay = GATED ? decay(tileGates[ROWS], tileGates[64 * group + row]) : 1;
 #endif
                     float product = 0;
                     TurnedRow gradient;

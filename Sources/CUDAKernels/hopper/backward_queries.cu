@@ -65,7 +65,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + QUERY_STAGES);
     unsigned long long *queueBarriers = barriers + QUERY_STAGES + 2 * STAGES;
-    const ItemQueue<QUERY_STAGES> queue(reinterpret_cast<int *>(queueBarriers + QUERY_STAGES), queueBarriers);
+    const ItemQueue<QUERY_STAGES, Item> queue(reinterpret_cast<Item *>(queueBarriers + QUERY_STAGES), queueBarriers);
 
     const int index = thread_index();
     const int itemCount = tileCount * queryHeads;
@@ -86,12 +86,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<QUERY_STAGES> queryPosition;
-        ItemQueue<QUERY_STAGES>::Taker taker(queue, taken, thread_index() % 128);
+        ItemQueue<QUERY_STAGES, Item>::Taker taker(queue, taken, thread_index() % 128);
         for (;;) {
             barrier_wait(queriesEmpty + queryPosition.stage, queryPosition.parity ^ 1);
-            const int n = taker.take(queryPosition, thread_index() % 128);
-            if (n >= itemCount) break;
-            const Item item(n, tiles, chunks, queryHeads, keyHeads, hasInitialState);
+            const Item item = taker.take(queryPosition, thread_index() % 128, [&](int index) {
+                return Item(index, itemCount, tiles, chunks, queryHeads, keyHeads, hasInitialState);
+            });
+            if (item.count == 0) break;
             const int end = item.end();
             const size_t firstRow = static_cast<size_t>(item.firstToken) * queryHeads + item.head;
 #if GATED
@@ -157,14 +158,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
         finish_copies();
     } else {
         raise_registers<CONSUMER_REGISTERS>();
+        const int group = warpgroup_index() - 1;
         RingPosition<STAGES> position;
         RingPosition<QUERY_STAGES> queryPosition;
         for (;;) {
-            const int n = queue.read(queryPosition);
-            if (n >= itemCount) break;
-            const int index = thread_index(), group = index / 128 - 1;
-            const int warp = index / 32 % 4, lane = index % 32, g = lane / 4;
-            const Item item(n, tiles, chunks, queryHeads, keyHeads, hasInitialState);
+            const Item item = queue.read(queryPosition);
+            if (item.count == 0) break;
+            const int index = thread_index(), warp = index / 32 % 4, lane = index % 32, g = lane / 4;
             const int end = item.end(), groupFirst = item.firstToken + 64 * group, warpFirst = groupFirst + 16 * warp;
             const elem *tile = queries + (queryPosition.stage * GROUPS + group) * QUERY_TILE;
             const elem *gradientTile = gradients + (queryPosition.stage * GROUPS + group) * GRADIENT_TILE;
@@ -242,8 +242,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             }
 #endif
 
-            // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies zeros.
-            const int tileCountHere = (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS;
+            // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies one tile for nothing.
+            const int tileCountHere = groupFirst < end ? (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS : 1;
+            const int allTiles = (end - item.chunkStart + KEYS - 1) / KEYS;
             // Weights of the tile at `position`, as the operand of their product with the keys.
             unsigned weights[KEYS / 16][4] = {};
             auto multiplyScores = [&](float (&scores)[KEYS / 2], float (&derivatives)[KEYS / 2]) {
@@ -391,7 +392,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             ring.release(position, Place().lane);
             position.advance();
             // Tiles that only other warpgroups see.
-            for (int first = groupFirst + 64; first < end; first += KEYS) ring.skip(position, Place().lane);
+            for (int n = tileCountHere; n < allTiles; ++n) ring.skip(position, Place().lane);
 
             const int lastIndex = thread_index(), lastLane = lastIndex % 32, ownWarp = lastIndex / 32 - 4;
 #pragma unroll

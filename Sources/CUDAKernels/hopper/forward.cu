@@ -57,9 +57,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + 2);
     unsigned long long *queueBarriers = barriers + 2 + 2 * STAGES;
-    const ItemQueue<2> queue(reinterpret_cast<int *>(queueBarriers + 2), queueBarriers);
+    const ItemQueue<2, Item> queue(reinterpret_cast<Item *>(queueBarriers + 2), queueBarriers);
 
-    const int index = thread_index(), thread = index % 128, group = index / 128 - 1;
+    const int index = thread_index(), thread = index % 128, group = warpgroup_index() - 1;
     const int itemCount = tileCount * queryHeads;
 #if STATES && DEGREE > 2
     // Two stages at a time; `blocks` goes on with zeros.
@@ -88,12 +88,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<2> queryPosition;
-        ItemQueue<2>::Taker taker(queue, taken, thread);
+        ItemQueue<2, Item>::Taker taker(queue, taken, thread);
         for (;;) {
             barrier_wait(queriesEmpty + queryPosition.stage, queryPosition.parity ^ 1);
-            const int n = taker.take(queryPosition, thread);
-            if (n >= itemCount) break;
-            const Item item(n, tiles, chunks, queryHeads, keyHeads, hasInitialState);
+            const Item item = taker.take(queryPosition, thread, [&](int index) {
+                return Item(index, itemCount, tiles, chunks, queryHeads, keyHeads, hasInitialState);
+            });
+            if (item.count == 0) break;
             const int end = item.end();
 #if GATED
             const float2 *headGates = gates + static_cast<size_t>(item.keyHead) * tokens;
@@ -160,9 +161,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         RingPosition<STAGES> position;
         RingPosition<2> queryPosition;
         for (;;) {
-            const int n = queue.read(queryPosition);
-            if (n >= itemCount) break;
-            const Item item(n, tiles, chunks, queryHeads, keyHeads, hasInitialState);
+            const Item item = queue.read(queryPosition);
+            if (item.count == 0) break;
             const int end = item.end(), groupFirst = item.firstToken + 64 * group;
             const elem *tile = queries + queryPosition.stage * QUERY_TILE + 64 * 64 * group;
             ring.wait_full(position);
@@ -302,9 +302,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Without it the compiler finds no registers for products on both of the ways to the last tile.
             products_use(sums);
 
-            // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies zeros. There is no branch around
-            // the tiles of the state and of the keys, because the sums of products would no longer stay in place.
-            const int tileCountHere = (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS;
+            // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies one tile for nothing. There is no
+            // branch around the tiles of the state and of the keys, because the sums of products would no longer stay in place.
+            const int tileCountHere = groupFirst < end ? (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS : 1;
             const int allTiles = (end - item.chunkStart + KEYS - 1) / KEYS;
             // Weights of the tile at `position`, as the operand of their product with the values.
             unsigned weights[KEYS / 16][4] = {};

@@ -1,14 +1,19 @@
 // What a block that stays on its multiprocessor takes one after another: a tile of queries of one head.
 #pragma once
 
-struct Item {
+struct alignas(16) Item {
     int firstToken, count, chunk, chunkStart, head, keyHead;
     // Whether the chunk's first state is not zero.
     bool hasState;
 
+    Item() = default;
+
+    // Without tokens where there is none of this index.
     __device__ __forceinline__ Item(
-        int index, const int4 *tiles, const int4 *chunks, int queryHeads, int keyHeads, int hasInitialState
+        int index, int itemCount, const int4 *tiles, const int4 *chunks, int queryHeads, int keyHeads, int hasInitialState
     ) {
+        count = 0;
+        if (index >= itemCount) return;
         const int4 tile = tiles[index / queryHeads];
         firstToken = tile.x, count = tile.y, chunk = tile.z, chunkStart = tile.w;
         head = index % queryHeads, keyHead = head / (queryHeads / keyHeads);

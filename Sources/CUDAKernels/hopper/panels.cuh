@@ -17,6 +17,10 @@ static_assert(share_registers(1, producer_registers(1), consumer_registers(1)), 
 static_assert(share_registers(2, producer_registers(2), consumer_registers(2)), "registers for all");
 static_assert(share_registers(3, producer_registers(3), consumer_registers(3)), "registers for all");
 
+// The number of a thread's warpgroup in its block, by a shuffle: only so does the compiler know it to be one for all of a warp, and keeps what
+// follows from it, places in rings and descriptors of products, in the registers that a warp has once.
+__device__ __forceinline__ int warpgroup_index() { return __shfl_sync(~0u, thread_index() / 128, 0); }
+
 // The numbers that a matrix takes.
 constexpr int panel_numbers(int rows, int columns) { return rows * ((columns + 63) / 64 * 64); }
 

@@ -3,20 +3,20 @@
 #pragma once
 #include "hopper/panels.cuh"
 
-// `slots` items, as many as may be under way in a block: one warpgroup takes them, the others follow.
-template <int slots>
+// `slots` items, as many as may be under way in a block: one warpgroup takes them, the others follow. `Entry` is what they are told of one.
+template <int slots, typename Entry>
 struct ItemQueue {
-    int *items;
+    Entry *items;
     unsigned long long *full;
 
-    __device__ __forceinline__ ItemQueue(int *items, unsigned long long *barriers) : items(items), full(barriers) {}
+    __device__ __forceinline__ ItemQueue(Entry *items, unsigned long long *barriers) : items(items), full(barriers) {}
 
     __device__ __forceinline__ void initialize() const {
         for (int n = 0; n < slots; ++n) barrier_init(full + n, 1);
     }
 
-    // The number of the item in a slot. From the number of items on it is none.
-    __device__ __forceinline__ int read(const RingPosition<slots> &at) const {
+    // The item in a slot.
+    __device__ __forceinline__ const Entry &read(const RingPosition<slots> &at) const {
         barrier_wait(full + at.stage, at.parity);
         return items[at.stage];
     }
@@ -30,10 +30,11 @@ struct ItemQueue {
             if (thread == 0) next = atomicAdd(taken, 1);
         }
 
-        // Into a slot that nobody reads any more.
-        __device__ __forceinline__ int take(const RingPosition<slots> &at, int thread) {
+        // Into a slot that nobody reads any more, as `make` has it by its number. From the number of items on there is none.
+        template <typename Make>
+        __device__ __forceinline__ Entry take(const RingPosition<slots> &at, int thread, const Make &make) {
             if (thread == 0) {
-                queue.items[at.stage] = next;
+                queue.items[at.stage] = make(next);
                 barrier_arrive(queue.full + at.stage);
                 next = atomicAdd(taken, 1);
             }
