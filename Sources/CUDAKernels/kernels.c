@@ -80,6 +80,9 @@ static const char hopper_state_gradient[] = {
 static const char hopper_state_update[] = {
 #embed "hopper/state_update.cu"
 };
+static const char hopper_stored_rows[] = {
+#embed "hopper/stored_rows.cuh"
+};
 static const char hopper_symmetric_gradient[] = {
 #embed "hopper/symmetric_gradient.cuh"
 };
@@ -179,6 +182,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/row_operands.cuh", hopper_row_operands),
     FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
+    FILE_ENTRY("hopper/stored_rows.cuh", hopper_stored_rows),
     FILE_ENTRY("hopper/symmetric_gradient.cuh", hopper_symmetric_gradient),
     FILE_ENTRY("hopper/symmetric_keys.cuh", hopper_symmetric_keys),
     FILE_ENTRY("hopper/symmetric_queries.cuh", hopper_symmetric_queries),

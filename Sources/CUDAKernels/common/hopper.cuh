@@ -8,6 +8,13 @@
 #pragma once
 #include "common/ptx.cuh"
 
+// Four matrices of 8 x 8 numbers in the order of load_matrices.
+__device__ __forceinline__ void store_matrices(void *address, const unsigned (&r)[4]) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(shared_address(address)), "r"(r[0]), "r"(r[1]),
+                 "r"(r[2]), "r"(r[3])
+                 : "memory");
+}
+
 // A barrier that `count` arrivals complete, again and again; completions have parities 0, 1, 0, …
 __device__ __forceinline__ void barrier_init(unsigned long long *barrier, int count) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(count) : "memory");
@@ -84,6 +91,9 @@ __device__ __forceinline__ unsigned long long panel_advance(unsigned long long m
         : "l"(matrix), "r"(numbers / 8));
     return advanced;
 }
+
+// Brings the line of an address to the second-level cache, for those who read it soon.
+__device__ __forceinline__ void prefetch(const void *address) { asm volatile("prefetch.global.L2 [%0];" ::"l"(address)); }
 
 // The thread's index, read once: the compiler would read it again and again, each time behind the products under way.
 __device__ __forceinline__ int thread_index() {

@@ -24,6 +24,7 @@
 #include "hopper/features.cuh"
 #include "hopper/key_item.cuh"
 #include "hopper/queue.cuh"
+#include "hopper/stored_rows.cuh"
 #include "hopper/turned_row.cuh"
 #include "hopper/wide_keys.cuh"
 
@@ -34,6 +35,8 @@ constexpr int QUERY_STAGE = QUERY_TILE + panel_numbers(QUERIES, VALUE_WIDTH);
 constexpr int STAGE = STATES && STATE_STAGE > QUERY_STAGE ? STATE_STAGE : QUERY_STAGE;
 // Two for the last of the chunk: what follows stands at multiples of 16 bytes.
 constexpr int KEY_GATES = ROWS + 2;
+// Whether keys stay in registers as the left operand of scores, which leaves shared memory half of their reads.
+constexpr bool KEYS_STAY = WIDTH + VALUE_WIDTH <= 128;
 // Two more sums take more registers than the consumers of other kernels have.
 constexpr int PRODUCER_REGISTERS = 72;
 constexpr int CONSUMER_REGISTERS = 216;
@@ -198,6 +201,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             {
                 const Place at;
                 const elem *keys = keyTile + 64 * 64 * group;
+                RowOperands<WIDTH, ROWS> own;
+                if constexpr (KEYS_STAY) own = RowOperands<WIDTH, ROWS>(keys + 64 * 16 * at.warp, at.lane);
                 constexpr int ownPlaces = 64 / QUERIES;
                 const int laterCount = max(item.places - ownPlaces * (group + 1), 0) * members;
                 // Weights and gradients of scores of the tile at `position`, as operands of their products with ∂y and queries.
@@ -207,10 +212,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     const unsigned long long columns = panel_advance(panel_descriptor(stages, QUERIES, false), position.stage * STAGE);
                     products_begin();
 #pragma unroll
-                    for (int depth = 0; depth < WIDTH / 16; ++depth)
-                        multiply_group<false>(
-                            scores, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)),
-                            panel_advance(columns, panel_offset(0, 16 * depth, QUERIES)), depth > 0);
+                    for (int depth = 0; depth < WIDTH / 16; ++depth) {
+                        const unsigned long long step = panel_advance(columns, panel_offset(0, 16 * depth, QUERIES));
+                        if constexpr (KEYS_STAY)
+                            multiply_group<false>(scores, own.steps[depth], step, depth > 0);
+                        else
+                            multiply_group<false>(scores, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)), step, depth > 0);
+                    }
                     products_commit();
                 };
                 auto multiplyValues = [&](float (&products)[QUERIES / 2]) {
@@ -312,10 +320,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         const RingPosition<STAGES> previous = position;
                         position.advance();
                         ring.wait_full(position);
-                        loadColumns(true, false);
                         multiplyKeys(scores);
                         multiplyValues(products);
                         multiplyRows(previous.stage);
+                        loadColumns(true, false);
                         products_wait<1>();
                         products_use(scores);
                         products_use(products);
@@ -391,52 +399,51 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 for (int n = min(item.places, ownPlaces * group) * members; n > 0; --n) ring.skip(position, at.lane);
             }
 
+            // The rows leave by way of the warpgroup's keys and values, which no product reads any more.
+            named_barrier<128>(1 + group);
             {
                 const Place at;
-                const elem *keys = keyTile + 64 * 64 * group;
+                elem *keys = keyTiles + keyPosition.stage * KEY_TILE + 64 * (64 * group + 16 * at.warp);
+                const int firstRow = 64 * group + 16 * at.warp, count = item.count - firstRow, head = item.head;
+                const size_t firstToken = item.firstToken + firstRow;
+                store_rows<VALUE_WIDTH>(
+                    keys + panel_numbers(ROWS, WIDTH), valueSums, dv + firstToken * valueStride + head * valueWidth, valueStride, count,
+                    valueWidth, at.lane);
 #if STATES && DEGREE > 2
                 const float *warpGradients = stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE;
 #endif
                 // The gradient of a key scaled by 2^−exponent.
                 const float unit = power_of_two(-item.exponent);
-                const int firstToken = item.firstToken, count = item.count, head = item.head;
-                __syncwarp();
 #pragma unroll
                 for (int half = 0; half < 2; ++half) {
-                    const int row = 16 * at.warp + 8 * half + at.g;
-                    const bool isStored = 64 * group + row < count;
-                    const size_t token = firstToken + (isStored ? 64 * group + row : 0), place = token * keyHeads + head;
-                    const size_t valuePlace = token * valueStride + head * valueWidth;
-#pragma unroll
-                    for (int n = 0; n < VALUE_WIDTH / 8; ++n)
-                        if (isStored)
-                            store_pair(
-                                dv, valuePlace, n * 8 + 2 * at.t, valueWidth, valueSums[4 * n + 2 * half], valueSums[4 * n + 2 * half + 1]);
-#if STATES && DEGREE > 2
-                    const float stateDecay = GATED ? decay(tileGates[ROWS], tileGates[64 * group + row]) : 1;
+                    const int row = 8 * half + at.g;
+                    const size_t token = firstToken + min(row, count - 1);
+#if STATES && GATED && DEGREE > 2
+                    const float stateDecay = decay(tileGates[ROWS], tileGates[firstRow + row]);
+#elif STATES && DEGREE > 2
+                    const float stateDecay = 1;
 #endif
                     float product = 0;
-                    TurnedRow gradient;
 #pragma unroll
                     for (int n = 0; n < WIDTH / 8; ++n) {
                         const int column = n * 8 + 2 * at.t;
                         const unsigned key = *reinterpret_cast<const unsigned *>(keys + panel_place(row, column, ROWS));
-                        float left = DEGREE * keySums[4 * n + 2 * half], right = DEGREE * keySums[4 * n + 2 * half + 1];
+                        float *pair = keySums + 4 * n + 2 * half;
+                        float left = DEGREE * pair[0], right = DEGREE * pair[1];
 #if STATES && DEGREE > 2
-                        add_state_gradient(left, right, warpGradients, 8 * half + at.g, column, stateDecay);
+                        const float2 two = *reinterpret_cast<const float2 *>(warpGradients + row * STATE_GRADIENT_STRIDE + column);
+                        left += stateDecay * two.x, right += stateDecay * two.y;
 #endif
                         product += left * low_bfloat16(key) + right * high_bfloat16(key);
-                        gradient.pairs[n] = make_float2(left * unit, right * unit);
+                        pair[0] = left * unit, pair[1] = right * unit;
                     }
-                    if (isStored) {
-                        const size_t angles = static_cast<size_t>(static_cast<unsigned>(token) % length) * (WIDTH / 2);
-                        if (cosines != nullptr) gradient.turn_back(cosines + angles, sines + angles, at.t);
-                        gradient.store(dk, token * stride + head * width, width, at.t);
-                    }
+                    const size_t angles = static_cast<size_t>(static_cast<unsigned>(token) % length) * (WIDTH / 2);
+                    if (cosines != nullptr) turn_back(keySums, half, cosines + angles, sines + angles, at.t);
                     // What the weights of the column take from the gradient of its gate, as Euler gives it for a power.
                     product = row_sum(product);
-                    if (columnSums != nullptr && isStored && at.t == 0) columnSums[place] = product / DEGREE;
+                    if (columnSums != nullptr && row < count && at.t == 0) columnSums[token * keyHeads + head] = product / DEGREE;
                 }
+                store_rows<WIDTH>(keys, keySums, dk + firstToken * stride + head * width, stride, count, width, at.lane);
                 arrive_warp(keysEmpty + keyPosition.stage, at.lane);
             }
             keyPosition.advance();

@@ -19,6 +19,7 @@
 #include "hopper/features.cuh"
 #include "hopper/item.cuh"
 #include "hopper/queue.cuh"
+#include "hopper/stored_rows.cuh"
 #include "hopper/symmetric_queries.cuh"
 #include "hopper/turned_row.cuh"
 
@@ -113,6 +114,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                     gradients + place * GRADIENT_TILE, dy + row * VALUE_WIDTH, static_cast<size_t>(queryHeads) * VALUE_WIDTH, valid,
                     thread);
             }
+#if OFFSETS
+            // Lines of y, which the other warpgroups read once they get to the item.
+            constexpr int lines = (VALUE_WIDTH + 31) / 32;
+            for (int n = thread; n < item.count * lines; n += 128)
+                prefetch(exact + (firstRow + static_cast<size_t>(n / lines) * queryHeads) * VALUE_WIDTH + n % lines * 32);
+#endif
 #if GATED
             for (int n = thread; n < ROWS; n += 128)
                 copy_few<8>(queryGates + queryPosition.stage * ROWS + n, headGates + min(item.firstToken + n, end - 1), true);
@@ -301,39 +308,42 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                 for (int depth = 0; depth < KEYS / 16; ++depth) make_operand(weights[depth], scores, 8 * depth);
             };
             RingPosition<STAGES> previous = position;
+            ring.wait_full(position);
             if (tileCountHere > 1) {
+                auto takeNext = [&] {
+                    previous = position;
+                    position.advance();
+                    ring.wait_full(position);
+                };
                 {
                     float scores[KEYS / 2], derivatives[KEYS / 2];
-                    ring.wait_full(position);
                     multiplyScores(scores, derivatives);
                     products_wait<0>();
                     products_use(scores);
                     products_use(derivatives);
                     weigh(scores, derivatives);
+                    takeNext();
                     pack(scores);
                 }
                 for (int n = 1; n < tileCountHere - 1; ++n) {
                     float scores[KEYS / 2], derivatives[KEYS / 2];
-                    previous = position;
-                    position.advance();
-                    ring.wait_full(position);
                     multiplyScores(scores, derivatives);
                     multiplyKeys(previous.stage);
                     products_wait<1>();
                     products_use(scores);
                     products_use(derivatives);
                     weigh(scores, derivatives);
+                    // Its wait keeps the weighing before the next one, so that products are under way beside it.
+                    const RingPosition<STAGES> before = previous;
+                    takeNext();
                     products_wait<0>();
-                    ring.release(previous, Place().lane);
+                    ring.release(before, Place().lane);
                     pack(scores);
                 }
-                previous = position;
-                position.advance();
             }
             // The tile of the warpgroup's own keys, which begins where its queries do, if there are any. Where there is none before, all weights
             // of that are zero.
             float scores[KEYS / 2], derivatives[KEYS / 2];
-            ring.wait_full(position);
             multiplyScores(scores, derivatives);
             multiplyKeys(previous.stage);
             products_wait<0>();
@@ -394,40 +404,42 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             // Tiles that only other warpgroups see.
             for (int n = tileCountHere; n < allTiles; ++n) ring.skip(position, Place().lane);
 
-            const int lastIndex = thread_index(), lastLane = lastIndex % 32, ownWarp = lastIndex / 32 - 4;
+            // The rows leave by way of the warpgroup's queries, which no product reads any more.
+            named_barrier<128>(1 + group);
+            const Place last;
+            const int lastRow = groupFirst + 16 * last.warp;
+            elem *rows = queries + (queryPosition.stage * GROUPS + group) * QUERY_TILE + 64 * 16 * last.warp;
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
-                const int row = 16 * ownWarp + 8 * half + lastLane / 4, token = groupFirst + row % 64;
-                const bool isStored = token < end;
-                const size_t place = static_cast<size_t>(isStored ? token : end - 1) * queryHeads + item.head;
-                const float statistic = rowScales[row].y, factor = NORMALIZED ? fabsf(statistic) : statistic;
+                const int row = 8 * half + last.g, token = min(lastRow + row, end - 1);
+                const size_t place = static_cast<size_t>(token) * queryHeads + item.head;
+                const float statistic = rowScales[64 * group + 16 * last.warp + row].y;
                 // The gradient of a query scaled by 2^−exponent.
-                const float queryFactor = power_of_two(-queryExponents[place]);
+                const float factor = NORMALIZED ? fabsf(statistic) : statistic, queryFactor = power_of_two(-queryExponents[place]);
 #if GATED && !NORMALIZED
                 float product = 0;
 #endif
-                TurnedRow gradient;
 #pragma unroll
                 for (int n = 0; n < WIDTH / 8; ++n) {
-                    const float left = sums[4 * n + 2 * half] * factor, right = sums[4 * n + 2 * half + 1] * factor;
+                    float *pair = sums + 4 * n + 2 * half;
+                    pair[0] *= factor, pair[1] *= factor;
 #if GATED && !NORMALIZED
-                    const elem *query = tile + panel_place(row % 64, n * 8 + lastLane % 4 * 2, 64);
-                    product += left * bfloat16_to_float(query[0]) + right * bfloat16_to_float(query[1]);
+                    const elem *query = rows + panel_place(row, n * 8 + 2 * last.t, 64);
+                    product += pair[0] * bfloat16_to_float(query[0]) + pair[1] * bfloat16_to_float(query[1]);
 #endif
-                    gradient.pairs[n] = make_float2(left * queryFactor, right * queryFactor);
+                    pair[0] *= queryFactor, pair[1] *= queryFactor;
                 }
-                if (isStored) {
-                    const size_t angles = static_cast<size_t>(token % length) * (WIDTH / 2);
-                    if (cosines != nullptr) gradient.turn_back(cosines + angles, sines + angles, lastLane % 4);
-                    gradient.store(dq, static_cast<size_t>(token) * stride + item.head * width, width, lastLane % 4);
-                }
+                const size_t angles = static_cast<size_t>(token % length) * (WIDTH / 2);
+                if (cosines != nullptr) turn_back(sums, half, cosines + angles, sines + angles, last.t);
 #if GATED && !NORMALIZED
                 // Euler: what the weights of the row contribute to the gradient of its gate.
                 product = row_sum(product);
-                if (rowSums != nullptr && isStored && lastLane % 4 == 0) rowSums[place] = product / DEGREE;
+                if (rowSums != nullptr && lastRow + row < end && last.t == 0) rowSums[place] = product / DEGREE;
 #endif
             }
-            arrive_warp(queriesEmpty + queryPosition.stage, lastLane);
+            store_rows<WIDTH>(
+                rows, sums, dq + static_cast<size_t>(lastRow) * stride + item.head * width, stride, end - lastRow, width, last.lane);
+            arrive_warp(queriesEmpty + queryPosition.stage, last.lane);
             queryPosition.advance();
         }
     }

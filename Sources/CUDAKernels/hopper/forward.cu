@@ -15,6 +15,7 @@
 #include "hopper/features.cuh"
 #include "hopper/item.cuh"
 #include "hopper/queue.cuh"
+#include "hopper/stored_rows.cuh"
 #include "hopper/symmetric_state.cuh"
 
 constexpr int ROWS = 64 * GROUPS;
@@ -302,6 +303,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Without it the compiler finds no registers for products on both of the ways to the last tile.
             products_use(sums);
 
+            // The left operand of scores stays in registers, which leaves shared memory half of their reads.
+            const RowOperands<WIDTH, ROWS> own(tile + 64 * 16 * warp, lane);
             // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies one tile for nothing. There is no
             // branch around the tiles of the state and of the keys, because the sums of products would no longer stay in place.
             const int tileCountHere = groupFirst < end ? (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS : 1;
@@ -309,14 +312,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Weights of the tile at `position`, as the operand of their product with the values.
             unsigned weights[KEYS / 16][4] = {};
             auto multiplyScores = [&](float (&scores)[KEYS / 2]) {
-                const unsigned long long rows = panel_descriptor(tile, ROWS, false);
                 const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE, KEYS, false);
                 products_begin();
 #pragma unroll
                 for (int depth = 0; depth < WIDTH / 16; ++depth)
                     multiply_group<false>(
-                        scores, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)),
-                        panel_advance(keys, panel_offset(0, 16 * depth, KEYS)), depth > 0);
+                        scores, own.steps[depth], panel_advance(keys, panel_offset(0, 16 * depth, KEYS)), depth > 0);
                 products_commit();
             };
             auto multiplyValues = [&](int stage) {
@@ -362,39 +363,41 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 for (int depth = 0; depth < KEYS / 16; ++depth) make_operand(weights[depth], scores, 8 * depth);
             };
             RingPosition<STAGES> previous = position;
+            ring.wait_full(position);
+            loadDecays();
             if (tileCountHere > 1) {
-                {
-                    float scores[KEYS / 2];
-                    ring.wait_full(position);
-                    loadDecays();
-                    multiplyScores(scores);
-                    products_wait<0>();
-                    products_use(scores);
-                    weigh(scores);
-                    pack(scores);
-                }
-                for (int n = 1; n < tileCountHere - 1; ++n) {
-                    float scores[KEYS / 2];
+                auto takeNext = [&] {
                     previous = position;
                     position.advance();
                     ring.wait_full(position);
                     loadDecays();
+                };
+                {
+                    float scores[KEYS / 2];
+                    multiplyScores(scores);
+                    products_wait<0>();
+                    products_use(scores);
+                    weigh(scores);
+                    takeNext();
+                    pack(scores);
+                }
+                for (int n = 1; n < tileCountHere - 1; ++n) {
+                    float scores[KEYS / 2];
                     multiplyScores(scores);
                     multiplyValues(previous.stage);
                     products_wait<1>();
                     products_use(scores);
                     weigh(scores);
+                    // Its wait keeps the weighing before the next one, so that products are under way beside it.
+                    const RingPosition<STAGES> before = previous;
+                    takeNext();
                     products_wait<0>();
-                    ring.release(previous, lane);
+                    ring.release(before, lane);
                     pack(scores);
                 }
-                previous = position;
-                position.advance();
             }
             // The tile of the warpgroup's own keys. Where there is none before, all weights of that are zero.
             float scores[KEYS / 2];
-            ring.wait_full(position);
-            loadDecays();
             multiplyScores(scores);
             multiplyValues(previous.stage);
             products_wait<1>();
@@ -440,46 +443,58 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             position.advance();
             // Tiles that only other warpgroups see.
             for (int n = tileCountHere; n < allTiles; ++n) ring.skip(position, lane);
-            arrive_warp(queriesEmpty + queryPosition.stage, lane);
-            queryPosition.advance();
 
+            const int firstRow = groupFirst + 16 * warp;
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
-                const int token = groupFirst + 16 * warp + 8 * half + g;
+                const int token = firstRow + 8 * half + g;
                 const float total = __shfl_sync(~0u, sums[COLUMNS / 2 - 4 + 2 * half], lane & ~3);
-                if (token >= end) continue;
-                const size_t place = static_cast<size_t>(token) * queryHeads + item.head;
+                const size_t place = static_cast<size_t>(min(token, end - 1)) * queryHeads + item.head;
 #if NORMALIZED
                 const RowScale<float> rowScale(total);
                 const float statistic = rowScale.statistic;
+                if (rowScale.lift != 1) {
+#pragma unroll
+                    for (int n = 0; n < VALUE_WIDTH / 4; ++n) sums[n / 2 * 4 + 2 * half + n % 2] *= rowScale.lift;
+                }
 #else
                 const int exponent = scaleExponent
                     + DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(item.chunk) * keyHeads + item.keyHead]);
                 const float statistic = unnormalized_statistic(scale, exponent);
 #endif
-                if (t == 0) statistics[place] = statistic;
+                if (t == 0 && token < end) statistics[place] = statistic;
+#pragma unroll
+                for (int n = 0; n < VALUE_WIDTH / 4; ++n) {
+                    float &sum = sums[n / 2 * 4 + 2 * half + n % 2];
+#if NORMALIZED
+                    sum *= rowScale.factor;
+#else
+                    sum = ldexpf(sum * scale, exponent);
+#endif
+                }
+                if (exact == nullptr || token >= end) continue;
 #pragma unroll
                 for (int n = 0; n < VALUE_WIDTH / 8; ++n) {
                     const int column = n * 8 + 2 * t;
-#if NORMALIZED
-                    const float left = sums[4 * n + 2 * half] * rowScale.lift * rowScale.factor;
-                    const float right = sums[4 * n + 2 * half + 1] * rowScale.lift * rowScale.factor;
-#else
-                    const float left = ldexpf(sums[4 * n + 2 * half] * scale, exponent);
-                    const float right = ldexpf(sums[4 * n + 2 * half + 1] * scale, exponent);
-#endif
+                    float *pair = exact + place * valueWidth + column;
                     if (valueWidth == VALUE_WIDTH) {
-                        const size_t pair = place * VALUE_WIDTH + column;
-                        if (y != nullptr) *reinterpret_cast<unsigned *>(y + pair) = pack_bfloat16(left, right);
-                        if (exact != nullptr) *reinterpret_cast<float2 *>(exact + pair) = make_float2(left, right);
+                        *reinterpret_cast<float2 *>(pair) = make_float2(sums[4 * n + 2 * half], sums[4 * n + 2 * half + 1]);
                         continue;
                     }
-                    if (y != nullptr) store_pair(y, place * valueWidth, column, valueWidth, left, right);
-                    if (exact == nullptr || column >= valueWidth) continue;
-                    exact[place * valueWidth + column] = left;
-                    if (column + 1 < valueWidth) exact[place * valueWidth + column + 1] = right;
+                    if (column < valueWidth) pair[0] = sums[4 * n + 2 * half];
+                    if (column + 1 < valueWidth) pair[1] = sums[4 * n + 2 * half + 1];
                 }
             }
+            if (y != nullptr) {
+                // By way of the warp's queries, which it has read.
+                store_rows<VALUE_WIDTH>(
+                    queries + queryPosition.stage * QUERY_TILE + 64 * (64 * group + 16 * warp),
+                    reinterpret_cast<const float (&)[VALUE_WIDTH / 2]>(sums),
+                    y + (static_cast<size_t>(firstRow) * queryHeads + item.head) * valueWidth, static_cast<size_t>(queryHeads) * valueWidth,
+                    end - firstRow, valueWidth, lane);
+            }
+            arrive_warp(queriesEmpty + queryPosition.stage, lane);
+            queryPosition.advance();
         }
     }
 }

@@ -7,6 +7,8 @@ template <int columns, int matrixRows>
 struct RowOperands {
     unsigned steps[columns / 16][4];
 
+    RowOperands() = default;
+
     __device__ __forceinline__ static void load(unsigned (&step)[4], const elem *rows, int index, int lane) {
         load_matrices(step, rows + panel_place(lane % 16, 16 * index + lane / 16 * 8, matrixRows));
     }

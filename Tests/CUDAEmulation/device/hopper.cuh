@@ -367,6 +367,10 @@ static inline void operands_ready(unsigned (&)[count][4]) {}
 template <int count>
 static inline void words_ready(unsigned (&)[count]) {}
 
+EMULATION_NOINLINE void store_matrices(void *address, const unsigned (&r)[4]) { emulation::storeMatrices("store_matrices", r, address); }
+
+static inline void prefetch(const void *) {}
+
 static inline int thread_index() { return threadIdx.x; }
 
 static inline void count_globally(int *number) { __atomic_fetch_add(number, 1, __ATOMIC_RELEASE); }

@@ -118,6 +118,20 @@ EMULATION_INLINE void loadMatrices(const char *operation, unsigned *r, const voi
     for (int m = 0; m < count; ++m) r[m] = me.warp().out.registers[m][me.lane()];
 }
 
+// The same matrices in the other direction.
+EMULATION_INLINE void storeMatrices(const char *operation, const unsigned *r, void *address) {
+    const Self me = self();
+    requireAligned(address, "stmatrix to an address that is no multiple of 16");
+    me.warp().in.addresses[me.lane()] = static_cast<const unsigned char *>(address);
+    for (int m = 0; m < 4; ++m) me.warp().out.registers[m][me.lane()] = r[m];
+    meet(me, operation, ~0u, [](Warp &warp) {
+        for (int m = 0; m < 4; ++m)
+            for (int lane = 0; lane < 32; ++lane)
+                __builtin_memcpy(
+                    const_cast<unsigned char *>(warp.in.addresses[8 * m + lane / 4]) + 4 * (lane % 4), &warp.out.registers[m][lane], 4);
+    });
+}
+
 EMULATION_NOINLINE void completeCopies(CopyQueue &queue, u32 pending) {
     while (queue.groupCount > pending) {
         const u32 end = queue.groupEnds[0];
