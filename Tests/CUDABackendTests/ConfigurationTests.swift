@@ -75,6 +75,26 @@ import Testing
         }
     }
 
+    /// Hopper's kernels that exchange gradients of states agree on where their numbers stand; of features there is nothing to agree on.
+    @Test(
+        arguments: [(1, 64, 64, 1), (2, 64, 64, 1), (2, 64, 128, 0), (2, 128, 128, 0), (3, 32, 32, nil)]
+            as [(Int, Int, Int, Int?)])
+    func gradientsOfStatesStandInOneWay(_ degree: Int, _ d: Int, _ e: Int, _ keepsRows: Int?) throws {
+        for tokens in [256, 65_536] {
+            var problem = Self.problem(.power(degree: degree), d, e)
+            (problem.sequences, problem.tokenCount) = ([0..<tokens], tokens)
+            let kernels = try AttentionKernels(
+                KernelProblem(problem, dataType: .bfloat16, isGated: true), states: .init(queries: true, keys: true),
+                fewTokens: false, work: StateWork(problem), limits: CardLimits(architecture: "sm_90a"))
+            let readers = ["hopper/state_update.cu", "state/scan.cu", "hopper/backward_queries.cu", "hopper/backward_keys.cu"]
+            let sources = kernels.sources(backward: true, movesState: true).filter { readers.contains($0.path) }
+            #expect(sources.count >= 4)
+            for source in sources {
+                #expect(source.macros.first { $0.name == "KEEPS_ROWS" }?.value == keepsRows, "\(source)")
+            }
+        }
+    }
+
     /// What the kernels assert when they are compiled, and that their tiles fit in shared memory.
     private func check(_ kernels: AttentionKernels, _ limit: Int) {
         for source in kernels.sources(backward: true, movesState: true) {

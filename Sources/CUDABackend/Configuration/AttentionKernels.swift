@@ -159,7 +159,7 @@ package struct AttentionKernels: Sendable, Hashable {
                 ("SYMMETRIC", stateLayout == nil ? 0 : 1),
             ]
                 + (stateLayout == nil
-                    ? [] : [("WIDTH", problem.width), ("VALUE_WIDTH", problem.valueWidth)]))
+                    ? [] : [("WIDTH", problem.width), ("VALUE_WIDTH", problem.valueWidth)] + problem.layoutMacros))
     }
 
     /// The values that Hopper's kernel of the states sums.
@@ -205,7 +205,7 @@ package struct AttentionKernels: Sendable, Hashable {
             "attention_backward_queries",
             macros: problem.productMacros
                 + [problem.normalizationMacro, ("VALUE_WIDTH", problem.valueWidth), ("OFFSETS", queriesBringOffsets ? 1 : 0)]
-                + (hopperBackwardQueries?.macros ?? backwardQueriesTiles.macros))
+                + (hopperBackwardQueries?.macros(problem) ?? backwardQueriesTiles.macros))
     }
 
     /// Keys of a tile of the keys' kernel.

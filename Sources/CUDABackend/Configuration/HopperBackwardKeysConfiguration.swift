@@ -19,7 +19,7 @@ struct HopperBackwardKeysConfiguration: Sendable, Hashable {
         [
             ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("QUERIES", queries), ("FEATURES", features),
             ("STAGES", stages), ("KEY_TILES", keyTiles), ("STATES", hasStates ? 1 : 0), ("WORDS", words),
-        ]
+        ] + problem.layoutMacros
     }
 
     /// `nil` where other kernels serve the problem.

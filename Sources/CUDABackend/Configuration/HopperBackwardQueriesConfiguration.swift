@@ -15,11 +15,11 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
     var rows: Int { groups * 64 }
     var threads: Int { (groups + 1) * 128 }
 
-    var macros: [(String, Int)] {
+    func macros(_ problem: KernelProblem) -> [(String, Int)] {
         [
             ("GROUPS", groups), ("KEYS", keys), ("FEATURES", features), ("STAGES", stages), ("QUERY_STAGES", queryStages),
             ("STATES", hasStates ? 1 : 0), ("WORDS", words),
-        ]
+        ] + problem.layoutMacros
     }
 
     /// `nil` where other kernels serve the problem.

@@ -14,7 +14,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     func macros(_ problem: KernelProblem) -> [(String, Int)] {
         [
             ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("TILES", tiles), ("TOKENS", tokens), ("STAGES", stages),
-        ]
+        ] + problem.layoutMacros
     }
 
     /// `nil` where other kernels serve the problem.

@@ -1,5 +1,8 @@
 /// Where the numbers of a state of degree 1 or 2 stand between Hopper's kernels (`hopper/symmetric_state.cuh`).
 package struct SymmetricStateLayout: Sendable, Hashable {
+    /// Whether rows of queries or keys stay in registers beside a kernel's sums, where gradients of states have tiles of one order of factors;
+    /// if not, whole ones.
+    package let keepsRows: Bool
     /// The numbers of a state before a chunk, and of the gradient of one after it: tiles of first factors, then the normalizer, in panels.
     package let prefixNumbers, gradientNumbers: Int
     /// The numbers of a stage that takes one tile, or one panel of the normalizer; and of one that takes all of the normalizer.
@@ -19,8 +22,9 @@ package struct SymmetricStateLayout: Sendable, Hashable {
         // Tiles of one order begin with the group of 16 of their first factor.
         let whole = (isLinear ? 1 : width) * tile
         let oneOrder = isLinear ? tile : Panels.numbers(width * (width + 16) / 2, valueWidth)
+        keepsRows = width + valueWidth <= 128
         prefixNumbers = oneOrder + normalizer
-        gradientNumbers = (width + valueWidth > 128 ? whole : oneOrder) + normalizer
+        gradientNumbers = (keepsRows ? oneOrder : whole) + normalizer
         panelStage = max(tile, panel)
         normalizerStage = max(tile, normalizer)
     }

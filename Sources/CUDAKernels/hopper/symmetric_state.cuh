@@ -43,12 +43,12 @@ struct StateTiles {
     static constexpr int largest = numbers(0), normalizer = place(FIRST_GROUPS), all = normalizer + NORMALIZER_NUMBERS;
 };
 
-// Whether rows of queries or keys, and of what is multiplied with a tile, stay in registers beside sums.
-#define KEEPS_ROWS (WIDTH + VALUE_WIDTH <= 128)
-
-// States before chunks, and gradients of states after chunks.
+// States before chunks, and gradients of states after chunks. Kernels of those are compiled for KEEPS_ROWS: whether rows of queries or keys,
+// and of what is multiplied with a tile, stay in registers beside sums.
 using PrefixTiles = StateTiles<false>;
+#ifdef KEEPS_ROWS
 using GradientTiles = StateTiles<!KEEPS_ROWS>;
+#endif
 
 // Where numbers of feature n of a block stand. Whole states have features of different groups in both orders of their factors, and the
 // normalizer of every state has.
