@@ -8,7 +8,27 @@ import Training
     @Test func aFolderHasOneWriter() throws {
         let folder = try TemporaryFolder()
         let lock = try RunLock(folder.path)
-        #expect(throws: PowerAttentionError.self) { try RunLock(folder.path) }
+        let start = ContinuousClock.now
+        let error = #expect(throws: PowerAttentionError.self) { try RunLock(folder.path, patience: .milliseconds(200)) }
+        #expect(error?.argument == folder.path && error?.given.contains("another process") == true)
+        #expect(ContinuousClock.now - start >= .milliseconds(200))
+        withExtendedLifetime(lock) {}
+    }
+
+    /// As that of a process that was killed, whose memory on a card is being freed.
+    @Test(arguments: [200, 1500]) func aLockThatIsLetGoSoonIsWaitedFor(milliseconds: Int) throws {
+        let folder = try TemporaryFolder()
+        let other = open(folder.path, O_RDONLY | O_DIRECTORY)
+        #expect(flock(other, LOCK_EX | LOCK_NB) == 0)
+        let start = ContinuousClock.now
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { close(other) }
+        var words = 0
+        let lock = try RunLock(folder.path) { words += 1 }
+        let waited = ContinuousClock.now - start
+        #expect(waited >= .milliseconds(milliseconds - 10))
+        // A machine that is busy lets go late.
+        if waited > .milliseconds(1200) { #expect(words == 1) } else if waited < .seconds(1) { #expect(words == 0) }
+        #expect(throws: PowerAttentionError.self) { try RunLock(folder.path, patience: .zero) }
         withExtendedLifetime(lock) {}
     }
 
@@ -25,7 +45,7 @@ import Training
             let copies = own.compactMap { Int32($0) }.map { dup($0) }
             #expect(copies.count == 1)
             lock = nil
-            #expect(throws: Never.self) { try RunLock(folder.path) }
+            #expect(throws: Never.self) { try RunLock(folder.path, patience: .zero) }
             for copy in copies { close(copy) }
         }
     #endif

@@ -142,11 +142,19 @@ import Training
     @Test func oneProcessAtATime() throws {
         let folder = try TemporaryFolder()
         let trainer = try Trainer(.sample, data: .sample, store: RunStore(folder.path), mode: .new, logger: silent)
-        let error = #expect(throws: PowerAttentionError.self) {
-            try Trainer(.sample, data: .sample, store: RunStore(folder.path), mode: .resume, logger: silent)
-        }
+        let error = #expect(throws: PowerAttentionError.self) { try RunLock(folder.path, patience: .zero) }
         #expect(error?.given.contains("another process") == true)
         withExtendedLifetime(trainer) {}
+    }
+
+    /// A run that was killed goes on as soon as the system has taken its lock back.
+    @Test func aLockThatIsLetGoSoonIsWaitedFor() throws {
+        let folder = try TemporaryFolder()
+        _ = try train(.sample, in: folder.path, .new, stopAfter: 3)
+        let other = open(folder.path, O_RDONLY | O_DIRECTORY)
+        #expect(flock(other, LOCK_EX | LOCK_NB) == 0)
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(300)) { close(other) }
+        #expect(try train(.sample, in: folder.path, .resume).records.map(\.step) == [4, 5, 6])
     }
 
     @Test func aLossThatIsNotFiniteStopsTheRunAndKeepsTheCheckpoint() throws {

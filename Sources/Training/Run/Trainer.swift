@@ -53,7 +53,8 @@ public final class Trainer {
     private var flops = 0.0
     private var checkpointStep: Int?
 
-    /// Prepares the folder and the model: new ones, or those of the newest complete checkpoint.
+    /// Prepares the folder and the model: new ones, or those of the newest complete checkpoint. Where another process trains in the folder, or
+    /// has been killed while it did, up to ten seconds are waited for its end.
     ///
     /// - Throws: `invalidArgument` where the configuration is illegal, where the folder is not empty and `mode` is new, and
     ///   where a resumed run's configuration differs from the one that is there, which the error names;
@@ -71,7 +72,7 @@ public final class Trainer {
 
         let resumes = mode == .resume && store.exists
         if !resumes { try store.create(overwrite: mode == .overwrite) }
-        lock = try RunLock(store.path)
+        lock = try RunLock(store.path) { logger.info("\(store.path): waiting for another process that trains in it to end") }
         try store.removeLeftovers()
         let checkpoint = resumes ? try store.checkpoints.prepareToResume(logger) : nil
         if resumes {
