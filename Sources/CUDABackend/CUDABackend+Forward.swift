@@ -108,7 +108,7 @@ extension CUDABackend {
     ) throws(PowerAttentionError) -> AttentionPlan {
         try AttentionPlan(
             problem, dataType: inputs.q.dataType, isGated: inputs.logG != nil, hasInitialState: inputs.initialState != nil,
-            hasFinalGradient: hasFinalGradient, on: context.properties)
+            hasFinalGradient: hasFinalGradient, on: CardLimits(context.properties))
     }
 
     /// The kernels that a call forward and one back will run.

@@ -208,8 +208,11 @@ package struct AttentionKernels: Sendable, Hashable {
                 + (hopperBackwardQueries?.macros(problem) ?? backwardQueriesTiles.macros))
     }
 
-    /// Keys of a tile of the keys' kernel.
+    /// Keys of a tile of the keys' kernel, and the parts in which it leaves its sums: one of an exponential, one a tile of columns of a power.
     var backwardKeysRows: Int { hopperBackwardKeys?.rows ?? backwardKeysTiles.rows }
+    var backwardKeysParts: Int {
+        problem.degree == 0 || hopperBackwardKeys != nil ? 1 : problem.width / backwardKeysTiles.widthTile
+    }
 
     var backwardKeys: KernelSource {
         if let tiles = hopperBackwardKeys {

@@ -20,7 +20,7 @@ package struct AttentionPlan: Sendable {
     /// - Throws: `PowerAttentionError` where the card cannot serve the problem.
     package init(
         _ problem: AttentionProblem, dataType: DataType, isGated: Bool, hasInitialState: Bool, hasFinalGradient: Bool,
-        on card: DeviceProperties
+        on limits: CardLimits
     ) throws(PowerAttentionError) {
         try Self.check(problem)
         let problem = Self.conditioned(problem)
@@ -35,9 +35,22 @@ package struct AttentionPlan: Sendable {
         kernels = try AttentionKernels(
             KernelProblem(problem, dataType: dataType, isGated: isGated),
             states: .init(queries: hasChunks || hasInitialState, keys: hasChunks || hasFinalGradient),
-            fewTokens: queryBlocks < 2 * card.multiprocessorCount, work: StateWork(problem),
-            limits: CardLimits(card))
+            fewTokens: queryBlocks < 2 * limits.multiprocessors, work: StateWork(problem), limits: limits)
     }
+
+    /// Whether the kernels of queries and keys turn their gradients back: those of warpgroups do, where rows have no columns behind them.
+    var turnsGradients: Bool {
+        kernels.hopperBackwardQueries != nil && kernels.hopperBackwardKeys != nil && problem.keyWidth == kernels.problem.width
+    }
+
+    /// Whether scratch memory has the type of the inputs.
+    private var isScratchType: Bool { dataType == .float32 || kernels.problem.precision == .bfloat16 }
+    /// Whether rows of values, and of gradients of outputs, already are as the kernels read them; and those of queries and keys as well.
+    var keepsValues: Bool { isScratchType && kernels.problem.keepsValueWidth }
+    var keepsVectors: Bool { keepsValues && problem.keyWidth == kernels.problem.width }
+
+    /// Rows of weights contribute to the gradients of gates where nothing normalizes them.
+    var needsRowSums: Bool { kernels.problem.isGated && problem.degree != nil && problem.normalization == .none }
 
     /// The kernels of one call forward and one back.
     ///

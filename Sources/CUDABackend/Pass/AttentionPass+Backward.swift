@@ -63,8 +63,7 @@ extension AttentionPass {
         guard let exact = output.exact else { preconditionFailure("the forward pass was not for a backward pass") }
         let offsets = try context.allocate(rows, 4)
         if kernels.queriesBringOffsets { return (nil, offsets) }
-        let keepsRows = isScratchType && problem.valueWidth == paddedValueWidth
-        let converted = keepsRows ? nil : try context.allocate(rows * paddedValueWidth, elementBytes)
+        let converted = plan.keepsValues ? nil : try context.allocate(rows * paddedValueWidth, elementBytes)
         try context.launch(
             KernelLaunch(
                 kernels.outputGradients, grid: .init(preparationTileCount, problem.queryHeads),
@@ -77,14 +76,8 @@ extension AttentionPass {
         return (converted, offsets)
     }
 
-    /// Rows of weights contribute to the gradients of gates where nothing normalizes them.
-    private var needsRowSums: Bool { isGated && problem.degree != nil && problem.normalization == .none }
-
-    /// Whether the kernels of queries and keys turn their gradients back: those of warpgroups do, where rows have no columns behind them.
-    package var turnsGradients: Bool {
-        library == nil && kernels.hopperBackwardQueries != nil && kernels.hopperBackwardKeys != nil
-            && problem.keyWidth == paddedWidth
-    }
+    /// Whether the kernels of queries and keys turn their gradients back.
+    package var turnsGradients: Bool { library == nil && plan.turnsGradients }
 
     /// What the kernels that turn gradients back are told of the rows of `heads`.
     private func turning(_ turned: TurnedPlaces?, _ place: RowPlace?, heads: Int) -> [KernelArgument] {
@@ -100,7 +93,7 @@ extension AttentionPass {
         let prepared = output.prepared
         let parts = kernels.backwardQueriesParts
         let dq = turned == nil ? try context.allocate(rows * problem.keyWidth, dataType.byteCount) : nil
-        let rowSums = needsRowSums ? try context.allocate(parts * rows, 4) : nil
+        let rowSums = plan.needsRowSums ? try context.allocate(parts * rows, 4) : nil
         let arguments: [KernelArgument] =
             .rows(prepared) + [
                 .pointer(prepared.values), .pointer(dy),
@@ -139,7 +132,7 @@ extension AttentionPass {
         let dk = turned == nil ? try context.allocate(keyRows * problem.keyWidth, dataType.byteCount) : nil
         let dv = valueGradient == nil ? try context.allocate(keyRows * problem.valueWidth, dataType.byteCount) : nil
         let valueStride = valueGradient?.stride ?? problem.keyHeads * problem.valueWidth
-        let columnSums = isGated ? try context.allocate(columnParts * keyRows, 4) : nil
+        let columnSums = isGated ? try context.allocate(kernels.backwardKeysParts * keyRows, 4) : nil
         let arguments: [KernelArgument] =
             .rows(prepared) + [
                 .pointer(prepared.values), .pointer(dy),
@@ -172,11 +165,6 @@ extension AttentionPass {
         return (dk, dv, columnSums)
     }
 
-    /// The parts in which the keys' kernel leaves its sums: one of an exponential, one a tile of columns of a power.
-    private var columnParts: Int {
-        problem.degree == nil || kernels.hopperBackwardKeys != nil ? 1 : paddedWidth / kernels.backwardKeysTiles.widthTile
-    }
-
     private func gateGradients(
         _ inputs: PassInputs, rowSums: DeviceMemory?, columnSums: DeviceMemory?, finalProducts: DeviceMemory?
     ) throws(PowerAttentionError) -> DeviceMemory {
@@ -186,7 +174,7 @@ extension AttentionPass {
         let grid = KernelLaunch.Grid(schedule.chunks.count, problem.keyHeads)
         let heads: [KernelArgument] = [
             .int(problem.tokenCount), .int(problem.queryHeads), .int(problem.keyHeads),
-            .int(rowSums == nil ? 0 : kernels.backwardQueriesParts), .int(columnParts),
+            .int(rowSums == nil ? 0 : kernels.backwardQueriesParts), .int(kernels.backwardKeysParts),
         ]
         try context.launch(
             KernelLaunch(

@@ -43,8 +43,7 @@ extension AttentionPass {
                     .int(keyHeads), .int(magnitudes == nil ? problem.keyWidth : 1), .int(window),
                 ]))
         // Rows that already are as the kernels read them stay where they are, unless a power of two has to come off.
-        let keepsValues = isScratchType && problem.valueWidth == paddedValueWidth
-        let keepsVectors = keepsValues && problem.keyWidth == paddedWidth
+        let (keepsValues, keepsVectors) = (plan.keepsValues, plan.keepsVectors)
         if !keepsVectors { isScaled = nil }
         let isConverted = isPower || !keepsVectors
         let queries = isConverted ? try context.allocate(rows * paddedWidth, elementBytes) : nil
@@ -78,9 +77,6 @@ extension AttentionPass {
         let perMultiprocessor = 2048 / PreparationConfiguration.threads
         return max(perMultiprocessor * context.properties.multiprocessorCount / max(heads, 1), 1)
     }
-
-    /// Whether scratch memory has the type of the inputs.
-    var isScratchType: Bool { dataType == .float32 || kernels.problem.precision == .bfloat16 }
 }
 
 extension [KernelArgument] {

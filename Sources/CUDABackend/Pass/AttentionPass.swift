@@ -20,7 +20,7 @@ package final class AttentionPass: Sendable {
     ) throws(PowerAttentionError) {
         let plan = try AttentionPlan(
             problem, dataType: dataType, isGated: isGated, hasInitialState: false, hasFinalGradient: false,
-            on: context.properties)
+            on: CardLimits(context.properties))
         let power = plan.hasChunks ? problem.expansion : nil
         try self.init(
             context, plan, features: power.map { power throws(PowerAttentionError) in try DeviceFeatures(power, context) })
