@@ -100,7 +100,8 @@ let package = Package(
                 "TestSupport", logging,
             ]),
         tests("ExperimentsTests", ["Experiments", "Training", "Tensors"]),
-        tests("CommandTests", ["power", "PowerAttention", "Training", "LanguageModel", "Tensors", "TestSupport"]),
+        tests(
+            "CommandTests", ["power", "PowerAttention", "Training", "LanguageModel", "CUDABackend", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,7 +1,7 @@
 import BackendInterface
 import CUDARuntime
 import Synchronization
-import Tensors
+package import Tensors
 
 /// What the forward pass of tensors on the card leaves there for the backward pass.
 private struct RetainedPass: Sendable {
@@ -126,6 +126,12 @@ extension CUDABackend {
             v: try tensor(gradients.v, inputs.v.shape),
             logG: gradients.logG.map { context.tensor($0, Array(inputs.k.shape.dropLast()), .float32) }, initialState: nil
         )
+    }
+
+    /// Whether a library's kernels take the place of all others.
+    package func usesLibrary(_ plan: AttentionPlan) throws(PowerAttentionError) -> Bool {
+        try LibraryAttention.serving(
+            plan.problem, dataType: plan.dataType, isGated: plan.kernels.problem.isGated, on: context) != nil
     }
 
     private func keptPass(_ problem: AttentionProblem, _ inputs: AttentionInputs) throws(PowerAttentionError) -> AttentionPass {

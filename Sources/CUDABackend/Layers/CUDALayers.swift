@@ -29,6 +29,7 @@ package final class CUDALayers: LayerKernels {
     /// Rows of logits begin at multiples of 128 bytes.
     package static let columnAlignment = 64
     package var columnAlignment: Int { Self.columnAlignment }
+    package static func aligned(_ count: Int) -> Int { (count + columnAlignment - 1) / columnAlignment * columnAlignment }
 
     /// Lets norms with these weights say in `flags`, one number each, that a row of their input was not finite; `nil` ends that.
     func watch(_ weights: [Tensor], _ flags: DevicePointer?) {

@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 public import Tensors
 
 extension AttentionOperator {
@@ -26,7 +26,16 @@ extension AttentionOperator {
             .description
     }
 
-    /// The problem of one call on tensors of this shape, before a form is chosen.
+    /// The problem of one call on tensors of this shape, without states.
+    package func problem(of shape: AttentionShape) throws(PowerAttentionError) -> AttentionProblem {
+        var problem = try unresolvedProblem(shape)
+        let choice = try FormChoice(problem, configuration, device: device, initialState: false, finalState: false)
+        problem.form = choice.form
+        problem.chunkSize = choice.chunkSize
+        return problem
+    }
+
+    /// The same before a form is chosen.
     func unresolvedProblem(_ shape: AttentionShape) throws(PowerAttentionError) -> AttentionProblem {
         for (name, value) in [("batch", shape.batch), ("length", shape.length)] where value < 0 {
             throw PowerAttentionError(argument: name, given: "\(value)", expected: "at least 0")

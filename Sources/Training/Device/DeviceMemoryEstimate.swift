@@ -1,80 +1,100 @@
 import BackendInterface
-import CUDABackend
+package import CUDABackend
 import CUDARuntime
 import LanguageModel
 import PowerAttention
 package import Tensors
 
-/// What a training run takes of a card's memory, reckoned from the configuration: the tensors that live at the same time when most do.
-///
-/// Blocks are handed out in steps of an eighth, of which half is lost on average; that is in the numbers.
+/// What a training run takes of a card's memory, reckoned from the configuration and from the kernels that the card runs.
 package struct DeviceMemoryEstimate: Sendable, Hashable {
     /// Parameters, their copies in bfloat16, gradients and moments.
     package let parameters: Int
-    /// What the forward pass keeps for the backward pass.
-    package let activations: Int
-    /// What lives for a short time: logits and the backward pass of a block. They come one after the other, but their blocks differ in size,
-    /// and a recorded step holds all of them.
-    package let scratch: Int
+    /// What a recorded step holds: what the forward pass keeps for the backward pass, logits, and the backward pass of a block.
+    package let step: Int
+    /// The losses of held-out windows, beside the recorded step.
+    package let evaluation: Int
+    /// Tokens, the angles of rotary positions, and the workspace of matrix products.
+    package let others: Int
 
-    package var total: Int { parameters + activations + scratch }
+    package var total: Int { parameters + step + evaluation + others }
 
-    private static let loss = 1.06
-
-    package init(_ configuration: RunConfiguration) throws(PowerAttentionError) {
+    /// - Parameters:
+    ///   - heldOut: the windows that are scored during the run, and their tokens.
+    ///   - usesLibrary: whether a library's kernels serve a plan.
+    /// - Throws: `unsupported` where the card cannot serve the operator.
+    package init(
+        _ configuration: RunConfiguration, on card: CardLimits, heldOut: (windows: Int, context: Int)? = nil,
+        usesLibrary: (AttentionPlan) throws(PowerAttentionError) -> Bool = { _ in false }
+    ) throws(PowerAttentionError) {
         let (model, training) = (configuration.model, configuration.training)
+        func memory(_ sequences: Int, _ length: Int) throws(PowerAttentionError) -> ModelMemory {
+            let plan = try Self.plan(model, sequences: sequences, length: length, card)
+            return ModelMemory(model, plan, usesLibrary: try usesLibrary(plan))
+        }
         let sequences = training.batchSize / training.accumulation
-        let rows = sequences * training.context
-        let (width, heads, keyHeads, headWidth) = (model.width, model.heads, model.keyHeads, model.keyWidth)
-        let hidden = model.hiddenWidth * (model.mlp == .swiglu ? 2 : 1)
-
-        // Bytes a token: activations have two a number, gates and statistics four.
-        let heading = heads * headWidth
-        let keys = keyHeads * headWidth
-        let isPower = model.attention.mechanism.isPower
-        let operatorBytes =
-            2 * (heading + 2 * keys) + 6 * heading + (isPower ? 2 * (heading + keys) + 12 * heads + 4 * keyHeads : 4 * heads)
-        let gateBytes = model.gated ? 20 * keyHeads : 0
-        let mlpBytes = 2 * (hidden + model.hiddenWidth)
-        let blockBytes = 8 * width + 16 + operatorBytes + gateBytes + mlpBytes
-        let (states, stateGradients) = try Self.states(model, sequences: sequences, length: training.context)
-
-        let block = rows * blockBytes + states
-        let kept = training.recomputation ? model.layers * rows * 2 * width + block : model.layers * block
-        let alignment = CUDALayers.columnAlignment
-        let columns = (model.vocabularySize + alignment - 1) / alignment * alignment
-        let head = 2 * min(rows * columns, max(columns, Head.deviceChunkElements)) + rows * (6 * width + 16)
-        let backward =
-            stateGradients
-            + rows
-            * max(
-                2 * (2 * hidden + model.hiddenWidth) + 6 * width,
-                6 * width + 2 * (3 * heading + 4 * keys + alignment) + 8 * heads)
-
-        func lossy(_ bytes: Int) -> Int { Int(Double(bytes) * Self.loss) }
-        parameters = lossy(model.parameterCount * (4 * 4 + 2))
-        activations = lossy(kept + rows * (2 * width + 8) + training.context * headWidth * 4)
-        scratch = lossy(head + backward) + MatrixProducts.workspaceBytes
+        var recorded = try memory(sequences, training.context)
+        recorded.train(recomputation: training.recomputation)
+        step = recorded.memory.held
+        if let heldOut {
+            var evaluated = try memory(min(heldOut.windows, Evaluator.windowsAtOnce(heldOut.context)), heldOut.context)
+            evaluated.evaluate()
+            evaluation = evaluated.memory.peak
+        } else {
+            evaluation = 0
+        }
+        parameters = Self.parameters(model)
+        let (tokens, angles) = (4 * sequences * training.context, 2 * training.context * model.keyWidth)
+        others = 2 * [tokens, angles].map(RecordedMemory.blockBytes).reduce(0, +) + MatrixProducts.workspaceBytes
     }
 
-    /// The states between the chunks of one block, and their gradients.
-    private static func states(
-        _ model: ModelConfiguration, sequences: Int, length: Int
-    ) throws(PowerAttentionError) -> (Int, Int) {
-        guard case .power(let degree) = model.attention.mechanism else { return (0, 0) }
+    private static func plan(
+        _ model: ModelConfiguration, sequences: Int, length: Int, _ card: CardLimits
+    ) throws(PowerAttentionError) -> AttentionPlan {
         let shape = AttentionShape(
             batch: sequences, length: length, heads: model.heads, keyHeads: model.keyHeads, width: model.keyWidth)
-        let cost = try AttentionOperator(model.attention, device: .cuda).cost(of: shape)
-        guard cost.form != .attention, cost.chunkSize < length else { return (0, 0) }
-        let width = (model.keyWidth + 15) / 16 * 16
-        let layout = SymmetricStateLayout(degree: degree, width: width, valueWidth: width)
-        let features = FeatureBlocks.count(degree: degree, width: model.keyWidth) * (width + 8)
-        let chunks = sequences * ((length + cost.chunkSize - 1) / cost.chunkSize)
-        let bytes = 2 * chunks * model.keyHeads
-        return (bytes * (layout?.prefixNumbers ?? features), bytes * (layout?.gradientNumbers ?? features))
+        var problem = try AttentionOperator(model.attention, device: .cuda).problem(of: shape)
+        // The recurrent form leaves nothing for a backward pass.
+        if problem.form == .recurrent { problem.form = .chunked }
+        return try AttentionPlan(
+            problem, dataType: .bfloat16, isGated: model.gated, hasInitialState: false, hasFinalGradient: false, on: card)
     }
-}
 
-extension AttentionConfiguration.Mechanism {
-    fileprivate var isPower: Bool { if case .power = self { true } else { false } }
+    private static func parameters(_ model: ModelConfiguration) -> Int {
+        var total = 0
+        func add(_ count: Int, bytes: Int, times: Int = 1) { total += times * RecordedMemory.blockBytes(count * bytes) }
+        /// The value and two moments.
+        func state(_ count: Int) { add(count, bytes: 4, times: 3) }
+        /// The gradient and the copy.
+        func operand(_ count: Int) {
+            add(count, bytes: 4)
+            add(count, bytes: 2)
+        }
+        func matrix(_ rows: Int, _ columns: Int) {
+            state(rows * columns)
+            operand(CUDALayers.aligned(rows) * columns)
+        }
+        func vector(_ count: Int) {
+            state(count)
+            operand(count)
+        }
+        func norm() { for _ in 0..<(model.norm == .layerNorm ? 2 : 1) { vector(model.width) } }
+
+        for _ in 0..<(model.tiedEmbeddings ? 1 : 2) { matrix(model.vocabularySize, model.width) }
+        let (queries, keys) = (model.heads * model.keyWidth, model.keyHeads * model.keyWidth)
+        let hidden = model.hiddenWidth * (model.mlp == .swiglu ? 2 : 1)
+        let stacked = [queries, keys, keys] + (model.gated ? [model.keyHeads] : [])
+        for _ in 0..<model.layers {
+            for rows in stacked { state(rows * model.width) }
+            operand(stacked.map(CUDALayers.aligned).reduce(0, +) * model.width)
+            matrix(model.width, queries)
+            matrix(hidden, model.width)
+            matrix(model.width, model.hiddenWidth)
+            norm()
+            norm()
+            if model.gated { vector(model.keyHeads) }
+            for count in model.biases ? [queries, keys, keys, model.width, hidden, model.width] : [] { vector(count) }
+        }
+        norm()
+        return total
+    }
 }

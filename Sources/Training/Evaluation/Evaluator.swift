@@ -4,13 +4,17 @@ package import Tensors
 /// Scores held-out windows with a model.
 package struct Evaluator: Sendable {
     package let windows: HeldOutWindows
-    /// Tokens that the model reads at once.
-    private let tokensAtOnce: Int
+    /// Windows that the model reads at once.
+    private let windowsAtOnce: Int
 
-    package init(_ windows: HeldOutWindows, tokensAtOnce: Int = 8192) {
+    package init(_ windows: HeldOutWindows, tokensAtOnce: Int = Evaluator.tokensAtOnce) {
         self.windows = windows
-        self.tokensAtOnce = tokensAtOnce
+        windowsAtOnce = Self.windowsAtOnce(windows.context, tokensAtOnce: tokensAtOnce)
     }
+
+    package static let tokensAtOnce = 8192
+
+    static func windowsAtOnce(_ context: Int, tokensAtOnce: Int = tokensAtOnce) -> Int { max(1, tokensAtOnce / context) }
 
     /// The loss at every position of every window, in nats.
     ///
@@ -18,11 +22,10 @@ package struct Evaluator: Sendable {
     package func losses(
         _ model: LanguageModel, progress: (Int) -> Bool = { _ in true }
     ) throws(PowerAttentionError) -> [[Float]] {
-        let rows = max(1, tokensAtOnce / windows.context)
         var result: [[Float]] = []
         while result.count < windows.starts.count {
             var batch = Batch(length: windows.context)
-            for index in result.count..<min(result.count + rows, windows.starts.count) {
+            for index in result.count..<min(result.count + windowsAtOnce, windows.starts.count) {
                 batch.append(try windows.window(index))
             }
             let losses = try model.losses(

@@ -102,7 +102,12 @@ public final class Trainer {
         if let layers = model.kernels as? CUDALayers {
             runner = try DeviceStepRunner(model, layers, optimizer, norms, batches, training)
             peakFLOPS = layers.context.properties.bfloat16FLOPS
-            expectedMemory = (try DeviceMemoryEstimate(configuration).total, layers.context.properties.totalMemory)
+            let card = layers.context.properties
+            let backend = try CUDABackend.shared()
+            let estimate = try DeviceMemoryEstimate(
+                configuration, on: CardLimits(card), heldOut: heldOut.map { ($0.windows.starts.count, $0.windows.context) }
+            ) { (plan) throws(PowerAttentionError) in try backend.usesLibrary(plan) }
+            expectedMemory = (estimate.total, card.totalMemory)
         } else {
             runner = HostStepRunner(model, optimizer, norms, batches, training)
             peakFLOPS = nil
