@@ -1,5 +1,6 @@
 import Foundation
 import LanguageModel
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -155,6 +156,37 @@ import Training
         #expect(flock(other, LOCK_EX | LOCK_NB) == 0)
         DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(300)) { close(other) }
         #expect(try train(.sample, in: folder.path, .resume).records.map(\.step) == [4, 5, 6])
+    }
+
+    /// What another process still writes is not removed.
+    @Test func aRunIsOverwrittenWhenItsProcessHasEnded() throws {
+        let folder = try TemporaryFolder()
+        _ = try train(.sample, in: folder.path, .new)
+        let other = open(folder.path, O_RDONLY | O_DIRECTORY)
+        #expect(flock(other, LOCK_EX | LOCK_NB) == 0)
+        let seen = Names()
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(300)) {
+            seen.names.withLock { $0 = folder.contents }
+            close(other)
+        }
+        #expect(try train(.sample, in: folder.path, .overwrite).records.count == 6)
+        #expect(seen.names.withLock { $0 } == ["checkpoints", "config.json", "metrics.jsonl"])
+    }
+
+    @Test func aRunThatBeganAtTheSameTimeIsNotWrittenOver() throws {
+        let folder = try TemporaryFolder()
+        let other = open(folder.path, O_RDONLY | O_DIRECTORY)
+        #expect(flock(other, LOCK_EX | LOCK_NB) == 0)
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(300)) {
+            _ = try? folder.write("{}".utf8, to: "config.json")
+            close(other)
+        }
+        #expect(throws: PowerAttentionError.self) { try train(.sample, in: folder.path, .new) }
+        #expect(try folder.contents == ["config.json"] && folder.read("config.json") == Data("{}".utf8))
+    }
+
+    private final class Names: Sendable {
+        let names = Mutex<[String]>([])
     }
 
     @Test func aLossThatIsNotFiniteStopsTheRunAndKeepsTheCheckpoint() throws {

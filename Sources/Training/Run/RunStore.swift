@@ -32,12 +32,11 @@ public struct RunStore: Sendable, Hashable {
 
     /// Makes the folder for a new run.
     ///
-    /// - Parameter overwrite: removes what an earlier run wrote there, and only that.
+    /// - Parameter overwrite: whether an earlier run may be there: ``removeRun()``.
     /// - Throws: `invalidArgument` where the folder has something in it (with `overwrite`: something, but not a run);
     ///   `inputOutput` where it cannot be written.
     package func create(overwrite: Bool) throws(PowerAttentionError) {
-        let names = try Folder.names(in: path).filter { !$0.hasPrefix(".") }
-        if !names.isEmpty {
+        if try !Folder.names(in: path).allSatisfy({ $0.hasPrefix(".") }) {
             guard overwrite else {
                 throw PowerAttentionError(
                     argument: "output folder", given: "\(path), which is not empty,",
@@ -48,12 +47,16 @@ public struct RunStore: Sendable, Hashable {
                     argument: "output folder", given: "\(path), which is not empty and not the folder of a run,",
                     expected: "a new or empty folder, or that of an earlier run")
             }
-            // config.json goes last: what is left by an interruption still counts as a run that may be overwritten.
-            for item in [metricsPath, checkpointsPath, evaluationPath, samplePath, reportPath, configurationPath] {
-                try Folder.remove(item)
-            }
         }
         try Folder.create(path)
+    }
+
+    /// Removes what an earlier run wrote, and only that. The caller holds the ``RunLock``.
+    package func removeRun() throws(PowerAttentionError) {
+        // config.json goes last: what is left by an interruption still counts as a run that may be overwritten.
+        for item in [metricsPath, checkpointsPath, evaluationPath, samplePath, reportPath, configurationPath] {
+            try Folder.remove(item)
+        }
     }
 
     /// Removes what writers that were killed have left behind. The caller holds the ``RunLock``.

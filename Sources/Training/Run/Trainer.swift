@@ -73,6 +73,9 @@ public final class Trainer {
         let resumes = mode == .resume && store.exists
         if !resumes { try store.create(overwrite: mode == .overwrite) }
         lock = try RunLock(store.path) { logger.info("\(store.path): waiting for another process that trains in it to end") }
+        // What was waited for may be a run that began at the same time.
+        if !resumes { try store.create(overwrite: mode == .overwrite) }
+        if mode == .overwrite { try store.removeRun() }
         try store.removeLeftovers()
         let checkpoint = resumes ? try store.checkpoints.prepareToResume(logger) : nil
         if resumes {
