@@ -1,5 +1,9 @@
 /// A line of `metrics.jsonl` for a step that changed nothing: its loss or its gradients were not finite, or its gradients were a spike.
 ///
+/// It has a `reason`, which the line of a ``StepRecord`` has not, and no learning rate, operations and speed:
+///
+///     {"first":"the input of norm","gradient_norm":"inf","loss":"nan","reason":"not_finite","seconds":4,"skipped":1,"step":5,"tokens":480}
+///
 /// In the file numbers that are not finite are the words `"nan"`, `"inf"` and `"-inf"`.
 public struct SkippedStep: Sendable, Hashable, Codable {
     /// Why the step was skipped.

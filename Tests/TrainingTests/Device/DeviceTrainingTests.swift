@@ -69,6 +69,44 @@ import Training
         #expect(try Checkpoint(at: folder.path).loadModel().device == .cpu)
     }
 
+    private func lines(_ path: String) throws -> (skipped: [SkippedStep], changed: [StepRecord]) {
+        let text = try String(contentsOfFile: RunStore(path).metricsPath, encoding: .utf8)
+        var result: (skipped: [SkippedStep], changed: [StepRecord]) = ([], [])
+        for line in text.split(separator: "\n") {
+            switch try MetricsLine.Decoder().line(Data(line.utf8)) {
+            case .skipped(let record): result.skipped.append(record)
+            case .step(let record): result.changed.append(record)
+            }
+        }
+        return result
+    }
+
+    /// Every step has a line, whether it changed something or not, and those after it count it.
+    @Test func aSpikeHasALineAndChangesNothing() throws {
+        let folder = try TemporaryFolder()
+        var configuration = RunConfiguration.sample
+        configuration.training.steps = 54
+        configuration.training.skipLimit = 4
+        configuration.training.spikeFactor = 1.001
+        configuration.training.evaluationInterval = 0
+        configuration.training.checkpointInterval = 50
+        let trainer = try Trainer(
+            configuration, data: .sample, store: RunStore(folder.path), mode: .new, device: .cuda, logger: silent)
+        _ = try trainer.run { record in
+            // After the fiftieth update: a head whose gradients are many times larger.
+            guard record.step == 50 else { return }
+            for parameter in trainer.model.parameters {
+                let values = try? parameter.value.onHost().array(of: Float.self).map { 30 * $0 }
+                if let values { try? parameter.load(Tensor(parameter.value.shape, values)) }
+            }
+        }
+        let (skipped, changed) = try lines(folder.path)
+        #expect((skipped.map(\.step) + changed.map(\.step)).sorted() == Array(1...54))
+        #expect(skipped.map(\.step) == [51, 52, 53, 54] && skipped.map(\.skipped) == [1, 2, 3, 4], "\(skipped)")
+        #expect(skipped.allSatisfy { $0.reason == .spike && $0.first == nil && $0.loss.isFinite && $0.gradientNorm.isFinite })
+        #expect(skipped.map(\.tokens) == [51, 52, 53, 54].map { $0 * configuration.training.tokensPerStep })
+    }
+
     /// Weights that are not numbers: the step is skipped and named, and the run ends where too many are.
     @Test func stepsThatAreNotFiniteAreSkippedAndNamed() throws {
         let folder = try TemporaryFolder()
@@ -81,10 +119,8 @@ import Training
         let error = #expect(throws: PowerAttentionError.self) { try trainer.run() }
         #expect(error?.code == .nonFinite && error?.argument == "step 2")
         #expect(error?.given.contains("input of norm") == true, "\(error?.given ?? "")")
-        let text = try String(contentsOfFile: RunStore(folder.path).metricsPath, encoding: .utf8)
-        let lines = try text.split(separator: "\n").map { try MetricsLine.Decoder().line(Data($0.utf8)) }
-        let skipped = lines.compactMap { if case .skipped(let record) = $0 { record } else { nil } }
-        #expect(skipped.map(\.step) == [1, 2] && skipped.map(\.skipped) == [1, 2] && lines.count == 2)
+        let (skipped, changed) = try lines(folder.path)
+        #expect(skipped.map(\.step) == [1, 2] && skipped.map(\.skipped) == [1, 2] && changed.isEmpty)
         #expect(skipped.allSatisfy { $0.first == "the input of norm" && $0.reason == .notFinite && $0.loss.isNaN })
         for parameter in trainer.model.parameters where parameter.name == "blocks.0.mixer.query.weight" {
             #expect(try parameter.value.onHost().array(of: Float.self).allSatisfy(\.isFinite))
