@@ -61,6 +61,8 @@ let package = Package(
                 "Tensors", logging,
             ]),
         library("Experiments", ["Training", "Inference", "LanguageModel", "PowerAttention", "Tensors"]),
+        .plugin(name: "SourceCommitPlugin", capability: .buildTool(), path: "Plugins/SourceCommit"),
+        .target(name: "SourceCommit", swiftSettings: swiftSettings, plugins: ["SourceCommitPlugin"]),
         .target(
             name: "Benchmarks",
             dependencies: [
@@ -71,7 +73,7 @@ let package = Package(
         .executableTarget(
             name: "power",
             dependencies: [
-                "Benchmarks",
+                "Benchmarks", "SourceCommit",
                 "Experiments", "Training", "Inference", "LanguageModel", "PowerAttention", "CUDABackend", "CUDARuntime",
                 "BackendInterface", "Tensors", argumentParser, logging, toml,
             ],

@@ -2,6 +2,7 @@ import ArgumentParser
 import CUDARuntime
 import Foundation
 import PowerAttention
+import SourceCommit
 
 /// `power verify`: a device against the definition in float64.
 struct VerifyCommand: ParsableCommand {

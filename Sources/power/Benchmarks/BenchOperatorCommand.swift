@@ -2,6 +2,7 @@ import ArgumentParser
 import Benchmarks
 import Foundation
 import PowerAttention
+import SourceCommit
 
 /// `power bench op`: times the operator on one shape or several.
 struct BenchOperatorCommand: ParsableCommand {

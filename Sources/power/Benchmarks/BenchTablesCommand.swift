@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmarks
 import Foundation
+import SourceCommit
 import Tensors
 
 /// `power bench tables`, or `power bench`: measures this machine.
