@@ -53,6 +53,9 @@ static const char hopper_feature_keys[] = {
 static const char hopper_feature_queries[] = {
 #embed "hopper/feature_queries.cuh"
 };
+static const char hopper_column_numbers[] = {
+#embed "hopper/column_numbers.cuh"
+};
 static const char hopper_features[] = {
 #embed "hopper/features.cuh"
 };
@@ -173,6 +176,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/backward_queries.cu", hopper_backward_queries),
     FILE_ENTRY("hopper/feature_keys.cuh", hopper_feature_keys),
     FILE_ENTRY("hopper/feature_queries.cuh", hopper_feature_queries),
+    FILE_ENTRY("hopper/column_numbers.cuh", hopper_column_numbers),
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
     FILE_ENTRY("hopper/item.cuh", hopper_item),

@@ -17,6 +17,7 @@
 #include "common/output.cuh"
 #include "hopper/feature_queries.cuh"
 #include "hopper/features.cuh"
+#include "hopper/column_numbers.cuh"
 #include "hopper/item.cuh"
 #include "hopper/queue.cuh"
 #include "hopper/stored_rows.cuh"
@@ -154,9 +155,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                 if (thread < KEYS) {
                     const int token = min(first + thread, end - 1);
                     copy_few<8>(keyGates + stage * KEYS + thread, headGates + token, true);
-                    // In the order in which lanes read them: those of columns 8n + 2t and 8n + 2t + 1 together.
-                    const int place = thread % 8 / 2 * 16 + thread / 8 * 2 + thread % 2;
-                    copy_few<4>(keyDecays + stage * KEYS + place, headDecays + token, true);
+                    copy_few<4>(keyDecays + stage * KEYS + column_place(thread), headDecays + token, true);
                 }
 #endif
                 ring.end(position);
@@ -285,22 +284,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             auto weigh = [&](float (&scores)[KEYS / 2], const float (&derivatives)[KEYS / 2]) {
 #if GATED
                 // p times the decays from a key to the last of its 64, and from that to the first query of the warpgroup.
-                const float4 *stageDecays = reinterpret_cast<const float4 *>(keyDecays + position.stage * KEYS) + 4 * Place().t;
+                float factors[KEYS / 4];
+                load_columns(factors, keyDecays + position.stage * KEYS, Place().t);
                 const float tileDecay = DEGREE * decay(tileGates[0], keyGates[position.stage * KEYS + KEYS - 1]);
 #endif
 #pragma unroll
-                for (int i = 0; i < KEYS / 16; ++i) {
-                    float factors[4] = {DEGREE, DEGREE, DEGREE, DEGREE};
+                for (int n = 0; n < KEYS / 2; ++n) {
 #if GATED
-                    const float4 four = stageDecays[i];
-                    factors[0] = four.x * tileDecay, factors[1] = four.y * tileDecay;
-                    factors[2] = four.z * tileDecay, factors[3] = four.w * tileDecay;
+                    const float factor = factors[n / 4 * 2 + n % 2] * tileDecay;
+#else
+                    const float factor = DEGREE;
 #endif
-#pragma unroll
-                    for (int n = 0; n < 8; ++n) {
-                        const int place = 8 * i + n;
-                        scores[place] = (derivatives[place] + rowOffsets[n / 2 % 2]) * lower_power(scores[place]) * factors[n / 4 * 2 + n % 2];
-                    }
+                    scores[n] = (derivatives[n] + rowOffsets[n / 2 % 2]) * lower_power(scores[n]) * factor;
                 }
             };
             auto pack = [&](const float (&scores)[KEYS / 2]) {

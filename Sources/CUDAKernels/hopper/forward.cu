@@ -12,6 +12,7 @@
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
+#include "hopper/column_numbers.cuh"
 #include "hopper/features.cuh"
 #include "hopper/item.cuh"
 #include "hopper/queue.cuh"
@@ -146,9 +147,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 if (thread < KEYS) {
                     const int token = min(first + thread, end - 1);
                     copy_few<8>(keyGates + stage * KEYS + thread, headGates + token, true);
-                    // In the order in which lanes read them: those of columns 8n + 2t and 8n + 2t + 1 of 64 together.
-                    const int place = thread / 64 * 64 + thread % 8 / 2 * 16 + thread / 8 % 8 * 2 + thread % 2;
-                    copy_few<4>(keyDecays + stage * KEYS + place, headDecays + token, true);
+                    copy_few<4>(keyDecays + stage * KEYS + column_place(thread), headDecays + token, true);
                 }
 #endif
                 ring.end(position);
@@ -335,15 +334,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             auto loadDecays = [&] {
 #if GATED
                 // From a key to the last of its 64, and from that to the query.
-                const float4 *stageDecays = reinterpret_cast<const float4 *>(keyDecays + position.stage * KEYS + 16 * t);
-                float tileDecays[KEYS / 64];
 #pragma unroll
-                for (int i = 0; i < KEYS / 64; ++i) tileDecays[i] = decay(baseGate, keyGates[position.stage * KEYS + 64 * i + 63]);
+                for (int i = 0; i < KEYS / 64; ++i) {
+                    const float tileDecay = decay(baseGate, keyGates[position.stage * KEYS + 64 * i + 63]);
+                    float (&numbers)[16] = *reinterpret_cast<float (*)[16]>(columnDecays + 16 * i);
+                    load_columns(numbers, keyDecays + position.stage * KEYS + 64 * i, t);
 #pragma unroll
-                for (int i = 0; i < KEYS / 16; ++i) {
-                    const float4 four = stageDecays[i / 4 * 16 + i % 4];
-                    columnDecays[4 * i] = four.x * tileDecays[i / 4], columnDecays[4 * i + 1] = four.y * tileDecays[i / 4];
-                    columnDecays[4 * i + 2] = four.z * tileDecays[i / 4], columnDecays[4 * i + 3] = four.w * tileDecays[i / 4];
+                    for (int n = 0; n < 16; ++n) numbers[n] *= tileDecay;
                 }
 #endif
             };

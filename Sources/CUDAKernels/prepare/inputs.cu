@@ -220,7 +220,7 @@ __device__ __forceinline__ void measure(
 // memory are best read at the same time.
 //
 // Grid: gateBlocks + tileCount · (keyHeads + queryHeads).
-extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, 3) measure_inputs(
+extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, 4) measure_inputs(
     const input *__restrict__ q, const input *__restrict__ k, const float *__restrict__ logGates, const int4 *__restrict__ tiles,
     const int4 *__restrict__ chunks, const int4 *__restrict__ sequences, int *__restrict__ queryExponents, int *chunkExponents,
     unsigned *known, const int *__restrict__ initialExponents, const int *__restrict__ initialIsUsed, int *__restrict__ lastExponents,
