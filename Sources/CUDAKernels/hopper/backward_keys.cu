@@ -12,9 +12,8 @@
 // Grid: as many blocks as fit. Shared memory: KEY_TILES of keys [ROWS, WIDTH] and values [ROWS, VALUE_WIDTH]; STAGES of queries [QUERIES,
 // WIDTH] and ∂y [QUERIES, VALUE_WIDTH] or of states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in
 // panels; with states above degree 2 ∂k of the state [ROWS, STATE_GRADIENT_STRIDE] float; factors and offsets of every warp's tile of
-// queries [QUERIES] float2; WORDS words of features; KEY_TILES of gates [ROWS + 4] float2, after those of the keys that of the chunk's end,
-// then first token and count of the tile, exponent of the keys and flags of the chunk, first token and count of the chunk; STAGES of gates
-// float2, offsets and statistics float [QUERIES]; barriers, and the numbers of KEY_TILES items.
+// queries [QUERIES] float2; WORDS words of features; KEY_TILES of gates [ROWS + 2] float2, after those of the keys that of the chunk's end;
+// STAGES of gates float2, offsets and statistics float [QUERIES]; barriers, and KEY_TILES items.
 //
 // Rows of dk stand as those of dq do: see backward_queries.cu.
 #include "common/decay.cuh"
@@ -431,8 +430,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         float *pair = keySums + 4 * n + 2 * half;
                         float left = DEGREE * pair[0], right = DEGREE * pair[1];
 #if STATES && DEGREE > 2
-                        const float2 two = *reinterpret_cast<const float2 *>(warpGradients + row * STATE_GRADIENT_STRIDE + column);
-                        left += stateDecay * two.x, right += stateDecay * two.y;
+                        add_state_gradient(left, right, warpGradients, row, column, stateDecay);
 #endif
                         product += left * low_bfloat16(key) + right * high_bfloat16(key);
                         pair[0] = left * unit, pair[1] = right * unit;

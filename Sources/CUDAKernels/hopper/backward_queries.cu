@@ -8,7 +8,7 @@
 // states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], or of keys [KEYS, WIDTH] and values [KEYS,
 // VALUE_WIDTH], all in panels; with states above degree 2 ∂q of the state [ROWS, WIDTH + 4] float; gates of the tiles of queries [ROWS]
 // float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; offsets and statistics [ROWS] float2; with states WORDS words of
-// features; barriers, and the numbers of QUERY_STAGES items.
+// features; barriers, and QUERY_STAGES items.
 //
 // Rows of dq of a token begin `stride` numbers after those of the one before, and are turned back by row `token mod length` of the angles
 // where there are any.
@@ -41,6 +41,7 @@ static_assert(DEGREE > 0, "powers only");
 static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");
 static_assert(KEYS == 64, "the queries of a warpgroup are the keys of one tile");
 static_assert(FEATURES == 64, "four blocks of features a stage");
+static_assert(STAGES >= 2, "a warpgroup holds one stage while it waits for another");
 static_assert(!OFFSETS || NORMALIZED, "offsets are of normalized rows");
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_queries(
@@ -328,11 +329,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
                     products_use(scores);
                     products_use(derivatives);
                     weigh(scores, derivatives);
-                    // Its wait keeps the weighing before the next one, so that products are under way beside it.
+                    // Its wait keeps the weighing before the next one, so that products are under way beside it. Of two stages the one before has
+                    // to be given back first.
                     const RingPosition<STAGES> before = previous;
-                    takeNext();
+                    if constexpr (STAGES > 2) takeNext();
                     products_wait<0>();
                     ring.release(before, Place().lane);
+                    if constexpr (STAGES == 2) takeNext();
                     pack(scores);
                 }
             }

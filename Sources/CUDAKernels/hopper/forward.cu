@@ -7,7 +7,7 @@
 //
 // Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys [KEYS,
 // WIDTH] or states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries
-// [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; WORDS words of features; barriers, and the numbers of two
+// [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; WORDS words of features; barriers, and two
 // items.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
@@ -33,11 +33,15 @@ static_assert(STATE_ROOM >= PrefixTiles::largest && STATE_ROOM >= NORMALIZER_PAN
 static_assert(!STATES || panel_numbers(FEATURES, COLUMNS) <= STATE_ROOM, "room for a state");
 #endif
 constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
+// Whether queries stay in registers as the left operand of scores, which leaves shared memory half of their reads: where there is room beside
+// features of a state, or factors of rows that nothing normalizes.
+constexpr bool QUERIES_STAY = !STATES || GROUPS < 3 || WIDTH + VALUE_WIDTH < 128 || (NORMALIZED && DEGREE <= 2);
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
 static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");
 static_assert(KEYS == 64 || KEYS == 128, "the queries of a warpgroup are the keys of one tile");
 static_assert(FEATURES == 64, "four blocks of features a stage");
+static_assert(STAGES >= 3, "a warpgroup holds two stages while it waits for a third");
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
@@ -302,8 +306,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Without it the compiler finds no registers for products on both of the ways to the last tile.
             products_use(sums);
 
-            // The left operand of scores stays in registers, which leaves shared memory half of their reads.
-            const RowOperands<WIDTH, ROWS> own(tile + 64 * 16 * warp, lane);
+            RowOperands<WIDTH, ROWS> own;
+            if constexpr (QUERIES_STAY) own = RowOperands<WIDTH, ROWS>(tile + 64 * 16 * warp, lane);
             // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies one tile for nothing. There is no
             // branch around the tiles of the state and of the keys, because the sums of products would no longer stay in place.
             const int tileCountHere = groupFirst < end ? (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS : 1;
@@ -311,12 +315,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Weights of the tile at `position`, as the operand of their product with the values.
             unsigned weights[KEYS / 16][4] = {};
             auto multiplyScores = [&](float (&scores)[KEYS / 2]) {
+                const unsigned long long rows = panel_descriptor(tile, ROWS, false);
                 const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE, KEYS, false);
                 products_begin();
 #pragma unroll
-                for (int depth = 0; depth < WIDTH / 16; ++depth)
-                    multiply_group<false>(
-                        scores, own.steps[depth], panel_advance(keys, panel_offset(0, 16 * depth, KEYS)), depth > 0);
+                for (int depth = 0; depth < WIDTH / 16; ++depth) {
+                    const unsigned long long step = panel_advance(keys, panel_offset(0, 16 * depth, KEYS));
+                    if constexpr (QUERIES_STAY)
+                        multiply_group<false>(scores, own.steps[depth], step, depth > 0);
+                    else
+                        multiply_group<false>(scores, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)), step, depth > 0);
+                }
                 products_commit();
             };
             auto multiplyValues = [&](int stage) {

@@ -23,3 +23,4 @@ struct alignas(16) Item {
     // The token after the last.
     __device__ __forceinline__ int end() const { return firstToken + count; }
 };
+static_assert(sizeof(Item) == 32, "as the host leaves room for it");

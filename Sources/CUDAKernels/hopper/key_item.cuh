@@ -28,3 +28,4 @@ struct alignas(16) KeyItem {
         hasState = STATES && (hasFinalGradient || !(span.w & 2));
     }
 };
+static_assert(sizeof(KeyItem) == 32, "as the host leaves room for it");

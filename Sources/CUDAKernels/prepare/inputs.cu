@@ -44,6 +44,8 @@ constexpr int PIECE = 16 / sizeof(input);
 constexpr int ROW_LANES = WIDTH > 16 * PIECE ? 32 : WIDTH > 8 * PIECE ? 16 : WIDTH > 4 * PIECE ? 8 : WIDTH > 2 * PIECE ? 4 : 2;
 constexpr int ROWS_AT_ONCE = MEASURING_THREADS / ROW_LANES;
 constexpr int ROWS_ASKED = 4;
+// Blocks of a multiprocessor: rows in float32 take registers of a fourth.
+constexpr int MEASURING_BLOCKS = INPUT == 0 ? 3 : 4;
 
 // The larger magnitudes of the numbers in two words, one or two in each; those of NaN count as none.
 __device__ __forceinline__ unsigned larger_magnitudes(unsigned largest, unsigned word) {
@@ -220,7 +222,7 @@ __device__ __forceinline__ void measure(
 // memory are best read at the same time.
 //
 // Grid: gateBlocks + tileCount · (keyHeads + queryHeads).
-extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, 4) measure_inputs(
+extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, MEASURING_BLOCKS) measure_inputs(
     const input *__restrict__ q, const input *__restrict__ k, const float *__restrict__ logGates, const int4 *__restrict__ tiles,
     const int4 *__restrict__ chunks, const int4 *__restrict__ sequences, int *__restrict__ queryExponents, int *chunkExponents,
     unsigned *known, const int *__restrict__ initialExponents, const int *__restrict__ initialIsUsed, int *__restrict__ lastExponents,

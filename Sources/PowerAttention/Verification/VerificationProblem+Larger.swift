@@ -29,6 +29,8 @@ extension VerificationProblem {
             power(3, .float32, length: 300, width: 32),
             // So many heads that their states fill a card.
             power(3, .bfloat16, length: 200, heads: 4, keyHeads: 4, width: 32) { $0.states = true },
+            // Rows so wide that few stages of them, and of states, have room.
+            power(3, .bfloat16, length: 193, heads: 1, width: 128) { $0.chunkSizes = [192] },
             power(4, .bfloat16, length: 150, heads: 8, keyHeads: 8, width: 16) { $0.states = true },
             power(2, .bfloat16, length: 100, heads: 32, keyHeads: 32, width: 32) {
                 $0.tile = 4
