@@ -44,8 +44,8 @@ constexpr int PIECE = 16 / sizeof(input);
 constexpr int ROW_LANES = WIDTH > 16 * PIECE ? 32 : WIDTH > 8 * PIECE ? 16 : WIDTH > 4 * PIECE ? 8 : WIDTH > 2 * PIECE ? 4 : 2;
 constexpr int ROWS_AT_ONCE = MEASURING_THREADS / ROW_LANES;
 constexpr int ROWS_ASKED = 4;
-// Blocks of a multiprocessor: rows in float32 take registers of a fourth.
-constexpr int MEASURING_BLOCKS = INPUT == 0 ? 3 : 4;
+// Blocks of a multiprocessor: rows in float32, and wide ones, take registers of a fourth.
+constexpr int MEASURING_BLOCKS = INPUT == 0 || WIDTH > 128 ? 3 : 4;
 
 // The larger magnitudes of the numbers in two words, one or two in each; those of NaN count as none.
 __device__ __forceinline__ unsigned larger_magnitudes(unsigned largest, unsigned word) {
