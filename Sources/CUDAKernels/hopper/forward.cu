@@ -492,7 +492,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 }
             }
             if (y != nullptr) {
-                // By way of the warp's queries, which it has read.
+                // By way of the warp's queries, which no product reads any more.
+                if constexpr (!QUERIES_STAY) named_barrier<128>(1 + group);
                 store_rows<VALUE_WIDTH>(
                     queries + queryPosition.stage * QUERY_TILE + 64 * (64 * group + 16 * warp),
                     reinterpret_cast<const float (&)[VALUE_WIDTH / 2]>(sums),
