@@ -92,6 +92,9 @@ static const char hopper_symmetric_gradient[] = {
 static const char hopper_symmetric_keys[] = {
 #embed "hopper/symmetric_keys.cuh"
 };
+static const char hopper_symmetric_outputs[] = {
+#embed "hopper/symmetric_outputs.cuh"
+};
 static const char hopper_symmetric_queries[] = {
 #embed "hopper/symmetric_queries.cuh"
 };
@@ -189,6 +192,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/stored_rows.cuh", hopper_stored_rows),
     FILE_ENTRY("hopper/symmetric_gradient.cuh", hopper_symmetric_gradient),
     FILE_ENTRY("hopper/symmetric_keys.cuh", hopper_symmetric_keys),
+    FILE_ENTRY("hopper/symmetric_outputs.cuh", hopper_symmetric_outputs),
     FILE_ENTRY("hopper/symmetric_queries.cuh", hopper_symmetric_queries),
     FILE_ENTRY("hopper/symmetric_state.cuh", hopper_symmetric_state),
     FILE_ENTRY("hopper/turned_row.cuh", hopper_turned_row),

@@ -200,24 +200,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             {
                 const Place at;
                 const elem *keys = keyTile + 64 * 64 * group;
-                RowOperands<WIDTH, ROWS> own;
-                if constexpr (KEYS_STAY) own = RowOperands<WIDTH, ROWS>(keys + 64 * 16 * at.warp, at.lane);
+                const LeftRows<WIDTH, ROWS, KEYS_STAY> own(keys, at.warp, at.lane);
                 constexpr int ownPlaces = 64 / QUERIES;
                 const int laterCount = max(item.places - ownPlaces * (group + 1), 0) * members;
                 // Weights and gradients of scores of the tile at `position`, as operands of their products with ∂y and queries.
                 unsigned weights[QUERIES / 16][4], scoreGradients[QUERIES / 16][4];
                 auto multiplyKeys = [&](float (&scores)[QUERIES / 2]) {
-                    const unsigned long long rows = panel_descriptor(keys, ROWS, false);
                     const unsigned long long columns = panel_advance(panel_descriptor(stages, QUERIES, false), position.stage * STAGE);
                     products_begin();
-#pragma unroll
-                    for (int depth = 0; depth < WIDTH / 16; ++depth) {
-                        const unsigned long long step = panel_advance(columns, panel_offset(0, 16 * depth, QUERIES));
-                        if constexpr (KEYS_STAY)
-                            multiply_group<false>(scores, own.steps[depth], step, depth > 0);
-                        else
-                            multiply_group<false>(scores, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)), step, depth > 0);
-                    }
+                    own.multiply(scores, columns);
                     products_commit();
                 };
                 auto multiplyValues = [&](float (&products)[QUERIES / 2]) {

@@ -118,12 +118,3 @@ struct FeatureFactors {
 };
 
 #endif
-
-// Two neighbouring groups of 8 columns of sums as A.
-template <int count>
-__device__ __forceinline__ void make_operand(unsigned (&a)[4], const float (&c)[count], int first) {
-    a[0] = pack_bfloat16(c[first], c[first + 1]);
-    a[1] = pack_bfloat16(c[first + 2], c[first + 3]);
-    a[2] = pack_bfloat16(c[first + 4], c[first + 5]);
-    a[3] = pack_bfloat16(c[first + 6], c[first + 7]);
-}

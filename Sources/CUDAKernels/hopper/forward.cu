@@ -17,7 +17,7 @@
 #include "hopper/item.cuh"
 #include "hopper/queue.cuh"
 #include "hopper/stored_rows.cuh"
-#include "hopper/symmetric_state.cuh"
+#include "hopper/symmetric_outputs.cuh"
 
 constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
@@ -68,9 +68,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     const int index = thread_index(), thread = index % 128, group = warpgroup_index() - 1;
     const int itemCount = tileCount * queryHeads;
 #if STATES && DEGREE > 2
-    // Two stages at a time; `blocks` goes on with zeros.
-    const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
-    const int stateStages = (featureCount + 2 * FEATURES - 1) / (2 * FEATURES) * 2;
+    const FeatureStages stateStages(blockCount);
 #endif
 
     if (index == 0) {
@@ -84,7 +82,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         *reinterpret_cast<uint4 *>(row) = make_uint4(0x3f80, 0, 0, 0);
     }
 #if STATES && DEGREE > 2
-    const uint4 *words = share_words(blocks, stateStages, sharedWords, index, THREADS);
+    const uint4 *words = share_words(blocks, stateStages.count, sharedWords, index, THREADS);
 #endif
     fence_products();
     __syncthreads();
@@ -115,28 +113,27 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 copy_few<8>(queryGates + queryPosition.stage * ROWS + n, headGates + min(item.firstToken + n, end - 1), true);
 #endif
             queryPosition.advance();
-#if STATES && DEGREE <= 2
+#if STATES
             if (item.hasState) {
-                if (stored != nullptr) wait_for_count(stored + static_cast<size_t>(item.chunk) * keyHeads + item.keyHead, storedCount);
-                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * PrefixTiles::all;
+                const size_t number = static_cast<size_t>(item.chunk) * keyHeads + item.keyHead;
+                if (stored != nullptr) wait_for_count(stored + number, storedCount);
+#if DEGREE <= 2
+                const elem *state = states + number * PrefixTiles::all;
                 for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
                     const int stage = ring.begin(position);
                     copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + PrefixTiles::normalizer + n * NORMALIZER_PANEL, thread);
                     ring.end(position);
                 }
                 copy_tiles<PrefixTiles, STATE_ROOM, STAGE>(ring, position, stages, state);
-            }
-#elif STATES
-            if (item.hasState) {
-                if (stored != nullptr) wait_for_count(stored + static_cast<size_t>(item.chunk) * keyHeads + item.keyHead, storedCount);
-                const elem *state = states + (static_cast<size_t>(item.chunk) * keyHeads + item.keyHead) * featureCount * stateStride;
-                for (int first = 0; first < stateStages * FEATURES; first += FEATURES) {
+#else
+                const elem *state = states + number * stateStages.features * COLUMNS;
+                for (int first = 0; first < stateStages.count * FEATURES; first += FEATURES) {
                     const int stage = ring.begin(position);
                     copy_panels<FEATURES, COLUMNS / 8>(
-                        stages + stage * STAGE, state + static_cast<size_t>(first) * stateStride, stateStride,
-                        featureCount - first, thread);
+                        stages + stage * STAGE, state + static_cast<size_t>(first) * COLUMNS, COLUMNS, stateStages.features - first, thread);
                     ring.end(position);
                 }
+#endif
             }
 #endif
             for (int first = item.chunkStart; first < end; first += KEYS) {
@@ -181,83 +178,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             {
                 const Place at;
                 const elem *rows = queries + queryPosition.stage * QUERY_TILE + 64 * (64 * at.group + 16 * at.warp);
-                const RowOperands<WIDTH, ROWS> operands(rows, at.lane);
-#if NORMALIZED
-                if (item.hasState) {
-                    float totals[2] = {0, 0};
-                    repeat<NORMALIZER_PANELS>([&](auto panel) {
-                        constexpr int first = 64 * decltype(panel)::value, width = WIDTH - first < 64 ? WIDTH - first : 64;
-                        float products[width / 2];
-                        ring.wait_full(position);
-                        multiply_normalizer(
-                            products, stages + position.stage * STAGE, [&](unsigned (&operand)[4], int n) {
-#pragma unroll
-                                for (int i = 0; i < 4; ++i) operand[i] = operands.steps[n][i];
-                            });
-                        ring.release(position, at.lane);
-                        position.advance();
-#pragma unroll
-                        for (int n = 0; n < width / 4; ++n) {
-                            const unsigned two = operands.steps[(first + 4 * n) / 16][n % 4];
-                            totals[n % 2] += low_bfloat16(two) * products[2 * n] + high_bfloat16(two) * products[2 * n + 1];
-                        }
-                    });
-                    // In the lane of the normalizer's column.
-#pragma unroll
-                    for (int half = 0; half < 2; ++half) {
-                        const float total = row_sum(totals[half]);
-                        sums[COLUMNS / 2 - 4 + 2 * half] = at.t == 0 ? total : 0;
-                    }
-                }
-#endif
-                // The operand of one first factor is made while the products of the one before are under way.
-                float (&valueSums)[VALUE_WIDTH / 2] = reinterpret_cast<float (&)[VALUE_WIDTH / 2]>(sums);
-                if (item.hasState) repeat<FIRST_GROUPS>([&](auto group) {
-                    constexpr int skipped = decltype(group)::value, steps = COLUMN_GROUPS - skipped;
-                    constexpr int tiles = PrefixTiles::count(skipped, STATE_ROOM), tileRows = PrefixTiles::rows(skipped);
-                    unsigned operand[2][steps][4];
-                    FirstFactors<ROWS> factors;
-                    auto make = [&](unsigned (&made)[steps][4], int n) {
-                        const uint2 once = factors.pair(n), both = both_orders(once);
-#pragma unroll
-                        for (int step = 0; step < steps; ++step)
-                            scale_rows(made[step], operands.steps[skipped + step], step == 0 ? once : both);
-                        operands_ready(made);
-                    };
-                    factors.load(rows, 16 * skipped, at.lane);
-                    make(operand[0], 0);
-                    RingPosition<STAGES> before = position;
-#pragma unroll 1
-                    for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
-#pragma unroll
-                        for (int n = 0; n < FIRSTS_AT_ONCE; ++n) {
-                            if (n % tiles == 0) ring.wait_full(position);
-                            const unsigned long long matrix =
-                                panel_descriptor(stages + position.stage * STAGE + n % tiles * PrefixTiles::numbers(skipped), tileRows, true);
-                            products_begin();
-#pragma unroll
-                            for (int step = 0; step < steps; ++step)
-                                multiply_group<true>(
-                                    valueSums, operand[n % 2][step], panel_advance(matrix, panel_offset(16 * step, 0, tileRows)), true);
-                            products_commit();
-                            products_wait<1>();
-                            if (n % tiles == 0 && first + n > 0) ring.release(before, at.lane);
-                            make(operand[(n + 1) % 2], (n + 1) % FIRSTS_AT_ONCE);
-                            // Only here does the compiler know that operands are read, and gives their registers to others.
-                            if (n % 2 == 1) products_wait<0>();
-                            if (n == FIRSTS_AT_ONCE - 2)
-                                factors.load(rows, 16 * skipped + min(first + FIRSTS_AT_ONCE, GROUP_FIRSTS - FIRSTS_AT_ONCE), at.lane);
-                            if ((n + 1) % tiles == 0) before = position, position.advance();
-                        }
-                    }
-                    products_wait<0>();
-                    ring.release(before, at.lane);
-                });
-                products_use(valueSums);
+                multiply_state<ROWS, STATE_ROOM, STAGE>(sums, ring, position, stages, rows, at, item.hasState);
             }
 #elif STATES
             {
-                const int count = item.hasState ? stateStages : 0;
+                const int count = item.hasState ? stateStages.count : 0;
                 const RowFeatures<ROWS> features(tile + 64 * 16 * warp, lane);
                 // The features of one stage are made while the products of the other are under way, from factors that are loaded a stage before.
                 unsigned even[4][4], odd[4][4];
@@ -265,7 +190,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 factors.load(features, words[0]);
                 factors.multiply(even);
                 factors.load(features, words[1]);
-                uint4 next = words[min(2, stateStages - 1)];
+                uint4 next = words[min(2, stateStages.count - 1)];
                 auto multiplyState = [&](const unsigned (&a)[4][4]) {
                     ring.wait_full(position);
                     const unsigned long long state =
@@ -306,8 +231,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Without it the compiler finds no registers for products on both of the ways to the last tile.
             products_use(sums);
 
-            RowOperands<WIDTH, ROWS> own;
-            if constexpr (QUERIES_STAY) own = RowOperands<WIDTH, ROWS>(tile + 64 * 16 * warp, lane);
+            const LeftRows<WIDTH, ROWS, QUERIES_STAY> own(tile, warp, lane);
             // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies one tile for nothing. There is no
             // branch around the tiles of the state and of the keys, because the sums of products would no longer stay in place.
             const int tileCountHere = groupFirst < end ? (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS : 1;
@@ -315,17 +239,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Weights of the tile at `position`, as the operand of their product with the values.
             unsigned weights[KEYS / 16][4] = {};
             auto multiplyScores = [&](float (&scores)[KEYS / 2]) {
-                const unsigned long long rows = panel_descriptor(tile, ROWS, false);
                 const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE, KEYS, false);
                 products_begin();
-#pragma unroll
-                for (int depth = 0; depth < WIDTH / 16; ++depth) {
-                    const unsigned long long step = panel_advance(keys, panel_offset(0, 16 * depth, KEYS));
-                    if constexpr (QUERIES_STAY)
-                        multiply_group<false>(scores, own.steps[depth], step, depth > 0);
-                    else
-                        multiply_group<false>(scores, panel_advance(rows, panel_offset(0, 16 * depth, ROWS)), step, depth > 0);
-                }
+                own.multiply(scores, keys);
                 products_commit();
             };
             auto multiplyValues = [&](int stage) {

@@ -7,8 +7,6 @@ template <int columns, int matrixRows>
 struct RowOperands {
     unsigned steps[columns / 16][4];
 
-    RowOperands() = default;
-
     __device__ __forceinline__ static void load(unsigned (&step)[4], const elem *rows, int index, int lane) {
         load_matrices(step, rows + panel_place(lane % 16, 16 * index + lane / 16 * 8, matrixRows));
     }
@@ -16,6 +14,40 @@ struct RowOperands {
     __device__ __forceinline__ RowOperands(const elem *rows, int lane) {
 #pragma unroll
         for (int n = 0; n < columns / 16; ++n) load(steps[n], rows, n, lane);
+    }
+};
+
+// 64 rows of a warpgroup as the left operand of products with other rows: the warp's from registers, which leaves shared memory half of its reads,
+// or, where these are few, all from shared memory.
+template <int columns, int matrixRows, bool areKept>
+struct LeftRows {
+    RowOperands<columns, matrixRows> operands;
+
+    __device__ __forceinline__ LeftRows(const elem *rows, int warp, int lane) : operands(rows + 64 * 16 * warp, lane) {}
+
+    // The products with all rows of a matrix, of which `others` is the descriptor.
+    template <int count>
+    __device__ __forceinline__ void multiply(float (&products)[count], unsigned long long others) const {
+#pragma unroll
+        for (int n = 0; n < columns / 16; ++n)
+            multiply_group<false>(products, operands.steps[n], panel_advance(others, panel_offset(0, 16 * n, 2 * count)), n > 0);
+    }
+};
+
+template <int columns, int matrixRows>
+struct LeftRows<columns, matrixRows, false> {
+    const elem *rows;
+
+    __device__ __forceinline__ LeftRows(const elem *rows, int, int) : rows(rows) {}
+
+    template <int count>
+    __device__ __forceinline__ void multiply(float (&products)[count], unsigned long long others) const {
+        const unsigned long long own = panel_descriptor(rows, matrixRows, false);
+#pragma unroll
+        for (int n = 0; n < columns / 16; ++n)
+            multiply_group<false>(
+                products, panel_advance(own, panel_offset(0, 16 * n, matrixRows)),
+                panel_advance(others, panel_offset(0, 16 * n, 2 * count)), n > 0);
     }
 };
 
@@ -31,4 +63,13 @@ __device__ __forceinline__ void scale_rows(unsigned (&scaled)[4], const unsigned
     scaled[1] = multiply_bfloat16(rows[1], factors.y);
     scaled[2] = multiply_bfloat16(rows[2], factors.x);
     scaled[3] = multiply_bfloat16(rows[3], factors.y);
+}
+
+// Two neighbouring groups of 8 columns of sums as A.
+template <int count>
+__device__ __forceinline__ void make_operand(unsigned (&a)[4], const float (&c)[count], int first) {
+    a[0] = pack_bfloat16(c[first], c[first + 1]);
+    a[1] = pack_bfloat16(c[first + 2], c[first + 3]);
+    a[2] = pack_bfloat16(c[first + 4], c[first + 5]);
+    a[3] = pack_bfloat16(c[first + 6], c[first + 7]);
 }

@@ -2,7 +2,7 @@
 // bytes of a lane and whole rows of a warp.
 #pragma once
 #include "common/output.cuh"
-#include "hopper/panels.cuh"
+#include "hopper/row_operands.cuh"
 
 // A warp's 16 rows of sums, the first `valid` of them, `width` numbers of each, to `rows`, which are `stride` apart. `room` is 16 rows of a panel
 // that are the warp's alone.
