@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -12,6 +13,27 @@ import Training
         let error = #expect(throws: PowerAttentionError.self) { try RunLock(folder.path, patience: .milliseconds(200)) }
         #expect(error?.argument == folder.path && error?.given.contains("another process") == true)
         #expect(ContinuousClock.now - start >= .milliseconds(200))
+        withExtendedLifetime(lock) {}
+    }
+
+    /// What is refused closes its own descriptor once: a second time it would be somebody else's.
+    @Test func aRefusalClosesNothingElse() throws {
+        let folder = try TemporaryFolder()
+        let lock = try RunLock(folder.path)
+        let isDone = Atomic(false)
+        let lost = Atomic(0)
+        DispatchQueue.concurrentPerform(iterations: 2) { index in
+            if index == 0 {
+                for _ in 0..<5000 { _ = try? RunLock(folder.path, patience: .zero) }
+                isDone.store(true, ordering: .relaxed)
+            } else {
+                while !isDone.load(ordering: .relaxed) {
+                    let file = open("/dev/null", O_RDONLY)
+                    if close(file) != 0 { lost.add(1, ordering: .relaxed) }
+                }
+            }
+        }
+        #expect(lost.load(ordering: .relaxed) == 0)
         withExtendedLifetime(lock) {}
     }
 

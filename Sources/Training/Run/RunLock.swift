@@ -29,7 +29,8 @@ package final class RunLock: Sendable {
     package init(
         _ folder: String, patience: Duration = RunLock.patience, onLongWait: () -> Void = {}
     ) throws(PowerAttentionError) {
-        descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        // Becomes the lock's at the end: before that no deinit closes it a second time, when it may be another file's.
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw Folder.failure(folder, "cannot be opened: \(Folder.reason())", "a readable folder")
         }
@@ -49,6 +50,7 @@ package final class RunLock: Sendable {
             }
             usleep(Self.microsecondsBetweenAttempts)
         }
+        self.descriptor = descriptor
     }
 
     deinit {
