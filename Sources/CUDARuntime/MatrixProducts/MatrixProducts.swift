@@ -3,7 +3,8 @@ package import Tensors
 
 /// Matrix products on one card by cuBLASLt, sums in float32.
 ///
-/// The algorithm is chosen once a shape, by the library's own judgement: the same card and library give the same bits every time.
+/// The algorithm is chosen once a shape, by what the library says of it and not by how long it took: the same card and library give the same
+/// bits every time.
 package final class MatrixProducts: Sendable {
     private let context: CUDAContext
     private let library: CUBLASLt

@@ -10,7 +10,8 @@ final class ProductPlan: @unchecked Sendable {
     private let library: CUBLASLt
     let product, first, second, result: CUBLASLt.Handle
     /// `cublasLtMatmulHeuristicResult_t`, which begins with the algorithm.
-    private(set) var choice = [UInt64](repeating: 0, count: 12)
+    private(set) var choice: [UInt64] = []
+    private static let (choiceWords, choiceCount) = (12, 8)
 
     /// - Parameters:
     ///   - alignments: those of A, B, C, what is added and the epilogue's matrix in bytes.
@@ -59,13 +60,18 @@ final class ProductPlan: @unchecked Sendable {
             try library.check(
                 library.matmulPreferenceSetAttribute(preference, attribute, &value, 4), "MatmulPreferenceSetAttribute")
         }
+        var choices = [UInt64](repeating: 0, count: Self.choiceWords * Self.choiceCount)
         var count: CInt = 0
         let status = library.matmulAlgoGetHeuristic(
-            handle, product, first, second, result, result, preference, 1, &choice, &count)
+            handle, product, first, second, result, result, preference, CInt(Self.choiceCount), &choices, &count)
         // CUBLAS_STATUS_NOT_SUPPORTED.
         guard status != 15 else { return nil }
         try library.check(status, "MatmulAlgoGetHeuristic", "\(shape)")
-        if count == 0 { return nil }
+        // The upper half of word 9 is `wavesCount`.
+        let waves = (0..<Int(count)).map { Float(bitPattern: UInt32(choices[Self.choiceWords * $0 + 9] >> 32)) }
+        let writesHalves = shape.output.byteCount == 2 && shape.epilogue != .geluGradient
+        guard let index = ProductChoice.preferred(waves, writesHalves: writesHalves) else { return nil }
+        choice = Array(choices[Self.choiceWords * index..<Self.choiceWords * (index + 1)])
     }
 
     /// Where the epilogue's matrix is, for the next call.
