@@ -1,7 +1,7 @@
 /// The tiles of `hopper/backward_keys.cu`.
 struct HopperBackwardKeysConfiguration: Sendable, Hashable {
     /// Warpgroups that multiply, 64 keys each; one more brings what they need.
-    let groups = 2
+    let groups: Int
     let features = 64
     let queries, stages: Int
     /// Tiles of keys in shared memory: one in use, and one under way where there is room.
@@ -27,8 +27,10 @@ struct HopperBackwardKeysConfiguration: Sendable, Hashable {
         guard limits.multiplyByWarpgroups(problem), problem.valueWidth <= 128 else { return nil }
         func bytes(_ rows: Int, _ columns: Int) -> Int { 2 * Panels.numbers(rows, columns) }
         func bothBytes(_ rows: Int) -> Int { bytes(rows, problem.width) + bytes(rows, problem.valueWidth) }
-        // Sums of wide rows take the registers of half of the scores.
-        queries = problem.width > 64 || problem.valueWidth > 64 ? 32 : 64
+        // Sums of wide rows take the registers of a third warpgroup, and of half of the scores.
+        let widest = max(problem.width, problem.valueWidth)
+        groups = widest > 32 ? 2 : 3
+        queries = widest > 64 || (groups == 3 && widest > 16) ? 32 : 64
         self.hasStates = hasStates
         words = hasStates ? problem.sharedFeatureWords : 0
         let rows = groups * 64

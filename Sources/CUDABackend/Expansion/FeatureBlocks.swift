@@ -7,7 +7,7 @@ package import BackendInterface
 /// have in another order, have coefficient zero: they are computed, and count for nothing, but a ``SymmetricStateLayout`` is made of them too.
 /// So the features are the same for every τ. Outside, a τ above 1 has features that are equal to each other, the members of a feature here.
 ///
-/// Blocks are sorted by their last factors, so that a warp loads those once for all prefixes.
+/// Blocks are sorted by their last factors, then by their first ones, so that a warp loads those once for many prefixes.
 package struct FeatureBlocks: Sendable {
     /// One word a block: the indices of the prefix in bytes 0…2, the last factors divided by 16 in byte 3. Of a tile's words byte 0 differs.
     package let blocks: [UInt32]

@@ -10,8 +10,9 @@ struct FeaturePlaces {
     init(degree: Int, width: Int) {
         self.degree = degree
         monomials = Self.monomials(degree: degree, width: width)
-        // As numbers words are sorted by their last factors first.
-        let tiles = Set(monomials.map { Self.tile(of: $0).word }).sorted()
+        // Kernels keep last factors, and first ones, from one tile to the next: words are sorted by these, then by the others.
+        func order(_ word: UInt32) -> UInt32 { word & 0xff00_0000 | word << 16 & 0xff_0000 | word >> 8 & 0xffff }
+        let tiles = Set(monomials.map { Self.tile(of: $0).word }).sorted { order($0) < order($1) }
         let tileBlocks = degree > 1 ? MonomialFactors.firstCount : 1
         blocks = tiles.flatMap { word in (0..<tileBlocks).map { word + UInt32($0) } }
         starts = Dictionary(

@@ -2,8 +2,8 @@
 //
 // Features come in blocks of 16 that share their first p − 1 factors, the prefix: feature n of a block is
 // prefix · x[16 · last + n]. A block is one word: the indices of the prefix in bytes 0…2, `last` in byte 3. Blocks are sorted by
-// `last`. From degree 2 on they come in tiles of four that share all but the index in byte 0: four neighbours from a multiple of four on.
-// Multinomial coefficients, and zeros for monomials that another block holds, are in the states that the kernels read.
+// `last`, then by byte 0. From degree 2 on they come in tiles of four that share all but the index in byte 0: four neighbours from a multiple
+// of four on. Multinomial coefficients, and zeros for monomials that another block holds, are in the states that the kernels read.
 #pragma once
 #include "common/fragments.cuh"
 

@@ -36,13 +36,13 @@ constexpr int STAGE = STATES && STATE_STAGE > QUERY_STAGE ? STATE_STAGE : QUERY_
 constexpr int KEY_GATES = ROWS + 2;
 // Whether keys stay in registers as the left operand of scores, which leaves shared memory half of their reads.
 constexpr bool KEYS_STAY = WIDTH + VALUE_WIDTH <= 128;
-// Two more sums take more registers than the consumers of other kernels have.
-constexpr int PRODUCER_REGISTERS = 72;
-constexpr int CONSUMER_REGISTERS = 216;
+// Beside two groups two more sums take more registers than the consumers of other kernels have.
+constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 72 : producer_registers(GROUPS);
+constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 216 : consumer_registers(GROUPS);
 static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
-static_assert(GROUPS == 2, "registers are shared out for two");
+static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");
 static_assert(QUERIES == 32 || QUERIES == 64, "the keys of a warpgroup are the queries of whole tiles");
 static_assert(FEATURES == 64, "four blocks of features a stage");
 static_assert(KEY_TILES == 1 || KEY_TILES == 2, "one tile of keys in use, and one under way at most");
@@ -180,10 +180,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
 #else
                 const elem *keys = keyTile + 64 * 64 * group, *values = keys + panel_numbers(ROWS, WIDTH);
                 const RowFeatures<ROWS> features(keys + 64 * 16 * at.warp, at.lane);
-                StateGradient gradient(stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE, at.lane);
-                gradient.clear();
+                StateGradient<ROWS> gradient(stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE, features, at.lane);
                 const int count = item.hasState ? stateStages.count : 0;
-                multiply_state_gradient<STAGE>(gradient, valueSums, ring, position, stages, features, values, words, at, count);
+                multiply_state_gradient<STAGE>(gradient, valueSums, ring, position, stages, values, words, at, count);
                 gradient.flush();
 #endif
 #if GATED

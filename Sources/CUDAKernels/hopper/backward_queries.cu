@@ -234,11 +234,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
 #elif STATES
             {
                 const int warpRows = 64 * 16 * warp;
-                StateGradient gradient(stateGradients + (4 * group + warp) * STATE_GRADIENT_TILE, lane);
-                gradient.clear();
+                const RowFeatures<64> features(tile + warpRows, lane);
+                StateGradient<64> gradient(stateGradients + (4 * group + warp) * STATE_GRADIENT_TILE, features, lane);
                 if (item.hasState)
                     multiply_state<STAGE>(
-                        gradient, ring, position, stages, tile + warpRows, gradientTile + warpRows, rowOffsets, words, lane,
+                        gradient, ring, position, stages, gradientTile + warpRows, rowOffsets, words, lane,
                         stateStages.count);
                 gradient.flush();
 #if GATED

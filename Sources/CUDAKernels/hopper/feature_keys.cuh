@@ -9,11 +9,11 @@
 constexpr int STATE_STAGE = panel_numbers(FEATURES, VALUE_WIDTH + 8);
 
 // Adds to the sums of the warpgroup's 64 values and to the gradient of the warp's 16 keys, and takes the `count` stages of the state.
-// `features` are of the warp's keys, `values` points to the first of the warpgroup's rows.
+// `values` points to the first of the warpgroup's rows.
 template <int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void multiply_state_gradient(
-    StateGradient &gradient, float (&valueSums)[VALUE_WIDTH / 2], Ring<stageCount, groups> &ring, RingPosition<stageCount> &position,
-    const elem *stages, const RowFeatures<ROWS> &features, const elem *values, const uint4 *words, const Place &at, int count
+    StateGradient<ROWS> &gradient, float (&valueSums)[VALUE_WIDTH / 2], Ring<stageCount, groups> &ring, RingPosition<stageCount> &position,
+    const elem *stages, const elem *values, const uint4 *words, const Place &at, int count
 ) {
     // The normalizer's column follows the others, its factor is 1.
     const unsigned one = at.t == 0 ? 0x3f80 : 0;
@@ -46,12 +46,12 @@ __device__ __forceinline__ void multiply_state_gradient(
         ring.wait_full(position);
         multiplyValues(gradient.odd, position.stage);
         FeatureFactors<ROWS> factors;
-        factors.load(features, words[n]);
+        factors.load(gradient.features, words[n]);
         factors.multiply(evenFeatures);
         products_wait<1>();
         products_use(gradient.even);
-        gradient.add(gradient.even, factors, words[n]);
-        factors.load(features, words[n + 1]);
+        gradient.add(gradient.even, words[n].x, factors.others);
+        factors.load(gradient.features, words[n + 1]);
         factors.multiply(oddFeatures);
         operands_ready(evenFeatures);
         operands_ready(oddFeatures);
@@ -61,7 +61,7 @@ __device__ __forceinline__ void multiply_state_gradient(
         products_commit();
         products_wait<1>();
         products_use(gradient.odd);
-        gradient.add(gradient.odd, factors, words[n + 1]);
+        gradient.add(gradient.odd, words[n + 1].x, factors.others);
         products_wait<0>();
         operands_ready(evenFeatures);
         operands_ready(oddFeatures);

@@ -8,14 +8,13 @@
 // The numbers of a stage of the state.
 constexpr int STATE_STAGE = panel_numbers(FEATURES, VALUE_WIDTH + 8);
 
-// Adds to the gradient of the warp's 16 queries, and takes the `count` stages of the state. `rows` and `gradientRows` point to the first of
-// the rows of queries and of dy, `rowOffsets` are those of the lane's rows g and g + 8.
+// Adds to the gradient of the warp's 16 queries, and takes the `count` stages of the state. `gradientRows` points to the first of the rows of
+// dy, `rowOffsets` are those of the lane's rows g and g + 8.
 template <int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void multiply_state(
-    StateGradient &gradient, Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, const elem *stages, const elem *rows,
+    StateGradient<64> &gradient, Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, const elem *stages,
     const elem *gradientRows, const float (&rowOffsets)[2], const uint4 *words, int lane, int count
 ) {
-    const RowFeatures<64> features(rows, lane);
     const RowOperands<VALUE_WIDTH, 64> outputs(gradientRows, lane);
 #if NORMALIZED
     // The offsets in two parts, one for each of the normalizer's two columns.
@@ -39,10 +38,10 @@ __device__ __forceinline__ void multiply_state(
         products_commit();
     };
     for (int n = 0; n < count; n += 2) {
-        FeatureFactors<64> factors;
-        const uint4 first = words[n], second = words[n + 1];
+        OtherFactors factors;
+        const unsigned first = words[n].x, second = words[n + 1].x;
         ring.wait_full(position);
-        factors.load(features, first);
+        factors.load(gradient.features, first);
         multiply(gradient.even, position.stage);
         const RingPosition<stageCount> before = position;
         position.advance();
@@ -51,13 +50,13 @@ __device__ __forceinline__ void multiply_state(
         products_wait<1>();
         products_use(gradient.even);
         ring.release(before, lane);
-        gradient.add(gradient.even, factors, first);
-        factors.load(features, second);
+        gradient.add(gradient.even, first, factors);
+        factors.load(gradient.features, second);
         products_wait<0>();
         products_use(gradient.odd);
         ring.release(position, lane);
         position.advance();
-        gradient.add(gradient.odd, factors, second);
+        gradient.add(gradient.odd, second, factors);
     }
 }
 

@@ -76,6 +76,33 @@ struct RowFeatures {
     }
 };
 
+// The factors of a tile's prefixes that its blocks share, of the lane's two rows: loaded early, because shared memory answers late while products
+// read it.
+struct OtherFactors {
+    unsigned numbers[DEGREE - 2][2];
+
+    template <int matrixRows>
+    __device__ __forceinline__ void load(const RowFeatures<matrixRows> &features, unsigned word) {
+#pragma unroll
+        for (int n = 0; n < DEGREE - 2; ++n) {
+            const elem *other = features.column(word, n + 1);
+            numbers[n][0] = other[0], numbers[n][1] = other[8 * 64];
+            words_ready(numbers[n]);
+        }
+    }
+
+    __device__ __forceinline__ float2 row(int n) const {
+        return make_float2(bfloat16_to_float(numbers[n][0]), bfloat16_to_float(numbers[n][1]));
+    }
+
+    __device__ __forceinline__ float2 product() const {
+        float2 product = row(0);
+#pragma unroll
+        for (int n = 1; n < DEGREE - 2; ++n) product = make_float2(product.x * row(n).x, product.y * row(n).y);
+        return product;
+    }
+};
+
 // What the features of a tile of 64, four blocks, are made of: loaded early, because shared memory answers late while products read it.
 // The blocks share all factors but the first, and the first ones are neighbours.
 template <int matrixRows>
@@ -83,27 +110,23 @@ struct FeatureFactors {
     FragmentA last;
     // The four first factors of the lane's two rows, and the others of both.
     uint2 upper, lower;
-    unsigned others[DEGREE - 2][2];
+    OtherFactors others;
 
     __device__ __forceinline__ void load(const RowFeatures<matrixRows> &features, uint4 blocks) {
         features.load_last(last, blocks.x);
         const elem *first = features.column(blocks.x, 0);
         upper = *reinterpret_cast<const uint2 *>(first);
         lower = *reinterpret_cast<const uint2 *>(first + 8 * 64);
-#pragma unroll
-        for (int n = 0; n < DEGREE - 2; ++n) {
-            const elem *other = features.column(blocks.x, n + 1);
-            others[n][0] = other[0], others[n][1] = other[8 * 64];
-            words_ready(others[n]);
-        }
+        others.load(features, blocks.x);
     }
 
     // The products of the prefixes of the lane's two rows.
     __device__ __forceinline__ void prefixes(uint2 &first, uint2 &second) const {
         // One row in each half.
-        unsigned product = __byte_perm(others[0][0], others[0][1], 0x5410);
+        auto both = [&](int n) { return __byte_perm(others.numbers[n][0], others.numbers[n][1], 0x5410); };
+        unsigned product = both(0);
 #pragma unroll
-        for (int n = 1; n < DEGREE - 2; ++n) product = multiply_bfloat16(product, __byte_perm(others[n][0], others[n][1], 0x5410));
+        for (int n = 1; n < DEGREE - 2; ++n) product = multiply_bfloat16(product, both(n));
         const unsigned firstProduct = __byte_perm(product, 0, 0x1010), secondProduct = __byte_perm(product, 0, 0x3232);
         first = make_uint2(multiply_bfloat16(upper.x, firstProduct), multiply_bfloat16(upper.y, firstProduct));
         second = make_uint2(multiply_bfloat16(lower.x, secondProduct), multiply_bfloat16(lower.y, secondProduct));
