@@ -6,6 +6,8 @@ package struct OperatorMeasurement: Sendable, Codable {
     package var name, device, mechanism: String
     /// The power, or `nil` for exponential attention.
     package var degree: Int?
+    /// τ, the tile of the symmetric power, or `nil` for exponential attention.
+    package var tile: Int?
     package var dtype: String
     package var batch, length, queryHeads, keyHeads, width, valueWidth: Int
     package var gated: Bool
@@ -28,7 +30,7 @@ package struct OperatorMeasurement: Sendable, Codable {
     package var card, driver, commit: String
 
     enum CodingKeys: String, CodingKey {
-        case name, device, mechanism, degree, dtype, batch, length
+        case name, device, mechanism, degree, tile, dtype, batch, length
         case queryHeads = "query_heads"
         case keyHeads = "key_heads"
         case width
@@ -56,7 +58,7 @@ package struct OperatorMeasurement: Sendable, Codable {
         name = "power-attention"
         self.device = device.rawValue
         switch benchmark.configuration.mechanism {
-        case .power(let degree): (mechanism, self.degree) = ("power", degree)
+        case .power(let degree): (mechanism, self.degree, tile) = ("power", degree, benchmark.configuration.tile)
         case .exponential(let window): mechanism = "exponential" + (window.map { " window \($0)" } ?? "")
         }
         dtype = benchmark.dataType.rawValue

@@ -5,7 +5,7 @@ import Testing
 @Suite struct BenchCommandTests {
     private struct Line: Decodable {
         var name, device, mechanism, dtype, form, pass, flop_formula, card, driver, commit: String
-        var degree: Int?
+        var degree, tile: Int?
         var batch, length, query_heads, key_heads, width, value_width, chunk, rounds: Int
         var gated: Bool
         var milliseconds, tflops, gbytes_per_second, flops, bytes, compile_seconds: Double
@@ -27,7 +27,7 @@ import Testing
         #expect(lines.map(\.pass) == ["forward", "backward", "both", "forward", "backward", "both"])
         #expect(lines.map(\.length) == [256, 256, 256, 64, 64, 64] && lines.map(\.batch) == [1, 1, 1, 4, 4, 4])
         let first = lines[0]
-        #expect(first.name == "power-attention" && first.device == "cpu" && first.mechanism == "power" && first.degree == 2)
+        #expect(first.name == "power-attention" && first.device == "cpu" && first.mechanism == "power" && first.degree == 2 && first.tile == 1)
         #expect(first.dtype == "bfloat16" && first.gated && first.form == "attention" && first.rounds == 2)
         #expect(first.query_heads == 4 && first.key_heads == 2 && first.width == 16 && first.value_width == 16)
         // 2(d + e) a query head and pair; q, k, v, y in two bytes, gates in four.
@@ -59,10 +59,18 @@ import Testing
         #expect(copy > 0 && abs(share * line.milliseconds / copy - 1) < 1e-6)
     }
 
+    /// D = C(⌈d/τ⌉ + p − 1, p) τ^p features of e numbers, for tokens that read a state, and for those that are added to one.
+    @Test func theTileOfThePower() throws {
+        let options = ["--degree", "3", "--tile", "4", "--width", "8", "--heads", "1", "--tokens", "64", "--dtype", "float32"]
+        let line = try #require(try lines(options + ["--form", "chunked", "--chunk-size", "32", "--pass", "forward"]).first)
+        let pairs = 2 * 32 * 33 / 2, tokens = 32 + 32
+        #expect(line.tile == 4 && line.flops == Double(2 * 16 * pairs + 2 * 256 * 8 * tokens))
+    }
+
     @Test func exponentialAttention() throws {
         let options = ["--mechanism", "exponential", "--window", "16", "--tokens", "64", "--heads", "1", "--width", "8"]
         let line = try #require(try lines(options + ["--pass", "forward"]).first)
-        #expect(line.mechanism == "exponential window 16" && line.degree == nil)
+        #expect(line.mechanism == "exponential window 16" && line.degree == nil && line.tile == nil)
         let pairs = 16 * 17 / 2 + 48 * 16
         #expect(line.flops == Double(2 * 16 * pairs))
     }
@@ -83,6 +91,7 @@ import Testing
     @Test(arguments: [
         (["op", "--context", "100", "--tokens", "256"], "--context"), (["op", "--rounds", "0"], "--rounds"),
         (["op", "--tokens", "0"], "--tokens"), (["op", "--dtype", "int32"], "--dtype"), (["op", "--degree", "9"], "degree"),
+        (["op", "--tile", "0"], "tile"), (["op", "--mechanism", "exponential", "--tile", "4"], "--tile"),
         (["op", "--window", "4"], "--window"), (["op", "--mechanism", "exponential", "--pass", "decode"], "--pass"),
         (["op", "--pass", "sideways"], "sideways"), (["op", "--heads", "3", "--key-heads", "2", "--tokens", "8"], "heads"),
         (["nothing"], "nothing"), (["--rounds", "0"], "--rounds"), (["products", "--rounds", "0"], "--rounds"),

@@ -36,6 +36,7 @@ struct BenchOperatorCommand: ParsableCommand {
     @Option(help: "Width of values, if another.") var valueWidth: Int?
     @Option(help: "What is computed: power or exponential.") var mechanism = MechanismName.power
     @Option(help: "The power p: 1, 2, 3 or 4.") var degree = 2
+    @Option(help: "The tile of the symmetric power, which the FLOPs of its definition are counted for.") var tile = 1
     @Option(help: "The window of exponential attention, in tokens.") var window: Int?
     @Flag(inversion: .prefixedNo, help: "Use gates.") var gated = true
     @Option(help: "The type of the inputs: float32, bfloat16 or float16.") var dtype = DataType.bfloat16
@@ -61,6 +62,9 @@ struct BenchOperatorCommand: ParsableCommand {
         guard mechanism == .exponential || window == nil else {
             throw ValidationError("--window: \(window ?? 0) given with a power, expected --mechanism exponential")
         }
+        guard mechanism == .power || tile == 1 else {
+            throw ValidationError("--tile: \(tile) given with exponential attention, which has no state; expected a power")
+        }
         guard mechanism == .power || !passes.contains(.decode) else {
             throw ValidationError("--pass: decode given with exponential attention, which has no state; expected a power")
         }
@@ -79,7 +83,7 @@ struct BenchOperatorCommand: ParsableCommand {
         guard !passes.isEmpty else { return }
         let configuration = AttentionConfiguration(
             mechanism == .power ? .power(degree: degree) : .exponential(window: window),
-            form: passes == [.decode] ? .recurrent : form, chunkSize: chunkSize)
+            form: passes == [.decode] ? .recurrent : form, chunkSize: chunkSize, tile: tile)
         var benchmark = OperatorBenchmark(
             configuration, batch: batch, length: length, queryHeads: heads, keyHeads: keyHeads ?? heads, keyWidth: width,
             valueWidth: valueWidth ?? width, gated: gated)
