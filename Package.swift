@@ -85,7 +85,7 @@ let package = Package(
         tests("CUDARuntimeTests", ["CUDARuntime", "CUDAKernels", "Tensors", "TestSupport"]),
         tests(
             "CUDABackendTests",
-            ["CUDABackend", "CUDARuntime", "CPUBackend", "BackendInterface", "Tensors", "TestSupport"]),
+            ["PowerAttention", "CUDABackend", "CUDARuntime", "CPUBackend", "BackendInterface", "Tensors", "TestSupport"]),
         tests("PowerAttentionTests", ["PowerAttention", "BackendInterface", "CPUBackend", "Tensors", "TestSupport"]),
         tests(
             "LanguageModelTests",

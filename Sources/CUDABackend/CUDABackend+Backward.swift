@@ -20,7 +20,8 @@ extension CUDABackend {
             problem, inputs, finalState: finalStateGradient != nil, hasFinalGradient: finalStateGradient != nil)
         let (given, _) = try upload(inputs, pass)
         let output: PassOutput
-        if isRecurrent || finalStateGradient != nil || forward.rowStatistics == nil {
+        // Whether rows were scaled, only the forward pass knows where it tries those that were given.
+        if isRecurrent || finalStateGradient != nil || forward.rowStatistics == nil || pass.plan.triesGivenRows {
             output = try pass.forward(given, finalState: finalStateGradient != nil)
         } else {
             let progress = try Progress(queues: 0, states: 0, others: pass.preparationNumbers, context)

@@ -5,13 +5,17 @@ import Tensors
 import Testing
 
 /// Magnitudes that are given lead to the bits that those lead to which the card finds out: rows far from one, ordinary rows, and rows of
-/// zeros, in sequences of several chunks.
+/// zeros, in sequences of one chunk or several.
 @Suite(.enabled(if: (try? CUDABackend.shared()) != nil)) struct MagnitudeTests {
-    @Test(arguments: [DataType.float32, .bfloat16], [false, true]) func givenOnes(type: DataType, gated: Bool) throws {
+    @Test(
+        arguments: [DataType.float32, .bfloat16],
+        [(AttentionConfiguration.Form.chunked, false), (.chunked, true), (.attention, false), (.attention, true)])
+    func givenOnes(type: DataType, call: (form: AttentionConfiguration.Form, gated: Bool)) throws {
+        let gated = call.gated
         let (tokens, queryHeads, keyHeads, width) = (300, 4, 2, 16)
         let context = try CUDABackend.shared().context
         let problem = AttentionProblem(
-            mechanism: .power(degree: 2), normalization: .sum, form: .chunked, scale: 0.25, chunkSize: 64, tile: 1,
+            mechanism: .power(degree: 2), normalization: .sum, form: call.form, scale: 0.25, chunkSize: 64, tile: 1,
             sequences: [0..<170, 170..<tokens], tokenCount: tokens, queryHeads: queryHeads, keyHeads: keyHeads,
             keyWidth: width, valueWidth: width)
         let pass = try AttentionPass(context, problem, dataType: type, isGated: gated)

@@ -18,7 +18,7 @@ extension AttentionPlan {
         let outputs = rows * problem.valueWidth
         guard !byLibrary else { return [memory.take(outputs * dataType.byteCount), memory.take(4 * rows)] }
         let pairs = problem.sequences.count * problem.keyHeads
-        var kept = [memory.take(4 * (3 + pairs + 2 * chunkStates))]
+        var kept = [memory.take(4 * (5 + pairs + 2 * chunkStates))]
         func keep(_ byteCount: Int, if isNeeded: Bool = true) {
             if isNeeded { kept.append(memory.take(byteCount)) }
         }

@@ -11,8 +11,9 @@ extension AttentionPass {
     ) throws(PowerAttentionError) -> PassOutput {
         if let library { return try library.forward(inputs) }
         let progress = try Progress(
-            queues: 1, states: schedule.chunks.count * problem.keyHeads, others: preparationNumbers, context)
-        let prepared = try prepareInputs(inputs, progress)
+            queues: 2, states: schedule.chunks.count * problem.keyHeads, others: preparationNumbers, context)
+        let triesGivenRows = plan.triesGivenRows && !finalState
+        let prepared = triesGivenRows ? try allocateInputs(inputs, progress) : try prepareInputs(inputs, progress)
         let walked = try walkStates(prepared, inputs, wantsEnd: finalState, progress)
         let y = try context.allocate(rows * problem.valueWidth, dataType.byteCount)
         // In float32 y is exact itself.
@@ -30,13 +31,29 @@ extension AttentionPass {
                 .float(problem.degree == nil ? exponentScale : factor.significand), .int(factor.exponent),
             ]
         if let tiles = kernels.hopperForward {
-            let items = forwardTileCount * problem.queryHeads
-            try context.launch(
-                KernelLaunch(
-                    kernels.forward, grid: .init(min(items, context.properties.multiprocessorCount)), threads: tiles.threads,
-                    sharedBytes: tiles.sharedBytes,
-                    arguments: arguments + [.memory(prepared.decays), .int(forwardTileCount), progress.taken(0)]
-                        + walked.waiting(for: progress), startsEarly: walked.storingBlocks != nil))
+            func launch(
+                queue: Int = 0, needsScaling: DevicePart? = nil, isNeeded: DevicePart? = nil, startsEarly: Bool
+            ) throws(PowerAttentionError) {
+                let items = forwardTileCount * problem.queryHeads
+                try context.launch(
+                    KernelLaunch(
+                        kernels.forward, grid: .init(min(items, context.properties.multiprocessorCount)),
+                        threads: tiles.threads, sharedBytes: tiles.sharedBytes,
+                        arguments: arguments + [.memory(prepared.decays), .int(forwardTileCount), progress.taken(queue)]
+                            + walked.waiting(for: progress) + [.part(needsScaling), .part(isNeeded)],
+                        startsEarly: startsEarly))
+            }
+            if triesGivenRows {
+                // The kernels behind the first try return at once where it found nothing to scale.
+                let needsScaling = needsScaling(progress)
+                try measure(inputs, prepared, progress, .gates)
+                try launch(needsScaling: needsScaling, startsEarly: isGated)
+                try measure(inputs, prepared, progress, .rows, isNeeded: needsScaling)
+                try convert(inputs, prepared, startsEarly: true)
+                try launch(queue: 1, isNeeded: needsScaling, startsEarly: true)
+            } else {
+                try launch(startsEarly: walked.storingBlocks != nil)
+            }
         } else {
             let tiles = kernels.forwardTiles
             try context.launch(

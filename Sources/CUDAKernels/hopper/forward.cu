@@ -5,6 +5,10 @@
 // ring of stages; GROUPS warpgroups of 64 queries each multiply. The normalizer is one more column of the values, whose keys are ones.
 // While a warpgroup weighs the scores of a tile of keys, its products of the tile before are under way.
 //
+// Where nothing reads a state and sums of weights divide, outputs are tried from rows as they were given, before anybody has measured those:
+// weights are not negative, so that a sum of ordinary size says of all of them that none left the range. Where a row has another sum, rows
+// are measured and scaled, and this kernel runs once more; else those kernels return at once.
+//
 // Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys [KEYS,
 // WIDTH] or states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries
 // [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; WORDS words of features; barriers, and two
@@ -36,6 +40,8 @@ constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
 // Whether queries stay in registers as the left operand of scores, which leaves shared memory half of their reads: where there is room beside
 // features of a state, or factors of rows that nothing normalizes.
 constexpr bool QUERIES_STAY = !STATES || GROUPS < 3 || WIDTH + VALUE_WIDTH < 128 || (NORMALIZED && DEGREE <= 2);
+#define TRIES_GIVEN_ROWS (!STATES && NORMALIZED)
+static_assert(!TRIES_GIVEN_ROWS || DEGREE % 2 == 0, "weights are not negative");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
 static_assert(GROUPS == 2 || GROUPS == 3, "registers are shared out for two or three");
@@ -43,15 +49,28 @@ static_assert(KEYS == 64 || KEYS == 128, "the queries of a warpgroup are the key
 static_assert(FEATURES == 64, "four blocks of features a stage");
 static_assert(STAGES >= 3, "a warpgroup holds two stages while it waits for a third");
 
+// Whether a sum of weights, none of them negative, says that none left the range, and that what fell below it does not count beside the others.
+// NaN does not.
+__device__ __forceinline__ bool is_ordinary(float total) { return total >= 0x1p-64f && total <= 0x1p64f; }
+
+// `needsScaling`, where rows are tried as they were given: becomes 1 where the sum of a row is not ordinary, but for rows of zeros; exponents of
+// queries become zero, because nobody has measured them. `isNeeded`, where they were scaled after that: without it nothing is left to do.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
-    const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *__restrict__ isScaled,
+    const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *isScaled,
     const elem *__restrict__ v, const float2 *__restrict__ gates, const int *__restrict__ firstVisible, const elem *__restrict__ states,
-    const unsigned *__restrict__ blocks, const int *__restrict__ queryExponents, const int *__restrict__ keyExponents,
+    const unsigned *__restrict__ blocks, int *__restrict__ queryExponents, const int *__restrict__ keyExponents,
     const int4 *__restrict__ tiles, const int4 *__restrict__ chunks, input *__restrict__ y, float *__restrict__ exact,
     float *__restrict__ statistics, int tokens, int queryHeads, int keyHeads, int valueWidth, int paddedValueWidth, int blockCount,
     int hasInitialState, int window, float scale, int scaleExponent, const float *__restrict__ decays, int tileCount, int *taken,
-    const int *stored, int storedCount
+    const int *stored, int storedCount, int *needsScaling, const int *isNeeded
 ) {
+#if TRIES_GIVEN_ROWS
+    start_next_kernel();
+    if (isNeeded != nullptr) {
+        wait_for_previous_kernel();
+        if (*isNeeded == 0) return;
+    }
+#endif
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *queries = reinterpret_cast<elem *>(memory);
     elem *stages = queries + 2 * QUERY_TILE;
@@ -89,6 +108,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 
     if (group < 0) {
         lower_registers<producer_registers(GROUPS)>();
+#if TRIES_GIVEN_ROWS
+        // For the sums of gates. Beside a walk over the chunks, which is waited for below, they are there.
+        if (stored == nullptr) wait_for_previous_kernel();
+#endif
         const elem *q = choose_rows(givenQ, scaledQ, isScaled, 0), *k = choose_rows(givenK, scaledK, isScaled, 1);
         RingPosition<STAGES> position;
         RingPosition<2> queryPosition;
@@ -384,7 +407,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     + DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(item.chunk) * keyHeads + item.keyHead]);
                 const float statistic = unnormalized_statistic(scale, exponent);
 #endif
-                if (t == 0 && token < end) statistics[place] = statistic;
+                if (t == 0 && token < end) {
+                    statistics[place] = statistic;
+#if TRIES_GIVEN_ROWS
+                    if (needsScaling != nullptr) {
+                        queryExponents[place] = 0;
+                        const int row = 16 * warp + 8 * half + g;
+                        if (!is_ordinary(total) && !(total == 0 && is_zero_row<ROWS, WIDTH>(tile, row))) *needsScaling = 1;
+                    }
+#endif
+                }
 #pragma unroll
                 for (int n = 0; n < VALUE_WIDTH / 4; ++n) {
                     float &sum = sums[n / 2 * 4 + 2 * half + n % 2];

@@ -29,6 +29,18 @@ __device__ __forceinline__ int panel_place(int row, int column, int rows) {
     return 64 * (column / 64 * rows + row) + (column / 8 ^ row) % 8 * 8 + column % 8;
 }
 
+// Whether all numbers of a row of a matrix of `rows` rows are zero.
+template <int rows, int columns>
+__device__ __forceinline__ bool is_zero_row(const elem *matrix, int row) {
+    unsigned bits = 0;
+#pragma unroll 1
+    for (int column = 0; column < columns; column += 8) {
+        const uint4 eight = *reinterpret_cast<const uint4 *>(matrix + panel_place(row, column, rows));
+        bits |= eight.x | eight.y | eight.z | eight.w;
+    }
+    return (bits & 0x7fff7fff) == 0;
+}
+
 // How far a descriptor goes from (0, 0) to (row, column), multiples of 8 and of 16.
 constexpr int panel_offset(int row, int column, int rows) { return 64 * (column / 64 * rows + row) + column % 64; }
 

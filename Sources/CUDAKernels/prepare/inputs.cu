@@ -221,14 +221,19 @@ __device__ __forceinline__ void measure(
 // tiles (first token, number of tokens, chunk, sequence) by keyHeads and then by queryHeads, heads of a tile together, because neighbours in
 // memory are best read at the same time.
 //
+// It may start early, and so may the next kernel, which waits for the end of this one. Where `isNeeded` is given and not set, nothing is to do.
+//
 // Grid: gateBlocks + tileCount · (keyHeads + queryHeads).
 extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, MEASURING_BLOCKS) measure_inputs(
     const input *__restrict__ q, const input *__restrict__ k, const float *__restrict__ logGates, const int4 *__restrict__ tiles,
     const int4 *__restrict__ chunks, const int4 *__restrict__ sequences, int *__restrict__ queryExponents, int *chunkExponents,
     unsigned *known, const int *__restrict__ initialExponents, const int *__restrict__ initialIsUsed, int *__restrict__ lastExponents,
     int *__restrict__ isScaled, float2 *gates, float *__restrict__ decays, int *__restrict__ firstVisible, int gateBlocks, int gatePeriod,
-    int tileCount, int tokens, int queryHeads, int keyHeads, int width, int window
+    int tileCount, int tokens, int queryHeads, int keyHeads, int width, int window, const int *isNeeded
 ) {
+    start_next_kernel();
+    wait_for_previous_kernel();
+    if (isNeeded != nullptr && *isNeeded == 0) return;
     unsigned index = blockIdx.x;
     const unsigned turn = index / gatePeriod;
     if (turn < gateBlocks && turn * gatePeriod == index) {
@@ -249,13 +254,14 @@ extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, MEASURING_BLOCKS
 
 // Queries [tokens, queryHeads, WIDTH] by their own exponents, keys by those of their chunk, values as they are. Grid: any number,
 // queryHeads + keyHeads, and keyHeads more where values are wanted. Queries and keys whose flag is not set are left out; without flags
-// all are converted. Without exponents (exponential attention) nothing is scaled. The next kernel may start early.
+// all are converted. Without exponents (exponential attention) nothing is scaled. It may start early, and so may the next kernel.
 extern "C" __global__ void __launch_bounds__(THREADS) convert_inputs(
     const input *__restrict__ q, const input *__restrict__ k, const input *__restrict__ v, elem *__restrict__ queries,
-    elem *__restrict__ keys, elem *__restrict__ values, const int *__restrict__ queryExponents, const int *__restrict__ keyExponents,
-    const int *__restrict__ isScaled, const int4 *__restrict__ tiles, int tileCount, int queryHeads, int keyHeads, int width, int valueWidth
+    elem *__restrict__ keys, elem *__restrict__ values, const int *queryExponents, const int *keyExponents,
+    const int *isScaled, const int4 *__restrict__ tiles, int tileCount, int queryHeads, int keyHeads, int width, int valueWidth
 ) {
     start_next_kernel();
+    wait_for_previous_kernel();
     const int member = blockIdx.y;
     const bool isQuery = member < queryHeads, isValue = member >= queryHeads + keyHeads;
     if (!isValue && isScaled != nullptr && isScaled[isQuery ? 0 : 1] <= 0) return;
