@@ -39,7 +39,9 @@ package final class AttentionPass: Sendable {
             (try context.upload(rows), rows.count)
         }
         let schedule = plan.schedule
-        (measuredTiles, measuredTileCount) = try upload(schedule.measuredTiles(of: PreparationConfiguration.measuredTokens))
+        // Blocks that mostly find nothing to do are better few.
+        let measuredTokens = PreparationConfiguration.measuredTokens * (plan.triesGivenRows ? 8 : 1)
+        (measuredTiles, measuredTileCount) = try upload(schedule.measuredTiles(of: measuredTokens))
         (preparationTiles, preparationTileCount) = try upload(schedule.tiles(of: PreparationConfiguration.tokens))
         (forwardTiles, forwardTileCount) = try upload(schedule.queryTiles(of: plan.kernels.forwardRows))
         (queryTiles, queryTileCount) = try upload(schedule.queryTiles(of: plan.kernels.backwardQueriesRows))
