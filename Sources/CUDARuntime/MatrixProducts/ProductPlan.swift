@@ -70,7 +70,7 @@ final class ProductPlan: @unchecked Sendable {
         // The upper half of word 9 is `wavesCount`.
         let waves = (0..<Int(count)).map { Float(bitPattern: UInt32(choices[Self.choiceWords * $0 + 9] >> 32)) }
         let writesHalves = shape.output.byteCount == 2 && shape.epilogue != .geluGradient
-        guard let index = ProductChoice.preferred(waves, writesHalves: writesHalves) else { return nil }
+        guard let index = ProductChoice.preferred(waves, terms: shape.k, writesHalves: writesHalves) else { return nil }
         choice = Array(choices[Self.choiceWords * index..<Self.choiceWords * (index + 1)])
     }
 
