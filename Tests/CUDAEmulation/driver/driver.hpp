@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -92,3 +93,7 @@ struct Launch {
 };
 
 CUresult run(const Launch &launch);
+
+// Held while a grid runs, and while modules come and go: the loader may give a thread's variables, static shared memory among them, another
+// place meanwhile.
+std::mutex &turnOfGrids();

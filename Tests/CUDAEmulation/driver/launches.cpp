@@ -211,7 +211,7 @@ public:
 
     // One grid at a time.
     void run(Run &run) {
-        std::lock_guard<std::mutex> turn(turnMutex);
+        std::lock_guard<std::mutex> turn(turnOfGrids());
         std::unique_lock<std::mutex> lock(mutex);
         current = &run;
         busy = size;
@@ -240,11 +240,16 @@ private:
     std::vector<std::thread> threads;
     uint64_t busy = 0, generation = 0;
     Run *current = nullptr;
-    std::mutex turnMutex, mutex;
+    std::mutex mutex;
     std::condition_variable start, end;
 };
 
 }  // namespace
+
+std::mutex &turnOfGrids() {
+    static std::mutex *mutex = new std::mutex;
+    return *mutex;
+}
 
 CUresult run(const Launch &launch) {
     // Lives as long as its threads.

@@ -55,6 +55,7 @@ EXPORTED CUresult cuModuleLoadData(Module **result, const void *image) {
         if (written <= 0) return close(file), failure(OUT_OF_MEMORY, "a module could not be written to memory");
         n += written;
     }
+    std::lock_guard<std::mutex> turn(turnOfGrids());
     // The name stays taken while the module is loaded: the loader tells libraries apart by name.
     const std::string path = "/proc/self/fd/" + std::to_string(file);
     void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -73,6 +74,7 @@ EXPORTED CUresult cuModuleLoadDataEx(Module **module, const void *image, unsigne
 
 EXPORTED CUresult cuModuleUnload(Module *module) {
     REQUIRE_CONTEXT;
+    std::lock_guard<std::mutex> turn(turnOfGrids());
     dlclose(module->library);
     close(module->file);
     delete module;
