@@ -12,19 +12,22 @@ private let isHopper = (try? CUDABackend.shared())?.context.properties.architect
 /// ordinary size. Whatever the magnitudes, outputs and gradients are those of the definition in float64.
 @Suite(.enabled(if: isHopper)) struct GivenRowsTests {
     enum Rows: CaseIterable {
-        case ordinary, small, large, opposite, largeKey, unseenLargeKey, someZeroQueries, zeroQueries, zeroFirstKeys
+        case ordinary, small, large, opposite, largeKey, unseenLargeKey, hiddenLargeKeys
+        case someZeroQueries, zeroQueries, zeroFirstKeys
 
-        /// Whether a row that is not all zeros has a sum of weights far from one, or none.
-        var needsScaling: Bool { [.small, .large, .largeKey, .zeroFirstKeys].contains(self) }
+        /// Whether a number is large, or the sum of weights of a row that is not all zeros is small.
+        var needsScaling: Bool { ![.ordinary, .someZeroQueries, .zeroQueries].contains(self) }
 
         /// What the numbers of a token's queries are multiplied by.
-        func queryFactor(_ token: Int) -> Double {
+        func queryFactor(_ token: Int, _ degree: Int) -> Double {
             switch self {
             case .small: 0x1p-30
             case .large: 0x1p30
             case .opposite: 0x1p40
-            // Nobody but the last query sees the last key: the scores of the others with it are beyond the range of float32.
-            case .unseenLargeKey: token == GivenRowsTests.tokens - 1 ? 0 : 0x1p30
+            // Nobody but the last query sees the last key.
+            case .unseenLargeKey: token == GivenRowsTests.tokens - 1 ? 0 : Self.far(degree)
+            // The sums of those that see a gate that hides the large keys before it are ordinary.
+            case .hiddenLargeKeys: token < GivenRowsTests.closedGate ? 1 : Self.far(degree)
             case .someZeroQueries: token % 3 == 0 ? 0 : 1
             case .zeroQueries: 0
             default: 1
@@ -37,16 +40,21 @@ private let isHopper = (try? CUDABackend.shared())?.context.properties.architect
             case .small: 0x1p-30
             case .large: 0x1p30
             case .opposite: 0x1p-40
-            // What the power leaves of the others, divided by as much, is a float32.
-            case .largeKey: token == 100 ? (degree == 2 ? 0x1p40 : 0x1p20) : 1
-            case .unseenLargeKey: token == GivenRowsTests.tokens - 1 ? 0x1p100 : 0x1p-30
+            case .largeKey: token == 100 ? Self.far(degree) * Self.far(degree) : 1
+            case .unseenLargeKey: token == GivenRowsTests.tokens - 1 ? Self.far(degree) : 1 / Self.far(degree)
+            case .hiddenLargeKeys: token < GivenRowsTests.closedGate ? Self.far(degree) : 1 / Self.far(degree)
             case .zeroFirstKeys: token < 5 ? 0 : 1
             default: 1
             }
         }
+
+        /// Keys that are as much smaller than one as others are larger still have a power in float32 beside those.
+        private static func far(_ degree: Int) -> Double { degree == 2 ? 0x1p20 : 0x1p9 }
     }
 
     private static let (tokens, queryHeads, keyHeads, width) = (300, 4, 2, 32)
+    /// In the middle of 64 tokens of the last sequence.
+    private static let closedGate = 220
 
     struct Launch: Sendable {
         let function: String
@@ -137,8 +145,8 @@ private let isHopper = (try? CUDABackend.shared())?.context.properties.architect
     private static func problem(_ degree: Int) -> AttentionProblem {
         AttentionProblem(
             mechanism: .power(degree: degree), normalization: .sum, form: .attention, scale: 0.25, chunkSize: 64, tile: 1,
-            sequences: [0..<130, 130..<tokens], tokenCount: tokens, queryHeads: queryHeads, keyHeads: keyHeads,
-            keyWidth: width, valueWidth: width)
+            sequences: [0..<130, 130..<130, 130..<131, 131..<tokens], tokenCount: tokens, queryHeads: queryHeads,
+            keyHeads: keyHeads, keyWidth: width, valueWidth: width)
     }
 
     private static func bytes(_ pointer: DevicePointer, _ count: Int, _ context: CUDAContext) throws -> [UInt8] {
@@ -156,10 +164,15 @@ private let isHopper = (try? CUDABackend.shared())?.context.properties.architect
             }
             return tensor.converted(to: .bfloat16)
         }
-        let q = tensor(queryHeads, rows.queryFactor)
+        let q = tensor(queryHeads) { rows.queryFactor($0, degree) }
         let k = tensor(keyHeads) { rows.keyFactor($0, degree) }
         let (v, dy) = (tensor(keyHeads), tensor(queryHeads))
-        let gates = Tensor([1, tokens, keyHeads], (0..<tokens * keyHeads).map { -0.01 * Float($0 % 7) })
+        let gates = Tensor(
+            [1, tokens, keyHeads],
+            (0..<tokens * keyHeads).map {
+                let isClosed = rows == .hiddenLargeKeys && $0 / keyHeads == closedGate
+                return isClosed ? -.infinity : -0.01 * Float($0 % 7)
+            })
         return (AttentionInputs(q: q, k: k, v: v, logG: gated ? gates : nil), dy)
     }
 }

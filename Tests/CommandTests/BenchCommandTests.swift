@@ -27,7 +27,8 @@ import Testing
         #expect(lines.map(\.pass) == ["forward", "backward", "both", "forward", "backward", "both"])
         #expect(lines.map(\.length) == [256, 256, 256, 64, 64, 64] && lines.map(\.batch) == [1, 1, 1, 4, 4, 4])
         let first = lines[0]
-        #expect(first.name == "power-attention" && first.device == "cpu" && first.mechanism == "power" && first.degree == 2 && first.tile == 1)
+        #expect(first.name == "power-attention" && first.device == "cpu" && first.mechanism == "power")
+        #expect(first.degree == 2 && first.tile == 1)
         #expect(first.dtype == "bfloat16" && first.gated && first.form == "attention" && first.rounds == 2)
         #expect(first.query_heads == 4 && first.key_heads == 2 && first.width == 16 && first.value_width == 16)
         // 2(d + e) a query head and pair; q, k, v, y in two bytes, gates in four.

@@ -49,9 +49,10 @@ package struct AttentionPlan: Sendable {
     var keepsValues: Bool { isScratchType && kernels.problem.keepsValueWidth }
     var keepsVectors: Bool { keepsValues && problem.keyWidth == kernels.problem.width }
 
-    /// Whether a call forward tries rows of queries and keys as they were given, before anybody has measured them, and scales them only
-    /// where the sum of weights of a row is not of ordinary size: weights of even powers are not negative, so that an ordinary sum says
-    /// that none of them left the range. Where states are read, those of a chunk have the exponent of its keys, which has to be known.
+    /// Whether a call forward that is not asked for a final state tries rows of queries and keys as they were given, before anybody has measured
+    /// them, and scales them only where one has a large number, or the sum of weights of a row is small. Weights of even powers are not negative:
+    /// what falls below the range counts for nothing beside an ordinary sum. Where states are read, those of a chunk have the exponent of its
+    /// keys, which has to be known.
     package var triesGivenRows: Bool {
         guard let forward = kernels.hopperForward, let queries = kernels.hopperBackwardQueries,
             let keys = kernels.hopperBackwardKeys, kernels.problem.isNormalized, keepsVectors

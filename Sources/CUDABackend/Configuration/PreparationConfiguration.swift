@@ -5,6 +5,8 @@ struct PreparationConfiguration: Sendable, Hashable {
     static let threads = 256
     /// Tokens of a block that measures, of one head, and its threads.
     static let measuredTokens = 256
+    /// The same where it mostly has nothing to do: the fewer blocks, the sooner all have found that out.
+    static let mostlySkippedTokens = 2048
     static let measuringThreads = 512
     /// Rows of values that a block of `prepare/values.cu` scales, and the threads that have eight columns of each.
     static let scaledRows = 128

@@ -68,7 +68,9 @@ extension AttentionPass {
         let isPower = problem.degree != nil
         let hasGates = measured.contains(.gates) && (prepared.gates != nil || prepared.firstVisible != nil)
         let gateBlocks = hasGates ? schedule.chunks.count * keyHeads : 0
-        let tileCount = measured.contains(.rows) && isPower ? measuredTileCount : 0
+        let isMostlySkipped = isNeeded != nil
+        let tileCount =
+            !measured.contains(.rows) || !isPower ? 0 : isMostlySkipped ? mostlySkippedTileCount : measuredTileCount
         let blocks = gateBlocks + tileCount * (queryHeads + keyHeads)
         let magnitudes = isPower ? inputs.magnitudes : nil
         try context.launch(
@@ -77,7 +79,7 @@ extension AttentionPass {
                 threads: PreparationConfiguration.measuringThreads,
                 arguments: [
                     .pointer(magnitudes?.q ?? inputs.q), .pointer(magnitudes?.k ?? inputs.k), .pointer(inputs.logG),
-                    .memory(measuredTiles), .memory(chunks),
+                    .memory(isMostlySkipped ? mostlySkippedTiles : measuredTiles), .memory(chunks),
                     .memory(sequences), .memory(prepared.queryExponents), .part(prepared.keyExponents),
                     .part(isPower ? progress.others(from: 3) : nil),
                     .memory(inputs.initialState?.exponents), .memory(inputs.initialState?.isUsed),

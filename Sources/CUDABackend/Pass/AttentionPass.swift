@@ -9,10 +9,10 @@ package final class AttentionPass: Sendable {
     let features: DeviceFeatures?
     /// Takes the place of all kernels where it serves the problem.
     let library: LibraryAttention?
-    let sequences, chunks, measuredTiles, preparationTiles, forwardTiles, queryTiles, keyTiles: DeviceMemory
+    let sequences, chunks, measuredTiles, mostlySkippedTiles, preparationTiles, forwardTiles, queryTiles, keyTiles: DeviceMemory
     /// Where chunks are summed one by one.
     let sums: DeviceSums?
-    let measuredTileCount, preparationTileCount, forwardTileCount, queryTileCount, keyTileCount: Int
+    let measuredTileCount, mostlySkippedTileCount, preparationTileCount, forwardTileCount, queryTileCount, keyTileCount: Int
 
     /// - Throws: `PowerAttentionError` where the card cannot serve the problem, or its memory is full.
     package convenience init(
@@ -39,9 +39,9 @@ package final class AttentionPass: Sendable {
             (try context.upload(rows), rows.count)
         }
         let schedule = plan.schedule
-        // Blocks that mostly find nothing to do are better few.
-        let measuredTokens = PreparationConfiguration.measuredTokens * (plan.triesGivenRows ? 8 : 1)
-        (measuredTiles, measuredTileCount) = try upload(schedule.measuredTiles(of: measuredTokens))
+        (measuredTiles, measuredTileCount) = try upload(schedule.measuredTiles(of: PreparationConfiguration.measuredTokens))
+        (mostlySkippedTiles, mostlySkippedTileCount) = try upload(
+            plan.triesGivenRows ? schedule.measuredTiles(of: PreparationConfiguration.mostlySkippedTokens) : [])
         (preparationTiles, preparationTileCount) = try upload(schedule.tiles(of: PreparationConfiguration.tokens))
         (forwardTiles, forwardTileCount) = try upload(schedule.queryTiles(of: plan.kernels.forwardRows))
         (queryTiles, queryTileCount) = try upload(schedule.queryTiles(of: plan.kernels.backwardQueriesRows))

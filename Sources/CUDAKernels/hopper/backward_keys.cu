@@ -36,8 +36,6 @@ constexpr int STAGE = STATES && STATE_STAGE > QUERY_STAGE ? STATE_STAGE : QUERY_
 constexpr int KEY_GATES = ROWS + 2;
 // Whether keys stay in registers as the left operand of scores, which leaves shared memory half of their reads.
 constexpr bool KEYS_STAY = WIDTH + VALUE_WIDTH <= 128;
-// Whether rows may be as they were given because no weight left the range: see forward.cu.
-constexpr bool GIVEN_ROWS = !STATES && NORMALIZED;
 // Beside two groups two more sums take more registers than the consumers of other kernels have.
 constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 72 : producer_registers(GROUPS);
 constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 216 : consumer_registers(GROUPS);
@@ -368,9 +366,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                                 const bool isCausal = ahead <= 0;
                                 const float statistic = c % 2 ? two.z : two.x;
                                 const float size = NORMALIZED ? fabsf(statistic) : statistic;
-                                // Of a pair that does not count one of the two is zero: the score of rows as they were given may be no number.
-                                const float factor = GIVEN_ROWS || isCausal ? size * rowFactor(place + c % 2, c / 2) : 0;
-                                if (GIVEN_ROWS && !isCausal) scores[4 * n + c] = 0;
+                                const float factor = isCausal ? size * rowFactor(place + c % 2, c / 2) : 0;
                                 weighOne(scores[4 * n + c], products[4 * n + c], factor, c % 2 ? two.w : two.y);
                                 // A normalized row of one weight does not depend on it; what rounding leaves of that would be divided by the
                                 // score.

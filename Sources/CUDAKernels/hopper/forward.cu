@@ -5,9 +5,9 @@
 // ring of stages; GROUPS warpgroups of 64 queries each multiply. The normalizer is one more column of the values, whose keys are ones.
 // While a warpgroup weighs the scores of a tile of keys, its products of the tile before are under way.
 //
-// Where nothing reads a state and sums of weights divide, outputs are tried from rows as they were given, before anybody has measured those:
-// weights are not negative, so that a sum of ordinary size says of all of them that none left the range. Where a row has another sum, rows
-// are measured and scaled, and this kernel runs once more; else those kernels return at once.
+// Where nothing reads a state and sums of weights divide, outputs are tried from rows as they were given, before anybody has measured those.
+// This kernel sees every number of them: where one is large, or the sum of weights of a row small, rows are measured and scaled, and this kernel
+// runs once more; else those kernels return at once.
 //
 // Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys [KEYS,
 // WIDTH] or states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries
@@ -49,12 +49,29 @@ static_assert(KEYS == 64 || KEYS == 128, "the queries of a warpgroup are the key
 static_assert(FEATURES == 64, "four blocks of features a stage");
 static_assert(STAGES >= 3, "a warpgroup holds two stages while it waits for a third");
 
-// Whether a sum of weights, none of them negative, says that none left the range, and that what fell below it does not count beside the others.
-// NaN does not.
-__device__ __forceinline__ bool is_ordinary(float total) { return total >= 0x1p-64f && total <= 0x1p64f; }
+// Whether what falls below the range does not count beside a sum of weights, none of them negative. NaN is none.
+__device__ __forceinline__ bool is_ordinary(float total) { return total >= (DEGREE == 2 ? 0x1p-40f : 0x1p-80f) && total < __int_as_float(0x7f800000); }
 
-// `needsScaling`, where rows are tried as they were given: becomes 1 where the sum of a row is not ordinary, but for rows of zeros; exponents of
-// queries become zero, because nobody has measured them. `isNeeded`, where they were scaled after that: without it nothing is left to do.
+// Whether one of two magnitudes would be given an exponent for its size (common/exponents.cuh).
+__device__ __forceinline__ bool is_large(unsigned magnitudes) { return (magnitudes & 0xffff) >= 0x4300 || magnitudes >= 0x43000000u; }
+
+// The larger ones of `largest` and of the magnitudes of a lane's share of `count` rows of a matrix.
+template <int matrixRows, int count>
+__device__ __forceinline__ unsigned larger_magnitudes(unsigned largest, const elem *matrix, int firstRow, int lane) {
+    constexpr int pieces = WIDTH / 8;
+#pragma unroll
+    for (int first = 0; first < count * pieces; first += 32) {
+        const int n = first + lane;
+        const uint4 eight = *reinterpret_cast<const uint4 *>(matrix + panel_place(firstRow + n / pieces, n % pieces * 8, matrixRows));
+        largest = larger_bfloat16(larger_bfloat16(largest, eight.x & 0x7fff7fff), eight.y & 0x7fff7fff);
+        largest = larger_bfloat16(larger_bfloat16(largest, eight.z & 0x7fff7fff), eight.w & 0x7fff7fff);
+    }
+    return largest;
+}
+
+// `needsScaling`, where rows are tried as they were given: becomes 1 where one has a large number, or the sum of a row is not ordinary, but for
+// rows of zeros; exponents of queries become zero, because nobody has measured them. `isNeeded`, where rows were scaled after that: without it
+// nothing is left to do.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     const elem *givenQ, const elem *givenK, const elem *scaledQ, const elem *scaledK, const int *isScaled,
     const elem *__restrict__ v, const float2 *__restrict__ gates, const int *__restrict__ firstVisible, const elem *__restrict__ states,
@@ -65,7 +82,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     const int *stored, int storedCount, int *needsScaling, const int *isNeeded
 ) {
 #if TRIES_GIVEN_ROWS
-    start_next_kernel();
+    // Behind others the next kernel may be anybody's, who expects that what ran before this one is over.
+    if (needsScaling != nullptr) start_next_kernel();
     if (isNeeded != nullptr) {
         wait_for_previous_kernel();
         if (*isNeeded == 0) return;
@@ -382,6 +400,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #endif
             pack(scores);
             multiplyValues(position.stage);
+#if TRIES_GIVEN_ROWS
+            // Of a quarter of the warpgroup's keys and queries, while products are under way.
+            unsigned largest = larger_magnitudes<KEYS, KEYS / 4>(0, stages + position.stage * STAGE, KEYS / 4 * warp, lane);
+            largest = larger_magnitudes<ROWS, 16>(largest, tile, 16 * warp, lane);
+#endif
             products_wait<0>();
             products_use(sums);
             ring.release(position, lane);
@@ -389,6 +412,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             // Tiles that only other warpgroups see.
             for (int n = tileCountHere; n < allTiles; ++n) ring.skip(position, lane);
 
+#if TRIES_GIVEN_ROWS
+            if (needsScaling != nullptr && is_large(largest)) *needsScaling = 1;
+#endif
             const int firstRow = groupFirst + 16 * warp;
 #pragma unroll
             for (int half = 0; half < 2; ++half) {

@@ -221,7 +221,7 @@ __device__ __forceinline__ void measure(
 // tiles (first token, number of tokens, chunk, sequence) by keyHeads and then by queryHeads, heads of a tile together, because neighbours in
 // memory are best read at the same time.
 //
-// It may start early, and so may the next kernel, which waits for the end of this one. Where `isNeeded` is given and not set, nothing is to do.
+// It may start early. Where it measures nothing, or only if `isNeeded` is set, so may the next kernel, which waits for the end of this one.
 //
 // Grid: gateBlocks + tileCount · (keyHeads + queryHeads).
 extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, MEASURING_BLOCKS) measure_inputs(
@@ -231,7 +231,7 @@ extern "C" __global__ void __launch_bounds__(MEASURING_THREADS, MEASURING_BLOCKS
     int *__restrict__ isScaled, float2 *gates, float *__restrict__ decays, int *__restrict__ firstVisible, int gateBlocks, int gatePeriod,
     int tileCount, int tokens, int queryHeads, int keyHeads, int width, int window, const int *isNeeded
 ) {
-    start_next_kernel();
+    if (tileCount == 0 || isNeeded != nullptr) start_next_kernel();
     wait_for_previous_kernel();
     if (isNeeded != nullptr && *isNeeded == 0) return;
     unsigned index = blockIdx.x;

@@ -67,8 +67,11 @@ final class ProductPlan: @unchecked Sendable {
         // CUBLAS_STATUS_NOT_SUPPORTED.
         guard status != 15 else { return nil }
         try library.check(status, "MatmulAlgoGetHeuristic", "\(shape)")
-        // The upper half of word 9 is `wavesCount`.
-        let waves = (0..<Int(count)).map { Float(bitPattern: UInt32(choices[Self.choiceWords * $0 + 9] >> 32)) }
+        // The halves of word 9 are `state`, without which zero nothing else counts, and `wavesCount`.
+        let waves = (0..<Int(count)).map { n in
+            let word = choices[Self.choiceWords * n + 9]
+            return UInt32(truncatingIfNeeded: word) == 0 ? Float(bitPattern: UInt32(word >> 32)) : 0
+        }
         let writesHalves = shape.output.byteCount == 2 && shape.epilogue != .geluGradient
         guard let index = ProductChoice.preferred(waves, terms: shape.k, writesHalves: writesHalves) else { return nil }
         choice = Array(choices[Self.choiceWords * index..<Self.choiceWords * (index + 1)])
