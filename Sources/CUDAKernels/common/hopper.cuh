@@ -70,6 +70,13 @@ __device__ __forceinline__ unsigned multiply_bfloat16(unsigned a, unsigned b) {
     return product;
 }
 
+// The larger magnitudes of two pairs of numbers in bfloat16, their signs anything; those of NaN count as none.
+__device__ __forceinline__ unsigned larger_sizes_bfloat16(unsigned x, unsigned y) {
+    unsigned larger;
+    asm("max.xorsign.abs.bf16x2 %0, %1, %2;" : "=r"(larger) : "r"(x), "r"(y));
+    return larger;
+}
+
 // A matrix of panels of so many rows for the hardware, 16 of k and any number of the other index, from number (r, c) on: r a multiple of 8,
 // c of 16. As [column][k] the rows of the memory are columns of B (rows of A), as [k][column] they are k.
 __device__ __forceinline__ unsigned long long panel_descriptor(const void *first, int rows, bool rowsAreK) {

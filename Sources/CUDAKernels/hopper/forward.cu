@@ -52,21 +52,28 @@ static_assert(STAGES >= 3, "a warpgroup holds two stages while it waits for a th
 // Whether what falls below the range does not count beside a sum of weights, none of them negative. NaN is none.
 __device__ __forceinline__ bool is_ordinary(float total) { return total >= (DEGREE == 2 ? 0x1p-40f : 0x1p-80f) && total < __int_as_float(0x7f800000); }
 
-// Whether one of two magnitudes would be given an exponent for its size (common/exponents.cuh).
-__device__ __forceinline__ bool is_large(unsigned magnitudes) { return (magnitudes & 0xffff) >= 0x4300 || magnitudes >= 0x43000000u; }
+// Whether one of the numbers would be given an exponent for its size (common/exponents.cuh).
+__device__ __forceinline__ bool are_large(const unsigned (&numbers)[4]) {
+    const unsigned left = larger_sizes_bfloat16(numbers[0], numbers[1]), right = larger_sizes_bfloat16(numbers[2], numbers[3]);
+    const unsigned sizes = larger_sizes_bfloat16(left, right) & 0x7fff7fff;
+    return (sizes & 0xffff) >= 0x4300 || sizes >= 0x43000000u;
+}
 
-// The larger ones of `largest` and of the magnitudes of a lane's share of `count` rows of a matrix.
-template <int matrixRows, int count>
-__device__ __forceinline__ unsigned larger_magnitudes(unsigned largest, const elem *matrix, int firstRow, int lane) {
-    constexpr int pieces = WIDTH / 8;
+// Makes `largest` the larger ones of it and of the numbers of a lane's share of `count` rows of a matrix, whatever their signs.
+template <unsigned matrixRows, unsigned count>
+__device__ __forceinline__ void measure_rows(unsigned (&largest)[4], const elem *matrix, unsigned firstRow, unsigned lane) {
+    constexpr unsigned pieces = WIDTH / 8;
 #pragma unroll
-    for (int first = 0; first < count * pieces; first += 32) {
-        const int n = first + lane;
-        const uint4 eight = *reinterpret_cast<const uint4 *>(matrix + panel_place(firstRow + n / pieces, n % pieces * 8, matrixRows));
-        largest = larger_bfloat16(larger_bfloat16(largest, eight.x & 0x7fff7fff), eight.y & 0x7fff7fff);
-        largest = larger_bfloat16(larger_bfloat16(largest, eight.z & 0x7fff7fff), eight.w & 0x7fff7fff);
+    for (unsigned first = 0; first < count * pieces; first += 32) {
+        // Panels without gaps can be read in any order.
+        constexpr bool isWhole = pieces % 8 == 0;
+        const unsigned n = first + lane, row = firstRow + n / pieces, piece = n % pieces;
+        const unsigned place = isWhole ? 64 * (first / (8 * count) * matrixRows + firstRow) + 8 * (first % (8 * count) + lane)
+                                       : 64 * (piece / 8 * matrixRows + row) + (piece ^ row) % 8 * 8;
+        const uint4 eight = *reinterpret_cast<const uint4 *>(matrix + place);
+        largest[0] = larger_sizes_bfloat16(largest[0], eight.x), largest[1] = larger_sizes_bfloat16(largest[1], eight.y);
+        largest[2] = larger_sizes_bfloat16(largest[2], eight.z), largest[3] = larger_sizes_bfloat16(largest[3], eight.w);
     }
-    return largest;
 }
 
 // `needsScaling`, where rows are tried as they were given: becomes 1 where one has a large number, or the sum of a row is not ordinary, but for
@@ -402,8 +409,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             multiplyValues(position.stage);
 #if TRIES_GIVEN_ROWS
             // Of a quarter of the warpgroup's keys and queries, while products are under way.
-            unsigned largest = larger_magnitudes<KEYS, KEYS / 4>(0, stages + position.stage * STAGE, KEYS / 4 * warp, lane);
-            largest = larger_magnitudes<ROWS, 16>(largest, tile, 16 * warp, lane);
+            unsigned largest[4] = {};
+            measure_rows<KEYS, KEYS / 4>(largest, stages + position.stage * STAGE, KEYS / 4 * warp, lane);
+            measure_rows<ROWS, 16>(largest, tile, 16 * warp, lane);
 #endif
             products_wait<0>();
             products_use(sums);
@@ -413,7 +421,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             for (int n = tileCountHere; n < allTiles; ++n) ring.skip(position, lane);
 
 #if TRIES_GIVEN_ROWS
-            if (needsScaling != nullptr && is_large(largest)) *needsScaling = 1;
+            if (needsScaling != nullptr && are_large(largest)) *needsScaling = 1;
 #endif
             const int firstRow = groupFirst + 16 * warp;
 #pragma unroll

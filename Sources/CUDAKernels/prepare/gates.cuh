@@ -65,8 +65,15 @@ struct CumulativeGates {
         lastClosed = __shfl_up_sync(~0u, lastClosed, 1);
         if (lane == 0) lastClosed = 0;
         __syncthreads();
-#pragma unroll 1
-        for (int n = 0; n < warp; ++n) sum += warpSums[n], lastClosed = max(lastClosed, warpClosed[n]);
+        // Of the warps before this one, a lane each.
+        double sumBefore = lane < warp ? warpSums[lane] : 0;
+        int closedBefore = lane < warp ? warpClosed[lane] : -1;
+#pragma unroll
+        for (int offset = 16; offset > 0; offset /= 2) {
+            sumBefore += __shfl_xor_sync(~0u, sumBefore, offset);
+            closedBefore = max(closedBefore, __shfl_xor_sync(~0u, closedBefore, offset));
+        }
+        sum += sumBefore, lastClosed = max(lastClosed, closedBefore);
         const size_t place = static_cast<size_t>(head) * tokens + chunk.x;
 #pragma unroll 1
         for (int n = part.x; n < part.y; ++n) {

@@ -123,6 +123,10 @@ static inline unsigned multiply_bfloat16(unsigned a, unsigned b) {
         __uint_as_float(a << 16) * __uint_as_float(b << 16), __uint_as_float(a & 0xffff0000) * __uint_as_float(b & 0xffff0000));
 }
 
+static inline unsigned larger_sizes_bfloat16(unsigned x, unsigned y) {
+    return larger_bfloat16(x & 0x7fff7fff, y & 0x7fff7fff) | ((x ^ y) & 0x80008000);
+}
+
 namespace emulation {
 
 // A descriptor, from bit 0 on: 44 bits of the address in units of 16 bytes, so that the address may be moved as on a card, 14 of the rows
