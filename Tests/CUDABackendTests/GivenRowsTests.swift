@@ -1,6 +1,7 @@
 import BackendInterface
 import CUDABackend
 import CUDARuntime
+import Foundation
 import PowerAttention
 import Synchronization
 import Tensors
@@ -121,6 +122,28 @@ private let isHopper = (try? CUDABackend.shared())?.context.properties.architect
         let gradients = try backend.backward(
             problem, inputs, context: result.context, outputGradient: dy, finalStateGradient: nil)
         try Self.check(output: result.context.output, gradients, problem, inputs, dy)
+    }
+
+    /// A state has the units of its keys, which are measured before they are added to it.
+    @Test(arguments: [Rows.ordinary, .opposite]) func aWantedStateIsOfMeasuredRows(rows: Rows) throws {
+        let problem = Self.problem(2)
+        let inputs = Self.inputs(rows, 2, gated: true).0
+        let result = try CUDABackend.shared().forward(problem, inputs, finalState: true)
+        let expected = try ReferenceBackend().forward(problem, inputs, finalState: true)
+        #expect(relativeError(result.context.output, expected.context.output) <= Tolerance(.bfloat16).output)
+        let (state, reference) = (try #require(result.finalState), try #require(expected.finalState))
+        #expect(relativeError(Self.numbers(state), Self.numbers(reference)) <= Tolerance(.bfloat16).output)
+    }
+
+    /// S times the powers of two that it is divided by.
+    private static func numbers(_ state: ExpandedState) -> Tensor {
+        var S = state.S.converted(to: .float64)
+        let exponents = state.exponent.withElements(of: Int32.self) { Array($0) }
+        let size = S.count / exponents.count
+        S.withMutableElements(of: Double.self) { numbers in
+            for index in numbers.indices { numbers[index] *= exp2(2 * Double(exponents[index / size])) }
+        }
+        return S
     }
 
     private static func check(
