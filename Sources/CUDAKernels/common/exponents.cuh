@@ -4,11 +4,14 @@
 // Stands for no number other than zero.
 constexpr int NO_EXPONENT = -0x7f7f7f80;
 
-// The exponent of a magnitude: 0 where it is ordinary, between 2^−6 and 2^7, or not finite.
+// Exponents of ordinary magnitudes, between 2^−6 and 2^7: nothing is divided by those.
+constexpr int LEAST_ORDINARY = -6, LARGEST_ORDINARY = 6;
+
+// The exponent of a magnitude: 0 where it is ordinary or not finite.
 __device__ __forceinline__ int magnitude_exponent(float magnitude) {
     if (magnitude == 0) return NO_EXPONENT;
     const int exponent = static_cast<int>(__float_as_uint(magnitude) >> 23 & 0xff) - 127;
-    if (exponent == 128 || (exponent >= -6 && exponent <= 6)) return 0;
+    if (exponent == 128 || (exponent >= LEAST_ORDINARY && exponent <= LARGEST_ORDINARY)) return 0;
     // 2^119 times the largest ordinary number is still a float32.
     return max(exponent, -119);
 }

@@ -50,13 +50,17 @@ static_assert(FEATURES == 64, "four blocks of features a stage");
 static_assert(STAGES >= 3, "a warpgroup holds two stages while it waits for a third");
 
 // Whether what falls below the range does not count beside a sum of weights, none of them negative. NaN is none.
-__device__ __forceinline__ bool is_ordinary(float total) { return total >= (DEGREE == 2 ? 0x1p-40f : 0x1p-80f) && total < __int_as_float(0x7f800000); }
+__device__ __forceinline__ bool is_ordinary(float total) {
+    constexpr float least = DEGREE == 2 ? 0x1p-40f : 0x1p-80f;
+    return total >= least && total < INFINITY;
+}
 
-// Whether one of the numbers would be given an exponent for its size (common/exponents.cuh).
+// Whether one of the numbers is larger than ordinary ones.
 __device__ __forceinline__ bool are_large(const unsigned (&numbers)[4]) {
     const unsigned left = larger_sizes_bfloat16(numbers[0], numbers[1]), right = larger_sizes_bfloat16(numbers[2], numbers[3]);
     const unsigned sizes = larger_sizes_bfloat16(left, right) & 0x7fff7fff;
-    return (sizes & 0xffff) >= 0x4300 || sizes >= 0x43000000u;
+    constexpr unsigned large = (127 + LARGEST_ORDINARY + 1) << 7;
+    return (sizes & 0xffff) >= large || sizes >= large << 16;
 }
 
 // Makes `largest` the larger ones of it and of the numbers of a lane's share of `count` rows of a matrix, whatever their signs.
