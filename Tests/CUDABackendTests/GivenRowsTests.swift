@@ -113,6 +113,39 @@ private let isHopper = (try? CUDABackend.shared())?.context.properties.architect
                 logG: results.logG.map { try tensor($0, like: #require(inputs.logG)) }, initialState: nil), problem, inputs, dy)
     }
 
+    /// A recorded call looks at the rows that it finds, at every replay anew: its bits are those of a call that is not recorded.
+    @Test func everyReplayDecides() throws {
+        let context = try CUDABackend.shared().context
+        let pass = try AttentionPass(context, Self.problem(2), dataType: .bfloat16, isGated: true)
+        try pass.prepare()
+        func upload(_ rows: Rows) throws -> [DeviceMemory] {
+            let (inputs, dy) = Self.inputs(rows, 2, gated: true)
+            return try [inputs.q, inputs.k, inputs.v, dy, #require(inputs.logG)].map { try context.upload($0) }
+        }
+        func run(_ memory: [DeviceMemory]) throws(PowerAttentionError) -> [DeviceMemory] {
+            let inputs = PassInputs(
+                q: memory[0].pointer, k: memory[1].pointer, v: memory[2].pointer, logG: memory[4].pointer)
+            let output = try pass.forward(inputs)
+            let gradients = try pass.backward(inputs, output, dy: memory[3].pointer)
+            return [output.y, output.statistics] + [gradients.q, gradients.k, gradients.v, gradients.logG].compactMap(\.self)
+        }
+        func bits(_ memory: [DeviceMemory]) throws -> [[UInt8]] {
+            try memory.map { try Self.bytes($0.pointer, $0.byteCount, context) }
+        }
+        let recorded = try upload(.ordinary)
+        var results: [DeviceMemory] = []
+        let graph = try context.capture { () throws(PowerAttentionError) in results = try run(recorded) }
+        for rows in [Rows.ordinary, .opposite, .small, .ordinary] {
+            let given = try upload(rows)
+            let expected = try bits(run(given))
+            for (memory, part) in zip(recorded, given) {
+                try context.copy(part.pointer, to: memory.pointer, byteCount: part.byteCount)
+            }
+            try context.replay(graph)
+            #expect(try bits(results) == expected, "\(rows)")
+        }
+    }
+
     /// The backward pass of tensors of the host goes by the statistics of its own forward pass.
     @Test(arguments: [Rows.ordinary, .opposite, .small]) func agreesWithTheDefinitionOnTheHost(rows: Rows) throws {
         let problem = Self.problem(2)
