@@ -56,29 +56,31 @@ struct CUDAOperatorTimer: OperatorTimer {
         return (ContinuousClock.now - start) / .seconds(1)
     }
 
-    func time(_ kind: OperatorPass, rounds: Int) throws(PowerAttentionError) -> [Double] {
+    func time(_ kind: OperatorPass, rounds: Int, calls: Int) throws(PowerAttentionError) -> [Double] {
         let forward = kind == .backward ? try pass?.forward(inputs.inputs) : nil
-        return try time(rounds: rounds) { () throws(PowerAttentionError) in try run(kind, forward) }
+        return try time(rounds: rounds, calls: calls) { () throws(PowerAttentionError) in try run(kind, forward) }
     }
 
-    func timeCopy(bytes: Int, rounds: Int) throws(PowerAttentionError) -> [Double] {
+    func timeCopy(bytes: Int, rounds: Int, calls: Int) throws(PowerAttentionError) -> [Double] {
         let source = try context.allocate(max(bytes / 2, 1)), destination = try context.allocate(source.byteCount)
         try context.fill(source.pointer, byte: 0, byteCount: source.byteCount)
-        return try time(rounds: rounds) { () throws(PowerAttentionError) in
+        return try time(rounds: rounds, calls: calls) { () throws(PowerAttentionError) in
             try context.copy(source.pointer, to: destination.pointer, byteCount: source.byteCount)
         }
     }
 
-    /// The seconds of some calls on the device, after two that are not counted.
-    private func time(rounds: Int, _ call: () throws(PowerAttentionError) -> Void) throws(PowerAttentionError) -> [Double] {
+    /// The seconds of a call on the device in some runs, after two that are not counted.
+    private func time(
+        rounds: Int, calls: Int, _ call: () throws(PowerAttentionError) -> Void
+    ) throws(PowerAttentionError) -> [Double] {
         var seconds: [Double] = []
         for round in -2..<rounds {
             try context.fill(flushed.pointer, byte: UInt8(truncatingIfNeeded: round), byteCount: flushed.byteCount)
             let start = try context.recordEvent()
-            try call()
+            for _ in 0..<calls { try call() }
             let end = try context.recordEvent()
             let milliseconds = try end.milliseconds(since: start)
-            if round >= 0 { seconds.append(milliseconds / 1e3) }
+            if round >= 0 { seconds.append(milliseconds / 1e3 / Double(calls)) }
         }
         return seconds
     }

@@ -26,6 +26,8 @@ package struct OperatorMeasurement: Sendable, Codable {
     package var copyMilliseconds, copyShare: Double?
     package var flopFormula: String
     package var rounds: Int
+    /// Calls of every round, one after another; times are of one.
+    package var calls: Int
     package var compileSeconds: Double
     package var card, driver, commit: String
 
@@ -41,7 +43,7 @@ package struct OperatorMeasurement: Sendable, Codable {
         case copyMilliseconds = "copy_milliseconds"
         case copyShare = "copy_share"
         case flopFormula = "flop_formula"
-        case rounds
+        case rounds, calls
         case compileSeconds = "compile_seconds"
         case card, driver, commit
     }
@@ -51,10 +53,10 @@ package struct OperatorMeasurement: Sendable, Codable {
     /// - Parameter compileSeconds: what the timer's preparation took.
     package init(
         _ benchmark: OperatorBenchmark, _ pass: OperatorPass, timer: any OperatorTimer, device: Device, rounds: Int,
-        compileSeconds: Double, commit: String
+        calls: Int, compileSeconds: Double, commit: String
     ) throws(PowerAttentionError) {
         let work = try OperatorWork(benchmark, pass, device: device)
-        let seconds = Timing.median(try timer.time(pass, rounds: rounds))
+        let seconds = Timing.median(try timer.time(pass, rounds: rounds, calls: calls))
         name = "power-attention"
         self.device = device.rawValue
         switch benchmark.configuration.mechanism {
@@ -74,10 +76,10 @@ package struct OperatorMeasurement: Sendable, Codable {
         tflops = work.operations / seconds / 1e12
         gbytesPerSecond = work.bytes / seconds / 1e9
         if pass == .decode {
-            let copy = Timing.median(try timer.timeCopy(bytes: Int(work.bytes), rounds: rounds))
+            let copy = Timing.median(try timer.timeCopy(bytes: Int(work.bytes), rounds: rounds, calls: calls))
             (copyMilliseconds, copyShare) = (1e3 * copy, copy / seconds)
         }
-        self.rounds = rounds
+        (self.rounds, self.calls) = (rounds, calls)
         self.compileSeconds = compileSeconds
         (card, driver) = (timer.cardName, timer.driverVersion)
         self.commit = commit

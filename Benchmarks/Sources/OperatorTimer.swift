@@ -17,12 +17,12 @@ package protocol OperatorTimer {
     /// - Returns: the seconds of compiling.
     func prepare() throws(PowerAttentionError) -> Double
 
-    /// The seconds of `rounds` runs after some that are not counted; on a GPU by events, with the second-level cache flushed
-    /// before each.
-    func time(_ pass: OperatorPass, rounds: Int) throws(PowerAttentionError) -> [Double]
+    /// The seconds of a call in `rounds` runs of `calls` calls each, one after another, after some runs that are not counted; on a GPU by
+    /// events, with the second-level cache flushed before each run.
+    func time(_ pass: OperatorPass, rounds: Int, calls: Int) throws(PowerAttentionError) -> [Double]
 
-    /// The seconds of `rounds` plain copies that move as many bytes as a pass, half of them read and half written, timed as the pass is.
-    func timeCopy(bytes: Int, rounds: Int) throws(PowerAttentionError) -> [Double]
+    /// The seconds of plain copies that move as many bytes as a pass, half of them read and half written, timed as the pass is.
+    func timeCopy(bytes: Int, rounds: Int, calls: Int) throws(PowerAttentionError) -> [Double]
 
     /// The processor or the card.
     var cardName: String { get }

@@ -6,7 +6,7 @@ import Testing
     private struct Line: Decodable {
         var name, device, mechanism, dtype, form, pass, flop_formula, card, driver, commit: String
         var degree, tile: Int?
-        var batch, length, query_heads, key_heads, width, value_width, chunk, rounds: Int
+        var batch, length, query_heads, key_heads, width, value_width, chunk, rounds, calls: Int
         var gated: Bool
         var milliseconds, tflops, gbytes_per_second, flops, bytes, compile_seconds: Double
         var copy_milliseconds, copy_share: Double?
@@ -29,7 +29,7 @@ import Testing
         let first = lines[0]
         #expect(first.name == "power-attention" && first.device == "cpu" && first.mechanism == "power")
         #expect(first.degree == 2 && first.tile == 1)
-        #expect(first.dtype == "bfloat16" && first.gated && first.form == "attention" && first.rounds == 2)
+        #expect(first.dtype == "bfloat16" && first.gated && first.form == "attention" && first.rounds == 2 && first.calls == 1)
         #expect(first.query_heads == 4 && first.key_heads == 2 && first.width == 16 && first.value_width == 16)
         // 2(d + e) a query head and pair; q, k, v, y in two bytes, gates in four.
         let pairs = 256 * 257 / 2
@@ -48,11 +48,14 @@ import Testing
     /// A token of every sequence reads and writes its state, D = d(d + 1)/2 rows of e + 1 numbers in float32.
     @Test func decoding() throws {
         let lines = try lines([
-            "--pass", "decode", "--batch", "3", "--heads", "2", "--width", "8", "--dtype", "float32", "--no-gated",
+            "--pass", "decode", "--batch", "3", "--heads", "2", "--width", "8", "--dtype", "float32", "--no-gated", "--calls",
+            "3",
         ])
         #expect(lines.count == 1)
         let line = try #require(lines.first)
-        #expect(line.batch == 3 && line.length == 1 && line.form == "recurrent" && line.pass == "decode" && !line.gated)
+        #expect(
+            line.calls == 3 && line.batch == 3 && line.length == 1 && line.form == "recurrent" && line.pass == "decode"
+                && !line.gated)
         let state = 3 * 2 * 36 * 9
         let numbers = 3 * 2 * 2 * 16
         #expect(line.bytes == Double(2 * 4 * state + 4 * numbers))
@@ -91,7 +94,8 @@ import Testing
 
     @Test(arguments: [
         (["op", "--context", "100", "--tokens", "256"], "--context"), (["op", "--rounds", "0"], "--rounds"),
-        (["op", "--tokens", "0"], "--tokens"), (["op", "--dtype", "int32"], "--dtype"), (["op", "--degree", "9"], "degree"),
+        (["op", "--calls", "0"], "--calls"), (["op", "--tokens", "0"], "--tokens"), (["op", "--dtype", "int32"], "--dtype"),
+        (["op", "--degree", "9"], "degree"),
         (["op", "--tile", "0"], "tile"), (["op", "--mechanism", "exponential", "--tile", "4"], "--tile"),
         (["op", "--window", "4"], "--window"), (["op", "--mechanism", "exponential", "--pass", "decode"], "--pass"),
         (["op", "--pass", "sideways"], "sideways"), (["op", "--heads", "3", "--key-heads", "2", "--tokens", "8"], "heads"),

@@ -18,7 +18,9 @@ struct BenchOperatorCommand: ParsableCommand {
             as at batch 1 costs a few microseconds whatever it moves.
 
             On a GPU: time on the device by events, with the second-level cache flushed before every run. Exponential attention \
-            without gates is cuDNN's where there is one; with POWER_CUDNN=off it is not, with POWER_CUDNN=require it surely is.
+            without gates is cuDNN's where there is one; with POWER_CUDNN=off it is not, with POWER_CUDNN=require it surely is. \
+            A card that is busy for long runs at a lower clock than in a short run: what takes 16 times as long as another call is \
+            to be compared with 16 --calls of that.
 
               power bench op --device cuda --context 65536 16384 4096 1024
               power bench op --device cuda --pass decode --batch 32 --json
@@ -45,11 +47,15 @@ struct BenchOperatorCommand: ParsableCommand {
     @Option(name: .customLong("pass"), parsing: .upToNextOption, help: "What to time: forward, backward, both, decode.")
     var passes: [OperatorPass] = [.forward, .backward, .both]
     @Option(help: "Counted runs of every measurement.") var rounds = 5
+    @Option(help: "Calls of a run, one after another; times are of one.") var calls = 1
 
     enum MechanismName: String, ExpressibleByArgument, CaseIterable { case power, exponential }
 
     func validate() throws {
-        let positive = [("--rounds", rounds), ("--tokens", tokens), ("--batch", batch), ("--heads", heads), ("--width", width)]
+        let positive = [
+            ("--rounds", rounds), ("--calls", calls), ("--tokens", tokens), ("--batch", batch), ("--heads", heads),
+            ("--width", width),
+        ]
         for (name, value) in positive where value < 1 {
             throw ValidationError("\(name): \(value) given, expected at least 1")
         }
@@ -95,7 +101,8 @@ struct BenchOperatorCommand: ParsableCommand {
         let compileSeconds = try timer.prepare()
         for pass in passes {
             let measurement = try OperatorMeasurement(
-                benchmark, pass, timer: timer, device: device, rounds: rounds, compileSeconds: compileSeconds, commit: commit)
+                benchmark, pass, timer: timer, device: device, rounds: rounds, calls: calls,
+                compileSeconds: compileSeconds, commit: commit)
             try StandardOutput.line(json ? measurement.json : OperatorTable.line(measurement))
         }
     }
