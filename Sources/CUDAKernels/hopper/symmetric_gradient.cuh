@@ -28,18 +28,20 @@ struct FactorGradients {
     ) {
         const float own[2] = {low_bfloat16(firsts.x), low_bfloat16(firsts.y)};
 #pragma unroll
-        for (int i = 0; i < part_columns(group, part) / 8; ++i) {
-            const int column = PART_COLUMNS / 8 * part + i;
+        for (int step = 0; step < part_columns(group, part) / 16; ++step) {
+            const int place = PART_COLUMNS / 16 * part + step;
+            unsigned columns[4];
+            if (DEGREE == 2 && place > 0) x.read(columns, group + place);
 #pragma unroll
-            for (int half = 0; half < 2; ++half) {
-                const float left = products[4 * i + 2 * half], right = products[4 * i + 2 * half + 1];
-                float *gradient = gradients + 4 * (2 * group + column) + 2 * half;
+            for (int i = 0; i < 4; ++i) {
+                const int half = i % 2;
+                const float left = products[8 * step + 2 * i], right = products[8 * step + 2 * i + 1];
+                float *gradient = gradients + 8 * (group + place) + 2 * i;
                 gradient[0] += own[half] * left;
                 gradient[1] += own[half] * right;
-                if (DEGREE == 1 || column < 2) continue;
-                const unsigned two = x.pair(2 * group + column, half);
-                sums[n][half] += low_bfloat16(two) * left;
-                sums[n][half] += high_bfloat16(two) * right;
+                if (DEGREE == 1 || place == 0) continue;
+                sums[n][half] += low_bfloat16(columns[i]) * left;
+                sums[n][half] += high_bfloat16(columns[i]) * right;
             }
         }
     }

@@ -143,8 +143,7 @@ __device__ __forceinline__ uint2 both_orders(uint2 first) {
     return make_uint2(multiply_bfloat16(first.x, two), multiply_bfloat16(first.y, two));
 }
 
-// A warp's rows as left operands times one number each, and pairs of columns 8n + 2t and 8n + 2t + 1 of the lane's row g, or g + 8 in the
-// second half: from registers, or, where these are few, from shared memory each time.
+// A warp's rows as left operands, as they are or times one number each: from registers, or, where these are few, from shared memory each time.
 template <int columns, int matrixRows, bool areKept>
 struct KeptOperands {
     RowOperands<columns, matrixRows> operands;
@@ -155,7 +154,10 @@ struct KeptOperands {
         scale_rows(scaled, operands.steps[step], factors);
     }
 
-    __device__ __forceinline__ unsigned pair(int n, int half) const { return operands.steps[n / 2][n % 2 * 2 + half]; }
+    __device__ __forceinline__ void read(unsigned (&operand)[4], int step) const {
+#pragma unroll
+        for (int n = 0; n < 4; ++n) operand[n] = operands.steps[step][n];
+    }
 };
 
 template <int columns, int matrixRows>
@@ -167,12 +169,12 @@ struct KeptOperands<columns, matrixRows, false> {
 
     __device__ __forceinline__ void scale(unsigned (&scaled)[4], int step, uint2 factors) const {
         unsigned loaded[4];
-        RowOperands<columns, matrixRows>::load(loaded, rows, step, lane);
+        read(loaded, step);
         scale_rows(scaled, loaded, factors);
     }
 
-    __device__ __forceinline__ unsigned pair(int n, int half) const {
-        return *reinterpret_cast<const unsigned *>(rows + panel_place(lane / 4 + 8 * half, 8 * n + lane % 4 * 2, matrixRows));
+    __device__ __forceinline__ void read(unsigned (&operand)[4], int step) const {
+        RowOperands<columns, matrixRows>::load(operand, rows, step, lane);
     }
 };
 
