@@ -38,6 +38,9 @@ static const char common_output[] = {
 static const char common_ptx[] = {
 #embed "common/ptx.cuh"
 };
+static const char common_repeat[] = {
+#embed "common/repeat.cuh"
+};
 static const char common_state_gradient[] = {
 #embed "common/state_gradient.cuh"
 };
@@ -103,6 +106,9 @@ static const char hopper_symmetric_state[] = {
 };
 static const char hopper_turned_row[] = {
 #embed "hopper/turned_row.cuh"
+};
+static const char hopper_turned_vectors[] = {
+#embed "hopper/turned_vectors.cuh"
 };
 static const char hopper_wide_keys[] = {
 #embed "hopper/wide_keys.cuh"
@@ -174,6 +180,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("common/hopper.cuh", common_hopper),
     FILE_ENTRY("common/output.cuh", common_output),
     FILE_ENTRY("common/ptx.cuh", common_ptx),
+    FILE_ENTRY("common/repeat.cuh", common_repeat),
     FILE_ENTRY("common/state_gradient.cuh", common_state_gradient),
     FILE_ENTRY("hopper/backward_keys.cu", hopper_backward_keys),
     FILE_ENTRY("hopper/backward_queries.cu", hopper_backward_queries),
@@ -196,6 +203,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/symmetric_queries.cuh", hopper_symmetric_queries),
     FILE_ENTRY("hopper/symmetric_state.cuh", hopper_symmetric_state),
     FILE_ENTRY("hopper/turned_row.cuh", hopper_turned_row),
+    FILE_ENTRY("hopper/turned_vectors.cuh", hopper_turned_vectors),
     FILE_ENTRY("hopper/wide_keys.cuh", hopper_wide_keys),
     FILE_ENTRY("layers/activations.cuh", layers_activations),
     FILE_ENTRY("layers/embedding.cu", layers_embedding),

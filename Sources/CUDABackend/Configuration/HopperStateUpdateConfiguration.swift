@@ -2,7 +2,9 @@
 struct HopperStateUpdateConfiguration: Sendable, Hashable {
     /// Warpgroups that multiply, and the tiles of 64 features of each.
     let groups, tiles: Int
-    let tokens, stages: Int
+    /// Tokens of a stage, and how many fragments of 16 are multiplied at once.
+    let tokens, depth: Int
+    let stages: Int
     let sharedBytes: Int
     /// Whether blocks sum single chunks: see ``StateWork``.
     let isSplit: Bool
@@ -13,27 +15,32 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
 
     func macros(_ problem: KernelProblem) -> [(String, Int)] {
         [
-            ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("TILES", tiles), ("TOKENS", tokens), ("STAGES", stages),
+            ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("TILES", tiles), ("TOKENS", tokens), ("DEPTH", depth),
+            ("STAGES", stages),
         ] + problem.layoutMacros
     }
 
     /// `nil` where other kernels serve the problem.
     init?(_ problem: KernelProblem, work: StateWork, reverse: Bool, limits: CardLimits) {
         guard limits.multiplyByWarpgroups(problem), [16, 32, 64, 128].contains(problem.valueWidth) else { return nil }
-        let shares = Self.tileCounts(problem, work: work).flatMap { tiles in [2, 1].map { (groups: $0, tiles: tiles) } }
-        let blocks = shares.map { Self.block(groups: $0.groups, tiles: $0.tiles, work: work, limits: limits) }
+        let shares = Self.tileCounts(problem, work: work).flatMap { tiles in
+            Self.groupCounts(problem, tiles: tiles).map { (groups: $0, tiles: tiles) }
+        }
+        let blocks = shares.map { Self.block(problem, groups: $0.groups, tiles: $0.tiles, work: work, limits: limits) }
         guard let (block, isSplit) = work.fastest(blocks, reverse: reverse), let choice = blocks.firstIndex(of: block)
         else { return nil }
         (groups, tiles) = shares[choice]
         self.isSplit = isSplit
         let stored = SymmetricStateLayout(problem) == nil ? 0 : 2 * 4 * groups * Panels.numbers(16, problem.valueWidth)
         for tokens in Self.tokenCounts(problem, tiles: tiles, work: work) {
-            // Vectors and values, what belongs to a chunk, and two barriers; one more that a state is stored.
+            // Vectors, as they are and turned, and values, what belongs to a chunk, and two barriers; one more that a state is stored.
             let columns = Panels.numbers(tokens, problem.width) + Panels.numbers(tokens, problem.valueWidth + 8)
-            let stage = 2 * columns + 24 + 16
+            let turned = problem.degree > 2 ? tokens * problem.width : 0
+            let stage = 2 * (columns + turned) + 24 + 16
             let stages = min((limits.sharedBytes - stored - 8) / stage, 8)
             guard stages >= (tokens == 128 ? 4 : 3) else { continue }
             self.tokens = tokens
+            depth = groups == 3 ? 1 : tokens / 32
             self.stages = stages
             sharedBytes = stages * stage + stored + 8
             return
@@ -44,9 +51,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     /// The tokens of a stage, the best first. The features of half of them are in registers, beside sums of so many columns. The more products
     /// there are between two waits the better, but a chunk ends with a stage of its own.
     private static func tokenCounts(_ problem: KernelProblem, tiles: Int, work: StateWork) -> [Int] {
-        // The factors of a prefix of three take registers too.
-        if tiles == 4 { return [problem.degree == 4 && problem.valueWidth > 16 ? 32 : 64] }
-        return tiles == 2 && problem.valueWidth <= 64 && work.chunkSize.isMultiple(of: 128) ? [128, 64] : [64]
+        tiles == 2 && problem.valueWidth <= 64 && work.chunkSize.isMultiple(of: 128) ? [128, 64] : [64]
     }
 
     /// How many tiles a warpgroup may have: no more than there are, and fewer where sums of wide values, or many factors, take the registers.
@@ -58,12 +63,21 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
         return counts.isEmpty ? [1] : counts
     }
 
+    /// How many warpgroups a block may have. Above degree 2 factors take few registers: where four tiles share them, and sums are of few columns,
+    /// a third warpgroup finds its own beside the features of a quarter of the tokens.
+    private static func groupCounts(_ problem: KernelProblem, tiles: Int) -> [Int] {
+        tiles == 4 && problem.degree > 2 && (problem.degree == 3 || problem.valueWidth <= 16) ? [3, 2, 1] : [2, 1]
+    }
+
     /// A block has a multiprocessor to itself, and takes as long as its products and the loads of its factors, but no less than a warpgroup
     /// takes that waits for its own: 290 ns for 64 tokens, two tiles and 72 columns. The tiles of a warpgroup share the loads, which take as
-    /// long as 160 columns.
-    private static func block(groups: Int, tiles: Int, work: StateWork, limits: CardLimits) -> StateWork.Block {
-        StateWork.Block(
+    /// long as 160 columns. Above degree 2 what every warpgroup waits for is half of what two take.
+    private static func block(
+        _ problem: KernelProblem, groups: Int, tiles: Int, work: StateWork, limits: CardLimits
+    ) -> StateWork.Block {
+        let shares = problem.degree > 2 ? Double(groups + 1) * 2 / 3 : max(Double(groups), 1.2)
+        return StateWork.Block(
             features: 64 * groups * tiles, slots: limits.multiprocessors,
-            tileTime: 290 * max(Double(groups), 1.2) * Double(160 + tiles * work.stride) / (160 + 144))
+            tileTime: 290 * shares * Double(160 + tiles * work.stride) / (160 + 144))
     }
 }

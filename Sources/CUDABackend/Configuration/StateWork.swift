@@ -42,16 +42,27 @@ package struct StateWork: Sendable, Hashable {
         Double((chunkSize + 63) / 64 * (reverse ? group : 1)) * block.tileTime
     }
 
+    private func blockCount(_ states: Int, _ block: Block) -> Int {
+        states * keyHeads * ((features + block.features - 1) / block.features)
+    }
+
     /// How often all multiprocessors are given blocks, for so many states of every key head.
     private func waves(_ states: Int, _ block: Block) -> Double {
-        let blocks = states * keyHeads * ((features + block.features - 1) / block.features)
-        return Double((blocks + block.slots - 1) / block.slots)
+        Double((blockCount(states, block) + block.slots - 1) / block.slots)
     }
+
+    /// The chunks that a sequence has.
+    private var meanChunks: Double { Double(chunks) / Double(max(sequences, 1)) }
 
     /// The time of one launch whose blocks walk the sequences. It is no less than that of the longest sequence.
     func walkTime(_ block: Block, reverse: Bool) -> Double {
-        let mean = Double(chunks) / Double(max(sequences, 1))
-        return max(waves(sequences, block) * mean, Double(longest)) * (chunkTime(block, reverse: reverse) + Self.prefixTime)
+        max(waves(sequences, block) * meanChunks, Double(longest)) * (chunkTime(block, reverse: reverse) + Self.prefixTime)
+    }
+
+    /// The time in which all multiprocessors together could walk the sequences.
+    private func sharedWalkTime(_ block: Block, reverse: Bool) -> Double {
+        Double(blockCount(sequences, block)) / Double(block.slots) * meanChunks
+            * (chunkTime(block, reverse: reverse) + Self.prefixTime)
     }
 
     /// The time of a launch that sums single chunks and of one that adds the sums up.
@@ -62,16 +73,20 @@ package struct StateWork: Sendable, Hashable {
         return max(sums, 4 * numbers / Self.bandwidth) + scan
     }
 
-    /// The block with which the states are done first, and whether chunks are summed one by one: where that saves a tenth at least, because
-    /// it takes more memory.
+    /// The block with which the states, and what reads them, are done first, and whether chunks are summed one by one: where that saves a tenth
+    /// of the walk at least, because it takes more memory. What reads states takes the multiprocessors that a walk leaves, about as long as
+    /// the best of the walks.
     func fastest(_ blocks: [Block], reverse: Bool) -> (block: Block, isSplit: Bool)? {
-        func best(_ time: (Block) -> Double) -> (block: Block, time: Double)? {
-            blocks.map { ($0, time($0)) }.min { $0.1 < $1.1 }
-        }
-        guard let walk = best({ walkTime($0, reverse: reverse) }), let split = best({ splitTime($0, reverse: reverse) })
+        func best(_ time: (Block) -> Double) -> Block? { blocks.min { time($0) < time($1) } }
+        func shared(_ block: Block) -> Double { sharedWalkTime(block, reverse: reverse) }
+        let least = blocks.map(shared).min() ?? 0
+        guard let walk = best({ max(walkTime($0, reverse: reverse), shared($0) + least) }),
+            let split = best({ splitTime($0, reverse: reverse) })
         else { return nil }
-        let isSplit = longest > 1 && chunks <= Self.chunkLimit && split.time < 0.9 * walk.time
-        return (isSplit ? split.block : walk.block, isSplit)
+        let isSplit =
+            longest > 1 && chunks <= Self.chunkLimit
+            && splitTime(split, reverse: reverse) < 0.9 * walkTime(walk, reverse: reverse)
+        return (isSplit ? split : walk, isSplit)
     }
 
     /// Chunks are the third dimension of a grid.

@@ -101,8 +101,9 @@ __device__ __forceinline__ void arrive_warp(unsigned long long *barrier, int lan
     if (lane == 0) barrier_arrive(barrier);
 }
 
-// `stages` of tiles: barriers that a warpgroup's copies have filled them, and that `groups` warpgroups have read them.
-template <int stages, int groups>
+// `stages` of tiles: barriers that a warpgroup's copies have filled them, and that `groups` warpgroups have read them. Of 256 `arrivals` that fill
+// a stage 128 are the filling side's own, after what else it does to the stage.
+template <int stages, int groups, int arrivals = 128>
 struct Ring {
     unsigned long long *full, *empty;
 
@@ -110,7 +111,7 @@ struct Ring {
 
     __device__ __forceinline__ void initialize() {
         for (int n = 0; n < stages; ++n) {
-            barrier_init(full + n, 128);
+            barrier_init(full + n, arrivals);
             barrier_init(empty + n, 4 * groups);
         }
     }

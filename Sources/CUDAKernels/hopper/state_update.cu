@@ -5,17 +5,26 @@
 // states may start beside it: blocks count for every state that they have stored their parts of it.
 //
 // Grid: features by 64 · TILES · GROUPS, key heads, sequences. Shared memory: STAGES of x [TOKENS, WIDTH] and v [TOKENS, VALUE_WIDTH + 8]
-// in panels; up to degree 2 a tile of 16 features of every warp in panels; STAGES of what belongs to a chunk; barriers.
+// in panels, and above degree 2 of x turned (turned_vectors.cuh); up to degree 2 a tile of 16 features of every warp in panels; STAGES of what
+// belongs to a chunk; barriers.
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
 #include "common/exponents.cuh"
+#include "common/repeat.cuh"
 #include "hopper/panels.cuh"
 #include "hopper/symmetric_state.cuh"
+#include "hopper/turned_vectors.cuh"
 
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VECTOR_TILE = panel_numbers(TOKENS, WIDTH);
-constexpr int STAGE = VECTOR_TILE + panel_numbers(TOKENS, COLUMNS);
+constexpr int VALUE_TILE = panel_numbers(TOKENS, COLUMNS);
+// Where factors of prefixes are read from: of degree 2 a few at once from the vectors as they are, above that from turned ones, which take fewer
+// loads and instructions.
+constexpr bool TURNS_VECTORS = DEGREE > 2;
+// Those of the step at hand and of the next, or, where registers are few, of one of both.
+constexpr int FACTORS = TURNS_VECTORS ? 1 : 2;
+constexpr int STAGE = VECTOR_TILE + VALUE_TILE + (TURNS_VECTORS ? TOKENS * WIDTH : 0);
 // What warps that store states need.
 #if DEGREE <= 2
 using Tiles = StateTiles<REVERSE && GradientTiles::areWhole>;
@@ -23,11 +32,11 @@ using Tiles = StateTiles<REVERSE && GradientTiles::areWhole>;
 constexpr int STORED = DEGREE <= 2 ? 4 * GROUPS * panel_numbers(16, VALUE_WIDTH) : 0;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
-static_assert(GROUPS == 1 || GROUPS == 2, "registers are shared out for one or two");
-static_assert(TOKENS == 32 || TOKENS == 64 || TOKENS == 128, "two halves of whole fragments");
+// Steps of a tile, of DEPTH fragments of tokens each.
+constexpr int STEPS = TOKENS / (16 * DEPTH);
+static_assert(GROUPS <= 2 || (GROUPS == 3 && TURNS_VECTORS), "registers are shared out for three where factors take few");
+static_assert(TOKENS % (16 * DEPTH) == 0 && STEPS % 2 == 0, "an even number of steps");
 static_assert(TILES == 1 || TILES == 2 || TILES == 4, "blocks that share all but their first factors come in fours");
-// Fragments of tokens in half a tile.
-constexpr int DEPTH = TOKENS / 32;
 
 // What comes with the first stage of a chunk: the log-gates of its last token, its first token and their number, its exponent and that of
 // the chunk before it.
@@ -47,7 +56,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *stages = reinterpret_cast<elem *>(memory);
     Chunk *stageChunks = reinterpret_cast<Chunk *>(stages + STAGES * STAGE + STORED);
-    Ring<STAGES, GROUPS> ring(reinterpret_cast<unsigned long long *>(stageChunks + STAGES));
+    Ring<STAGES, GROUPS, TURNS_VECTORS ? 256 : 128> ring(reinterpret_cast<unsigned long long *>(stageChunks + STAGES));
     // That warps have stored a state.
     unsigned long long *storing = reinterpret_cast<unsigned long long *>(stageChunks + STAGES) + 2 * STAGES;
 
@@ -73,6 +82,35 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         const elem *x = choose_rows(givenX, scaledX, isScaled, REVERSE ? 0 : 1);
         const int heads = keyHeads * group;
         RingPosition<STAGES> position;
+#if DEGREE > 2
+        // Vectors are turned while copies of later stages are under way.
+        constexpr int later = STAGES < 5 ? 1 : 3;
+        RingPosition<STAGES> turned;
+        int waiting = 0;
+        auto turn = [&] {
+            named_barrier<128>(1);
+            elem *stage = stages + turned.stage * STAGE;
+            turn_vectors<TOKENS>(stage + VECTOR_TILE + VALUE_TILE, stage, thread / 32, thread % 32);
+            barrier_arrive(ring.full + turned.stage);
+            turned.advance();
+        };
+        // A stage's copies have begun.
+        auto end = [&] {
+            ring.end(position);
+            commit_copies();
+            if (++waiting <= later) return;
+            wait_copies<later>();
+            turn();
+            --waiting;
+        };
+        auto endAll = [&] {
+            wait_copies<0>();
+            for (; waiting > 0; --waiting) turn();
+        };
+#else
+        auto end = [&] { ring.end(position); };
+        auto endAll = [] {};
+#endif
         // A chunk is known before it is needed; a sequence without tokens has none.
         int4 next = make_int4(0, 0, 0, 0);
         if (span.y > 0) next = chunks[chunkOf(0)];
@@ -101,7 +139,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 copy_few<4>(&chunk.exponent, exponent, true);
                 copy_few<4>(&chunk.before, before, true);
             }
-            if (tileCount == 0) ring.end(position);
+            if (tileCount == 0) end();
             for (int member = 0; member < (tileCount > 0 ? group : 0); ++member) {
                 const size_t row = static_cast<size_t>(first) * heads + head * group + member;
                 const elem *vectors = x + row * WIDTH, *rows = values + row * COLUMNS;
@@ -112,9 +150,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                         stage + VECTOR_TILE, rows, static_cast<size_t>(heads) * COLUMNS, count - token, thread);
                     vectors += static_cast<size_t>(TOKENS) * heads * WIDTH;
                     rows += static_cast<size_t>(TOKENS) * heads * COLUMNS;
-                    ring.end(position);
+                    end();
                 }
             }
+            // Before anybody waits for what the consumers do with them.
+            endAll();
         }
         announce(span.y - 1);
         finish_copies();
@@ -133,9 +173,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     const size_t sequenceState = (static_cast<size_t>(sequence) * keyHeads + head) * featureCount * stateStride;
 
     unsigned block[TILES];
-#if DEGREE > 2
-    float coefficient[TILES][2];
-#endif
     float state[TILES][COLUMNS / 2] = {};
     // Where the lane's numbers of block m stand in a state.
     auto place = [&](int m, int half) { return static_cast<size_t>((firstBlock + m) * 16 + half * 8 + g) * stateStride + 2 * t; };
@@ -143,11 +180,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     for (int m = 0; m < TILES; ++m) {
         const bool isUsed = firstBlock + m < blockCount;
         block[m] = isUsed ? blocks[firstBlock + m] : 0;
-#if DEGREE > 2
-        const int feature = (firstBlock + m) * 16 + g;
-        coefficient[m][0] = isUsed ? coefficients[feature] : 0;
-        coefficient[m][1] = isUsed ? coefficients[feature + 8] : 0;
-#endif
         if (initial == nullptr || !isUsed) continue;
 #pragma unroll
         for (int n = 0; n < COLUMNS / 2; ++n) state[m][n] = initial[sequenceState + place(m, n / 2 % 2) + n / 4 * 8 + n % 2];
@@ -199,17 +231,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 #pragma unroll
         for (int m = 0; m < TILES; ++m) {
             if (firstBlock + m >= blockCount) continue;
+            // Read each time: kept, they would take registers from the products.
+            const float *own = coefficients + (firstBlock + m) * 16 + g;
+            const float coefficient[2] = {own[0], own[8]};
 #pragma unroll
             for (int n = 0; n < COLUMNS / 2; n += 2)
                 *reinterpret_cast<unsigned *>(numbers + place(m, n / 2 % 2) + n / 4 * 8) =
-                    pack_bfloat16(state[m][n] * coefficient[m][n / 2 % 2], state[m][n + 1] * coefficient[m][n / 2 % 2]);
+                    pack_bfloat16(state[m][n] * coefficient[n / 2 % 2], state[m][n + 1] * coefficient[n / 2 % 2]);
         }
     };
 #endif
 
-    // What the features of half a tile are made of: loaded early, because shared memory answers late. `lastPlace` is the lane's row of the matrices
-    // that are loaded at once, `prefixPlaces` are a prefix's of its tokens 2t and 2t + 1; tokens 8 and more further on are in the same places of
-    // their rows. From degree 2 on the blocks share all factors but the first, and the first ones are neighbours.
+    // What the features of a step are made of: loaded early, because shared memory answers late. `lastPlace` is the lane's row of the matrices
+    // that are loaded at once. From degree 2 on the blocks share all factors but the first, and the first ones are neighbours.
     auto mixed = [&](int column, int mix) { return (column ^ mix) + (WIDTH > 64 ? column / 64 * 64 * (TOKENS - 1) : 0); };
     auto lastPlace = [&](unsigned word) {
         return 64 * (lane % 8 + lane / 16 * 8) + mixed(16 * last_index(word), (lane / 8 % 2 ^ lane % 8) * 8);
@@ -221,70 +255,91 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     int lastPlaces[TILES];
 #pragma unroll
     for (int m = 0; m < TILES; ++m) lastPlaces[m] = lastPlace(block[m]);
+#elif DEGREE == 2
+    struct Factors {
+        FragmentA last[DEPTH];
+        unsigned firsts[DEPTH][4][(TILES + 1) / 2];
+    };
+    const int tileLastPlace = lastPlace(block[0]);
+    // The prefix of the lane's tokens 2t and 2t + 1; tokens 8 and more further on are in the same places of their rows.
+    int prefixPlaces[2];
+#pragma unroll
+    for (int n = 0; n < 2; ++n) prefixPlaces[n] = 64 * (2 * t + n) + mixed(prefix_index(block[0], 0), 8 * (2 * t + n));
 #else
     struct Factors {
         FragmentA last[DEPTH];
-        unsigned firsts[DEPTH][4][(TILES + 1) / 2], others[DEGREE - 1][DEPTH][4];
+        // Of the lane's four tokens, two in a word.
+        uint2 firsts[DEPTH][TILES], others[DEPTH][DEGREE - 2];
     };
     const int tileLastPlace = lastPlace(block[0]);
-    int prefixPlaces[DEGREE - 1][2];
+    int prefixPlaces[DEGREE - 1];
 #pragma unroll
-    for (int i = 0; i < DEGREE - 1; ++i)
-#pragma unroll
-        for (int n = 0; n < 2; ++n) prefixPlaces[i][n] = 64 * (2 * t + n) + mixed(prefix_index(block[0], i), 8 * (2 * t + n));
+    for (int i = 0; i < DEGREE - 1; ++i) prefixPlaces[i] = turned_place(prefix_index(block[0], i), t);
 #endif
-    auto load = [&](Factors &factors, const elem *vectors) {
+    auto load = [&](Factors &factors, const elem *vectors, int step) {
 #pragma unroll
         for (int k = 0; k < DEPTH; ++k) {
-            const elem *tokens = vectors + 64 * 16 * k;
+            const elem *tokens = vectors + 64 * 16 * (DEPTH * step + k);
 #if DEGREE == 1
 #pragma unroll
             for (int m = 0; m < TILES; ++m) load_matrices_transposed(factors.last[k][m].r, tokens + lastPlaces[m]);
 #else
             load_matrices_transposed(factors.last[k].r, tokens + tileLastPlace);
+#endif
+#if DEGREE == 2
 #pragma unroll
             for (int n = 0; n < 4; ++n) {
-                const elem *first = tokens + prefixPlaces[0][n % 2] + 64 * 8 * (n / 2);
+                const elem *first = tokens + prefixPlaces[n % 2] + 64 * 8 * (n / 2);
                 if constexpr (TILES == 4) {
                     const uint2 four = *reinterpret_cast<const uint2 *>(first);
                     factors.firsts[k][n][0] = four.x, factors.firsts[k][n][1] = four.y;
                 } else {
                     factors.firsts[k][n][0] = TILES == 2 ? *reinterpret_cast<const unsigned *>(first) : *first;
                 }
-#pragma unroll
-                for (int i = 1; i < DEGREE - 1; ++i)
-                    factors.others[i - 1][k][n] = tokens[prefixPlaces[i][n % 2] + 64 * 8 * (n / 2)];
             }
+#elif DEGREE > 2
+            const elem *turned = vectors + VECTOR_TILE + VALUE_TILE + 16 * WIDTH * (DEPTH * step + k);
+            load_turned(factors.firsts[k], turned + prefixPlaces[0]);
 #pragma unroll
-            for (int i = 0; i < DEGREE - 2; ++i) words_ready(factors.others[i][k]);
+            for (int i = 1; i < DEGREE - 1; ++i) factors.others[k][i - 1] = *reinterpret_cast<const uint2 *>(turned + prefixPlaces[i]);
 #endif
         }
     };
     auto expand = [&](unsigned (&phi)[DEPTH * TILES][4], const Factors &factors) {
 #pragma unroll
-        for (int k = 0; k < DEPTH; ++k)
+        for (int k = 0; k < DEPTH; ++k) {
+#if DEGREE > 2
+            // All factors but the first.
+            uint2 others = factors.others[k][0];
 #pragma unroll
-            for (int m = 0; m < TILES; ++m)
+            for (int i = 1; i < DEGREE - 2; ++i) others = multiply_both(others, factors.others[k][i]);
+            unsigned products[4];
+#pragma unroll
+            for (int n = 0; n < 4; ++n) products[n] = multiply_bfloat16(factors.last[k].r[n], n < 2 ? others.x : others.y);
+#endif
+#pragma unroll
+            for (int m = 0; m < TILES; ++m) {
+                // Of two tokens in the halves of a word.
+#if DEGREE == 2
+                auto both = [&](int n) {
+                    return __byte_perm(factors.firsts[k][n][m / 2], factors.firsts[k][n + 1][m / 2], m % 2 == 0 ? 0x5410 : 0x7632);
+                };
+                const uint2 first = make_uint2(both(0), both(2));
+                const unsigned (&products)[4] = factors.last[k].r;
+#elif DEGREE > 2
+                const uint2 first = factors.firsts[k][m];
+#endif
 #pragma unroll
                 for (int n = 0; n < 4; ++n) {
 #if DEGREE == 1
                     // Made by an instruction: the compiler would have products wait for what a load brings.
                     phi[k * TILES + m][n] = multiply_bfloat16(factors.last[k][m].r[n], 0x3f803f80);
 #else
-                    // Two tokens in the halves of a word.
-                    const int one = n / 2 * 2, two = one + 1;
-                    unsigned prefix =
-                        __byte_perm(factors.firsts[k][one][m / 2], factors.firsts[k][two][m / 2], m % 2 == 0 ? 0x5410 : 0x7632);
-#if DEGREE > 2
-                    auto both = [&](int i) { return __byte_perm(factors.others[i][k][one], factors.others[i][k][two], 0x5410); };
-                    unsigned others = both(0);
-#pragma unroll
-                    for (int i = 1; i < DEGREE - 2; ++i) others = multiply_bfloat16(others, both(i));
-                    prefix = multiply_bfloat16(prefix, others);
-#endif
-                    phi[k * TILES + m][n] = multiply_bfloat16(factors.last[k].r[n], prefix);
+                    phi[k * TILES + m][n] = multiply_bfloat16(products[n], n < 2 ? first.x : first.y);
 #endif
                 }
+            }
+        }
     };
     auto multiply = [&](const unsigned (&phi)[DEPTH * TILES][4], const elem *values) {
         const unsigned long long matrix = panel_descriptor(values, TOKENS, true);
@@ -315,27 +370,34 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         }
         arrive_warp(storing, lane);
         scaleState(chunkDecay);
-        // The features of one half of a tile are made while the products of the other are under way, from factors that are loaded before.
+        // The features of one step are made while the products of the step before are under way, from factors that are loaded before.
         RingPosition<STAGES> previous = position;
-        Factors evenFactors, oddFactors;
-        load(evenFactors, stages + position.stage * STAGE);
+        Factors factors[FACTORS];
+        load(factors[0], stages + position.stage * STAGE, 0);
         for (int tile = 0; tile < tileCount; ++tile) {
-            unsigned even[DEPTH * TILES][4], odd[DEPTH * TILES][4];
+            unsigned phi[2][DEPTH * TILES][4];
             const elem *vectors = stages + position.stage * STAGE;
-            load(oddFactors, vectors + 64 * 16 * DEPTH);
-            expand(even, evenFactors);
-            multiply(even, vectors + VECTOR_TILE);
-            products_wait<1>();
-            if (tile > 0) ring.release(previous, lane);
             // The next tile of the chunk, or the same again.
             RingPosition<STAGES> next = position;
             next.advance();
             const RingPosition<STAGES> ready = tile + 1 < tileCount ? next : position;
-            ring.wait_full(ready);
-            load(evenFactors, stages + ready.stage * STAGE);
-            expand(odd, oddFactors);
-            multiply(odd, vectors + VECTOR_TILE + 64 * 16 * DEPTH);
-            products_wait<1>();
+            repeat<STEPS>([&](auto step) {
+                constexpr int n = decltype(step)::value;
+                auto loadNext = [&] {
+                    if constexpr (n + 1 < STEPS) {
+                        load(factors[(n + 1) % FACTORS], vectors, n + 1);
+                    } else {
+                        ring.wait_full(ready);
+                        load(factors[0], stages + ready.stage * STAGE, 0);
+                    }
+                };
+                if constexpr (FACTORS == 2) loadNext();
+                expand(phi[n % 2], factors[n % FACTORS]);
+                if constexpr (FACTORS == 1) loadNext();
+                multiply(phi[n % 2], vectors + VECTOR_TILE + 64 * 16 * DEPTH * n);
+                products_wait<1>();
+                if (n == 0 && tile > 0) ring.release(previous, lane);
+            });
             previous = position;
             position = next;
         }

@@ -9,6 +9,7 @@
 // the right operand as it is: its rows are k in one, its columns in the other.
 #pragma once
 #include "common/expansion.cuh"
+#include "common/repeat.cuh"
 #include "hopper/row_operands.cuh"
 
 #if DEGREE <= 2
@@ -75,20 +76,6 @@ struct SymmetricPlace {
 
     __device__ __forceinline__ bool is_mirrored() const { return DEGREE == 2 && first / 16 != row / 16; }
 };
-
-template <int number>
-struct Constant {
-    static constexpr int value = number;
-};
-
-// body(Constant<0>), …, body(Constant<count − 1>).
-template <int count, int first = 0, typename Body>
-__device__ __forceinline__ void repeat(Body body) {
-    if constexpr (first < count) {
-        body(Constant<first>());
-        repeat<count, first + 1>(body);
-    }
-}
 
 // Numbers as they stand, a multiple of 8, by a warpgroup.
 template <int count>
