@@ -75,14 +75,16 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
     /// On a CPU the largest power of two from 64 to 1,024 at which the pairs inside a chunk cost at most an eighth of the products with the
     /// state: small enough to cost little, large enough that the state seldom moves.
     ///
-    /// On a GPU, of sizes that are whole tiles of all kernels, the one at which pairs and moving states take the least time together. A number
-    /// of a state is moved once a chunk, which takes as long as ``movingFLOPs`` of pairs.
+    /// On a GPU, of sizes that are whole tiles of all kernels, the one at which pairs and moving states take the least time together. A pair takes
+    /// as long as its products, but no less than its weight, ``leastColumns``. A number of a state is moved once a chunk, which takes as long
+    /// as ``movingFLOPs`` of pairs.
     static func chunkSize(_ problem: AttentionProblem, _ expansion: SymmetricPower, _ device: Device) -> Int {
         let (d, e) = (Double(problem.keyWidth), Double(problem.valueWidth))
         let (queryHeads, keyHeads) = (Double(problem.queryHeads), Double(problem.keyHeads))
         let perPair = (d + e) * queryHeads
         let numbers = Double(expansion.dimension) * (e + 1)
         if device == .cuda {
+            let perPair = max(perPair, leastColumns * queryHeads)
             func time(_ size: Int) -> Double { Double(size) * perPair + movingFLOPs * numbers * keyHeads / Double(size) }
             return [1152, 768, 384].min { time($0) < time($1) } ?? 768
         }
@@ -94,6 +96,8 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
 
     /// As chunks of 384 to 2,304 tokens compare on an H100 at p = 1 and 2, d = 64 and 128 (Benchmarks/HOPPER.md).
     private static let movingFLOPs = 560.0
+    /// Columns of queries and values, in all, whose products take as long as making a score a weight.
+    private static let leastColumns = 104.0
 }
 
 /// A number of bytes for people: `188.3 GB`.
