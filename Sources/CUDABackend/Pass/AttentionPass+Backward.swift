@@ -169,27 +169,31 @@ extension AttentionPass {
         _ inputs: PassInputs, rowSums: DeviceMemory?, columnSums: DeviceMemory?, finalProducts: DeviceMemory?
     ) throws(PowerAttentionError) -> DeviceMemory {
         let gradients = try context.allocate(problem.tokenCount * problem.keyHeads, 4)
-        let sums = try context.allocate(schedule.chunks.count * problem.keyHeads, 8)
-        let restarts = try context.allocate(schedule.chunks.count * problem.keyHeads, 4)
+        // Of later chunks of a sequence.
+        let sums = hasChunks ? try context.allocate(schedule.chunks.count * problem.keyHeads, 8) : nil
+        let restarts = hasChunks ? try context.allocate(schedule.chunks.count * problem.keyHeads, 4) : nil
         let grid = KernelLaunch.Grid(schedule.chunks.count, problem.keyHeads)
         let heads: [KernelArgument] = [
             .int(problem.tokenCount), .int(problem.queryHeads), .int(problem.keyHeads),
             .int(rowSums == nil ? 0 : kernels.backwardQueriesParts), .int(kernels.backwardKeysParts),
         ]
-        try context.launch(
-            KernelLaunch(
-                kernels.gateSums, grid: grid, threads: Self.gateThreads,
-                arguments: [
-                    .pointer(inputs.logG), .memory(rowSums), .memory(columnSums), .memory(chunks), .memory(sums),
-                    .memory(restarts),
-                ] + heads + [.flag(!hasInitialState)]))
+        if hasChunks {
+            try context.launch(
+                KernelLaunch(
+                    kernels.gateSums, grid: grid, threads: Self.gateThreads,
+                    arguments: [
+                        .pointer(inputs.logG), .memory(rowSums), .memory(columnSums), .memory(chunks), .memory(sums),
+                        .memory(restarts),
+                    ] + heads + [.flag(!hasInitialState)]))
+        }
         try context.launch(
             KernelLaunch(
                 kernels.gateGradients, grid: grid, threads: Self.gateThreads,
                 arguments: [
                     .pointer(inputs.logG), .memory(rowSums), .memory(columnSums), .memory(finalProducts), .memory(sequences),
                     .memory(chunks), .memory(sums), .memory(restarts), .memory(gradients),
-                ] + heads + [.int(finalProducts == nil ? 0 : Self.productParts), .flag(!hasInitialState)]))
+                ] + heads + [.int(finalProducts == nil ? 0 : Self.productParts), .flag(!hasInitialState)],
+                startsEarly: hasChunks))
         return gradients
     }
 }

@@ -63,6 +63,19 @@ __device__ __forceinline__ GateSum scan_warps(GateSum own, GateSum *warpSums) {
     return own;
 }
 
+// What comes with the warps from `first` on, the same for all lanes.
+__device__ __forceinline__ GateSum sum_of_warps(const GateSum *warpSums, int first) {
+    const int warp = first + static_cast<int>(threadIdx.x) % 32;
+    GateSum all = {0, 0};
+    if (warp < WARPS) all = warpSums[warp];
+#pragma unroll
+    for (int offset = 1; offset < WARPS; offset *= 2) {
+        const double later = __shfl_down_sync(~0u, all.sum, offset);
+        all.append(later, __shfl_down_sync(~0u, all.hasRestart, offset));
+    }
+    return {__shfl_sync(~0u, all.sum, 0), __shfl_sync(~0u, all.hasRestart, 0)};
+}
+
 // The first part of the gradients of gates: the sums over chunks, [chunk, head], each up to where it starts anew. Grid: chunks, key heads.
 extern "C" __global__ void __launch_bounds__(THREADS, 3) gate_sums(
     const float *__restrict__ logGates, const float *__restrict__ rowSums, const float *__restrict__ columnSums,
@@ -73,15 +86,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 3) gate_sums(
     const int4 chunk = chunks[blockIdx.x];
     const int head = blockIdx.y;
     const GateContributions contribution = {rowSums, columnSums, tokens, queryHeads, keyHeads, rowParts, columnParts, head};
-    GateSum all = scan_warps(
+    start_next_kernel();
+    scan_warps(
         stretch_sum(
             contribution, chunk.x, stretch(chunk.y),
             [&](int n) {
                 return (n == 0 && startsEmpty && (chunk.w & 1)) || is_closed(logGates[static_cast<size_t>(chunk.x + n) * keyHeads + head]);
             }),
         warpSums);
+    const GateSum all = sum_of_warps(warpSums, 0);
     if (threadIdx.x > 0) return;
-    for (int n = 1; n < WARPS; ++n) all.append(warpSums[n].sum, warpSums[n].hasRestart);
     sums[static_cast<size_t>(blockIdx.x) * keyHeads + head] = all.sum;
     restarts[static_cast<size_t>(blockIdx.x) * keyHeads + head] = all.hasRestart;
 }
@@ -98,6 +112,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 3) gate_gradients(
     __shared__ GateSum warpSums[WARPS];
     __shared__ double laterSums[WARPS];
     __shared__ int firstRestart;
+    wait_for_previous_kernel();
     const int4 chunk = chunks[blockIdx.x], sequence = sequences[chunk.z];
     const int head = blockIdx.y, thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
     const GateContributions contribution = {rowSums, columnSums, tokens, queryHeads, keyHeads, rowParts, columnParts, head};
@@ -127,9 +142,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 3) gate_gradients(
     own.sum = __shfl_down_sync(~0u, own.sum, 1);
     own.hasRestart = __shfl_down_sync(~0u, own.hasRestart, 1);
     if (lane == 31) own = {0, 0};
-    for (int n = warp + 1; n < WARPS; ++n) own.append(warpSums[n].sum, warpSums[n].hasRestart);
-    double end = 0;
-    for (int n = 0; n < WARPS; ++n) end += laterSums[n];
+    const GateSum others = sum_of_warps(warpSums, warp + 1);
+    own.append(others.sum, others.hasRestart);
+    double end = lane < WARPS ? laterSums[lane] : 0;
+#pragma unroll
+    for (int offset = 1; offset < WARPS; offset *= 2) end += __shfl_xor_sync(~0u, end, offset);
+    end = __shfl_sync(~0u, end, 0);
     if (firstRestart == laterChunks)
         for (int i = 0; i < finalParts; ++i) end += finalTerms[(static_cast<size_t>(chunk.z) * keyHeads + head) * finalParts + i];
     own.append(end, 1);
