@@ -62,6 +62,12 @@ static const char hopper_column_numbers[] = {
 static const char hopper_features[] = {
 #embed "hopper/features.cuh"
 };
+static const char hopper_feature_runs[] = {
+#embed "hopper/feature_runs.cuh"
+};
+static const char hopper_gradient_tile[] = {
+#embed "hopper/gradient_tile.cuh"
+};
 static const char hopper_forward[] = {
 #embed "hopper/forward.cu"
 };
@@ -188,6 +194,8 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/feature_queries.cuh", hopper_feature_queries),
     FILE_ENTRY("hopper/column_numbers.cuh", hopper_column_numbers),
     FILE_ENTRY("hopper/features.cuh", hopper_features),
+    FILE_ENTRY("hopper/feature_runs.cuh", hopper_feature_runs),
+    FILE_ENTRY("hopper/gradient_tile.cuh", hopper_gradient_tile),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
     FILE_ENTRY("hopper/item.cuh", hopper_item),
     FILE_ENTRY("hopper/key_item.cuh", hopper_key_item),

@@ -38,7 +38,8 @@ struct HopperBackwardKeysConfiguration: Sendable, Hashable {
         let state = hasStates ? layout.map { 2 * $0.normalizerStage } ?? bytes(features, problem.valueWidth + 8) : 0
         let stage = max(bothBytes(queries), state) + 16 * queries + 16
         let tile = bothBytes(rows) + 8 * (rows + 2) + ItemQueue.slotBytes
-        let others = 32 * groups * queries + (hasStates && layout == nil ? 4 * rows * (problem.width + 4) : 0) + 4 * words
+        let featureBytes = hasStates ? problem.stateGradientBytes(rows) + problem.pairBytes(rows) + 4 * words : 0
+        let others = 32 * groups * queries + featureBytes
         for keyTiles in [2, 1] {
             let stages = min((limits.sharedBytes - others - keyTiles * tile) / stage, 8)
             guard stages >= (keyTiles == 2 ? 4 : 3) else { continue }

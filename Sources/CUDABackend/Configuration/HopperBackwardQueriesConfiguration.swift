@@ -36,8 +36,8 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
                 bytes(keys, problem.width) + bytes(keys, problem.valueWidth),
                 hasStates ? layout.map { 2 * $0.panelStage } ?? bytes(features, problem.valueWidth + 8) : 0) + 12 * keys + 16
         let queries = groups * (bytes(64, problem.width) + bytes(64, problem.valueWidth) + 64 * 8) + ItemQueue.slotBytes
-        let stateGradients = hasStates && layout == nil ? groups * 64 * (problem.width + 4) * 4 : 0
-        let others = stateGradients + groups * 64 * 8 + 4 * words
+        let featureBytes = hasStates ? problem.stateGradientBytes(groups * 64) + problem.pairBytes(groups * 64) + 4 * words : 0
+        let others = featureBytes + groups * 64 * 8
         func stagesBeside(_ queryStages: Int) -> Int {
             min((limits.sharedBytes - others - queryStages * queries) / stage, 8)
         }

@@ -31,6 +31,7 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         let rows = groups * 64
         let stage = 2 * (Panels.numbers(keys, columns) + Panels.numbers(keys, problem.width)) + keys * 12
         let others = 4 * Panels.numbers(rows, problem.width) + 16 * rows + 2 * ItemQueue.slotBytes + 4 * words
+            + (hasStates ? problem.pairBytes(rows) : 0)
         stages = min((limits.sharedBytes - others) / (stage + 16), 8)
         sharedBytes = others + stages * (stage + 16)
         if stages < 3 { return nil }

@@ -48,6 +48,12 @@ package struct KernelProblem: Sendable, Hashable {
         return blocks <= 1024 ? (blocks + 7) / 8 * 8 : 0
     }
 
+    /// What so many rows take as pairs beside themselves in Hopper's kernels, where features are made of them (`hopper/features.cuh`).
+    func pairBytes(_ rows: Int) -> Int { degree > 2 && width <= 64 ? 2 * rows * width : 0 }
+
+    /// What their gradients by a state take there (`hopper/gradient_tile.cuh`).
+    func stateGradientBytes(_ rows: Int) -> Int { degree > 2 ? 4 * rows * width * (width <= 16 ? 2 : 1) : 0 }
+
     /// The largest part of `width`, at most `limit`, that divides it into whole fragments.
     static func tile(of width: Int, atMost limit: Int) -> Int {
         let fragments = width / 16

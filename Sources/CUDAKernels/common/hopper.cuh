@@ -70,6 +70,24 @@ __device__ __forceinline__ unsigned multiply_bfloat16(unsigned a, unsigned b) {
     return product;
 }
 
+// Two numbers in bfloat16 times the low or the high one of another two, rounded. The instruction takes a half for both where the code says so
+// by halves, not by permuted bytes.
+__device__ __forceinline__ unsigned multiply_by_low_bfloat16(unsigned a, unsigned b) {
+    unsigned product;
+    asm("{\n.reg .b16 low, high;\n.reg .b32 both;\nmov.b32 {low, high}, %2;\nmov.b32 both, {low, low};\nmul.rn.bf16x2 %0, %1, both;\n}\n"
+        : "=r"(product)
+        : "r"(a), "r"(b));
+    return product;
+}
+
+__device__ __forceinline__ unsigned multiply_by_high_bfloat16(unsigned a, unsigned b) {
+    unsigned product;
+    asm("{\n.reg .b16 low, high;\n.reg .b32 both;\nmov.b32 {low, high}, %2;\nmov.b32 both, {high, high};\nmul.rn.bf16x2 %0, %1, both;\n}\n"
+        : "=r"(product)
+        : "r"(a), "r"(b));
+    return product;
+}
+
 // The larger magnitudes of two pairs of numbers in bfloat16, their signs anything; those of NaN count as none.
 __device__ __forceinline__ unsigned larger_sizes_bfloat16(unsigned x, unsigned y) {
     unsigned larger;

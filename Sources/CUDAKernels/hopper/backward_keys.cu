@@ -11,8 +11,8 @@
 //
 // Grid: as many blocks as fit. Shared memory: KEY_TILES of keys [ROWS, WIDTH] and values [ROWS, VALUE_WIDTH]; STAGES of queries [QUERIES,
 // WIDTH] and ∂y [QUERIES, VALUE_WIDTH] or of states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in
-// panels; with states above degree 2 ∂k of the state [ROWS, STATE_GRADIENT_STRIDE] float; factors and offsets of every warp's tile of
-// queries [QUERIES] float2; WORDS words of features; KEY_TILES of gates [ROWS + 2] float2, after those of the keys that of the chunk's end;
+// panels; with states above degree 2 ∂k of the state, STATE_GRADIENT_TILE floats a warp; factors and offsets of every warp's tile of
+// queries [QUERIES] float2; WORDS words of features, and pairs of keys; KEY_TILES of gates [ROWS + 2] float2, after those of the keys that of the chunk's end;
 // STAGES of gates float2, offsets and statistics float [QUERIES]; barriers, and KEY_TILES items.
 //
 // Rows of dk stand as those of dq do: see backward_queries.cu.
@@ -34,8 +34,9 @@ constexpr int QUERY_STAGE = QUERY_TILE + panel_numbers(QUERIES, VALUE_WIDTH);
 constexpr int STAGE = STATES && STATE_STAGE > QUERY_STAGE ? STATE_STAGE : QUERY_STAGE;
 // Two for the last of the chunk: what follows stands at multiples of 16 bytes.
 constexpr int KEY_GATES = ROWS + 2;
-// Whether keys stay in registers as the left operand of scores, which leaves shared memory half of their reads.
-constexpr bool KEYS_STAY = WIDTH + VALUE_WIDTH <= 128;
+// Whether keys stay in registers as the left operand of scores, which leaves shared memory half of their reads: where there is room, beside what
+// a state of features takes.
+constexpr bool KEYS_STAY = WIDTH + VALUE_WIDTH <= 128 && !(STATES && DEGREE > 2 && GROUPS == 3 && QUERIES == 64);
 // Beside two groups two more sums take more registers than the consumers of other kernels have.
 constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 72 : producer_registers(GROUPS);
 constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 216 : consumer_registers(GROUPS);
@@ -61,9 +62,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     elem *keyTiles = reinterpret_cast<elem *>(memory);
     elem *stages = keyTiles + KEY_TILES * KEY_TILE;
     float *stateGradients = reinterpret_cast<float *>(stages + STAGES * STAGE);
-    float2 *columns = reinterpret_cast<float2 *>(stateGradients + (STATES && DEGREE > 2 ? ROWS * STATE_GRADIENT_STRIDE : 0));
+    float2 *columns = reinterpret_cast<float2 *>(stateGradients + (STATES && DEGREE > 2 ? 4 * GROUPS * STATE_GRADIENT_TILE : 0));
     uint4 *sharedWords = reinterpret_cast<uint4 *>(columns + 4 * GROUPS * QUERIES);
+#if STATES && DEGREE > 2
+    unsigned *pairs = reinterpret_cast<unsigned *>(sharedWords + WORDS / 4);
+    float2 *keyGates = reinterpret_cast<float2 *>(pairs + ROWS / 16 * PAIR_WORDS);
+#else
     float2 *keyGates = reinterpret_cast<float2 *>(sharedWords + WORDS / 4);
+#endif
     float2 *queryGates = keyGates + KEY_TILES * KEY_GATES;
     float *queryOffsets = reinterpret_cast<float *>(queryGates + STAGES * QUERIES);
     float *queryStatistics = queryOffsets + STAGES * QUERIES;
@@ -179,11 +185,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 multiply_state_gradient<STAGE>(keySums, valueSums, ring, position, stages, keys, values, at, count, hasFinalGradient);
 #else
                 const elem *keys = keyTile + 64 * 64 * group, *values = keys + panel_numbers(ROWS, WIDTH);
-                const RowFeatures<ROWS> features(keys + 64 * 16 * at.warp, at.lane);
-                StateGradient<ROWS> gradient(stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE, features, at.lane);
+                const RowFeatures<ROWS> features(keys + 64 * 16 * at.warp, pairs + (4 * group + at.warp) * PAIR_WORDS, at.lane);
+                const GradientTile gradient(stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE, at.lane);
+                gradient.clear();
                 const int count = item.hasState ? stateStages.count : 0;
-                multiply_state_gradient<STAGE>(gradient, valueSums, ring, position, stages, values, words, at, count);
-                gradient.flush();
+                multiply_state_gradient<STAGE>(
+                    gradient, features, valueSums, ring, position, stages, values, words, at, count, hasFinalGradient);
 #endif
 #if GATED
                 const float baseDecay = decay(tileGates[ROWS], tileGates[64 * group + 63]);
@@ -399,7 +406,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     keys + panel_numbers(ROWS, WIDTH), valueSums, dv + firstToken * valueStride + head * valueWidth, valueStride, count,
                     valueWidth, at.lane);
 #if STATES && DEGREE > 2
-                const float *warpGradients = stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE;
+                const GradientTile gradient(stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE, at.lane);
 #endif
                 // The gradient of a key scaled by 2^−exponent.
                 const float unit = power_of_two(-item.exponent);
@@ -420,7 +427,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                         float *pair = keySums + 4 * n + 2 * half;
                         float left = DEGREE * pair[0], right = DEGREE * pair[1];
 #if STATES && DEGREE > 2
-                        add_state_gradient(left, right, warpGradients, row, column, stateDecay);
+                        left += stateDecay * gradient.number(row, column), right += stateDecay * gradient.number(row, column + 1);
 #endif
                         product += left * low_bfloat16(key) + right * high_bfloat16(key);
                         pair[0] = left * unit, pair[1] = right * unit;

@@ -6,9 +6,9 @@
 //
 // Grid: as many blocks as fit. Shared memory: QUERY_STAGES tiles of queries [ROWS, WIDTH] and of ∂y [ROWS, VALUE_WIDTH], and STAGES of
 // states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], or of keys [KEYS, WIDTH] and values [KEYS,
-// VALUE_WIDTH], all in panels; with states above degree 2 ∂q of the state [ROWS, WIDTH + 4] float; gates of the tiles of queries [ROWS]
+// VALUE_WIDTH], all in panels; with states above degree 2 ∂q of the state, STATE_GRADIENT_TILE floats a warp; gates of the tiles of queries [ROWS]
 // float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; offsets and statistics [ROWS] float2; with states WORDS words of
-// features; barriers, and QUERY_STAGES items.
+// features, and pairs of queries; barriers, and QUERY_STAGES items.
 //
 // Rows of dq of a token begin `stride` numbers after those of the one before, and are turned back by row `token mod length` of the angles
 // where there are any.
@@ -64,7 +64,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
     float2 *rowScales = reinterpret_cast<float2 *>(keyDecays + STAGES * KEYS);
     uint4 *sharedWords = reinterpret_cast<uint4 *>(rowScales + ROWS);
+#if STATES && DEGREE > 2
+    unsigned *pairs = reinterpret_cast<unsigned *>(sharedWords + WORDS / 4);
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(pairs + ROWS / 16 * PAIR_WORDS);
+#else
     unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + WORDS / 4);
+#endif
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + QUERY_STAGES);
     unsigned long long *queueBarriers = barriers + QUERY_STAGES + 2 * STAGES;
@@ -233,19 +238,22 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             }
 #elif STATES
             {
-                const int warpRows = 64 * 16 * warp;
-                const RowFeatures<64> features(tile + warpRows, lane);
-                StateGradient<64> gradient(stateGradients + (4 * group + warp) * STATE_GRADIENT_TILE, features, lane);
+                const Place at;
+                const int warpRows = 64 * 16 * at.warp;
+                const RowFeatures<64> features(tile + warpRows, pairs + (4 * group + at.warp) * PAIR_WORDS, at.lane);
+                const GradientTile gradient(stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE, at.lane);
+                gradient.clear();
                 if (item.hasState)
                     multiply_state<STAGE>(
-                        gradient, ring, position, stages, gradientTile + warpRows, rowOffsets, words, lane,
-                        stateStages.count);
-                gradient.flush();
+                        gradient, features, ring, position, stages, gradientTile + warpRows, rowOffsets, words, at.lane, stateStages.count);
 #if GATED
-                gradient.read(sums, decay_from_start(tileGates[0]));
+                const float factor = decay_from_start(tileGates[0]);
 #else
-                gradient.read(sums, 1);
+                const float factor = 1;
 #endif
+#pragma unroll
+                for (int n = 0; n < WIDTH / 2; ++n)
+                    sums[n] = factor * gradient.number(at.g + n / 2 % 2 * 8, n / 4 * 8 + 2 * at.t + n % 2);
             }
 #endif
 

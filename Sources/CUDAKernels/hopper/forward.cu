@@ -11,7 +11,7 @@
 //
 // Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys [KEYS,
 // WIDTH] or states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries
-// [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; WORDS words of features; barriers, and two
+// [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; WORDS words of features, and pairs of queries; barriers, and two
 // items.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
@@ -107,7 +107,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     float2 *keyGates = queryGates + 2 * ROWS;
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
     uint4 *sharedWords = reinterpret_cast<uint4 *>(keyDecays + STAGES * KEYS);
+#if STATES && DEGREE > 2
+    unsigned *pairs = reinterpret_cast<unsigned *>(sharedWords + WORDS / 4);
+    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(pairs + ROWS / 16 * PAIR_WORDS);
+#else
     unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + WORDS / 4);
+#endif
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + 2);
     unsigned long long *queueBarriers = barriers + 2 + 2 * STAGES;
@@ -235,14 +240,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #elif STATES
             {
                 const int count = item.hasState ? stateStages.count : 0;
-                const RowFeatures<ROWS> features(tile + 64 * 16 * warp, lane);
+                const RowFeatures<ROWS> features(tile + 64 * 16 * warp, pairs + (4 * group + warp) * PAIR_WORDS, lane);
                 // The features of one stage are made while the products of the other are under way, from factors that are loaded a stage before.
                 unsigned even[4][4], odd[4][4];
-                FeatureFactors<ROWS> factors;
-                factors.load(features, words[0]);
-                factors.multiply(even);
-                factors.load(features, words[1]);
-                uint4 next = words[min(2, stateStages.count - 1)];
+                FeatureFactors<1> factors(features, FeatureTile(words[0]));
+                factors.multiply(even, 0);
+                factors.load(features, FeatureTile(words[1]));
+                FeatureTile next(words[min(2, stateStages.count - 1)]);
                 auto multiplyState = [&](const unsigned (&a)[4][4]) {
                     ring.wait_full(position);
                     const unsigned long long state =
@@ -256,15 +260,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     const RingPosition<STAGES> first = position;
                     multiplyState(even);
                     position.advance();
-                    factors.multiply(odd);
+                    factors.multiply(odd, 0);
                     factors.load(features, next);
-                    next = words[min(n + 3, count - 1)];
+                    next = FeatureTile(words[min(n + 3, count - 1)]);
                     multiplyState(odd);
                     products_wait<1>();
                     ring.release(first, lane);
-                    factors.multiply(even);
+                    factors.multiply(even, 0);
                     factors.load(features, next);
-                    next = words[min(n + 4, count - 1)];
+                    next = FeatureTile(words[min(n + 4, count - 1)]);
                     operands_ready(even);
                     products_wait<0>();
                     ring.release(position, lane);

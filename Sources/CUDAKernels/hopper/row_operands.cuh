@@ -65,6 +65,14 @@ __device__ __forceinline__ void scale_rows(unsigned (&scaled)[4], const unsigned
     scaled[3] = multiply_bfloat16(rows[3], factors.y);
 }
 
+// The same by a pair, the number of row g and that of row g + 8.
+__device__ __forceinline__ void scale_rows(unsigned (&scaled)[4], const unsigned (&rows)[4], unsigned pair) {
+    scaled[0] = multiply_by_low_bfloat16(rows[0], pair);
+    scaled[1] = multiply_by_high_bfloat16(rows[1], pair);
+    scaled[2] = multiply_by_low_bfloat16(rows[2], pair);
+    scaled[3] = multiply_by_high_bfloat16(rows[3], pair);
+}
+
 // Two neighbouring groups of 8 columns of sums as A.
 template <int count>
 __device__ __forceinline__ void make_operand(unsigned (&a)[4], const float (&c)[count], int first) {

@@ -123,6 +123,9 @@ static inline unsigned multiply_bfloat16(unsigned a, unsigned b) {
         __uint_as_float(a << 16) * __uint_as_float(b << 16), __uint_as_float(a & 0xffff0000) * __uint_as_float(b & 0xffff0000));
 }
 
+static inline unsigned multiply_by_low_bfloat16(unsigned a, unsigned b) { return multiply_bfloat16(a, (b & 0xffff) * 0x10001u); }
+static inline unsigned multiply_by_high_bfloat16(unsigned a, unsigned b) { return multiply_bfloat16(a, (b >> 16) * 0x10001u); }
+
 static inline unsigned larger_sizes_bfloat16(unsigned x, unsigned y) {
     return larger_bfloat16(x & 0x7fff7fff, y & 0x7fff7fff) | ((x ^ y) & 0x80008000);
 }
