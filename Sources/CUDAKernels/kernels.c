@@ -86,6 +86,9 @@ static const char hopper_queue[] = {
 static const char hopper_row_operands[] = {
 #embed "hopper/row_operands.cuh"
 };
+static const char hopper_row_sets[] = {
+#embed "hopper/row_sets.cuh"
+};
 static const char hopper_state_gradient[] = {
 #embed "hopper/state_gradient.cuh"
 };
@@ -202,6 +205,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
     FILE_ENTRY("hopper/queue.cuh", hopper_queue),
     FILE_ENTRY("hopper/row_operands.cuh", hopper_row_operands),
+    FILE_ENTRY("hopper/row_sets.cuh", hopper_row_sets),
     FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
     FILE_ENTRY("hopper/stored_rows.cuh", hopper_stored_rows),

@@ -1,20 +1,21 @@
 /// The tiles of `hopper/forward.cu`.
 struct HopperForwardConfiguration: Sendable, Hashable {
-    /// Warpgroups that multiply, 64 queries each; one more brings what they need.
-    let groups, keys, features, stages: Int
+    /// Warpgroups that multiply, 64 queries each of every set; one more brings what they need.
+    let groups, rowSets: Int
+    let keys, features, stages: Int
     /// Words of features in shared memory.
     let words: Int
     let hasStates: Bool
     let sharedBytes: Int
 
     /// Queries of a tile.
-    var rows: Int { groups * 64 }
+    var rows: Int { groups * 64 * rowSets }
     var threads: Int { (groups + 1) * 128 }
 
     func macros(_ problem: KernelProblem) -> [(String, Int)] {
         [
-            ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("KEYS", keys), ("FEATURES", features), ("STAGES", stages),
-            ("STATES", hasStates ? 1 : 0), ("WORDS", words),
+            ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("ROW_SETS", rowSets), ("KEYS", keys), ("FEATURES", features),
+            ("STAGES", stages), ("STATES", hasStates ? 1 : 0), ("WORDS", words),
         ]
     }
 
@@ -28,7 +29,9 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         features = 64
         self.hasStates = hasStates
         words = hasStates ? problem.sharedFeatureWords : 0
-        let rows = groups * 64
+        // Where features are made, and rows are narrow enough to leave the registers, two share what a warp does for 64 features.
+        rowSets = hasStates && problem.degree > 2 && max(problem.width, problem.valueWidth) <= 32 ? 2 : 1
+        let rows = groups * 64 * rowSets
         let stage = 2 * (Panels.numbers(keys, columns) + Panels.numbers(keys, problem.width)) + keys * 12
         let others = 4 * Panels.numbers(rows, problem.width) + 16 * rows + 2 * ItemQueue.slotBytes + 4 * words
             + (hasStates ? problem.pairBytes(rows) : 0)

@@ -18,12 +18,11 @@
 #include "common/output.cuh"
 #include "hopper/column_numbers.cuh"
 #include "hopper/features.cuh"
-#include "hopper/item.cuh"
 #include "hopper/queue.cuh"
+#include "hopper/row_sets.cuh"
 #include "hopper/stored_rows.cuh"
 #include "hopper/symmetric_outputs.cuh"
 
-constexpr int ROWS = 64 * GROUPS;
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VALUE_TILE = panel_numbers(KEYS, COLUMNS);
@@ -193,22 +192,25 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #endif
             }
 #endif
-            for (int first = item.chunkStart; first < end; first += KEYS) {
-                const int stage = ring.begin(position);
-                elem *keys = stages + stage * STAGE;
-                const size_t row = static_cast<size_t>(first) * keyHeads + item.keyHead;
-                copy_panels<KEYS, WIDTH / 8>(
-                    keys, k + row * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, end - first, thread);
-                copy_panels<KEYS, VALUE_WIDTH / 8>(
-                    keys + KEY_TILE, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first, thread);
+            FOR_EVERY_SET(item) {
+                const int end = set_of(item, set).end();
+                for (int first = item.chunkStart; first < end; first += KEYS) {
+                    const int stage = ring.begin(position);
+                    elem *keys = stages + stage * STAGE;
+                    const size_t row = static_cast<size_t>(first) * keyHeads + item.keyHead;
+                    copy_panels<KEYS, WIDTH / 8>(
+                        keys, k + row * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, end - first, thread);
+                    copy_panels<KEYS, VALUE_WIDTH / 8>(
+                        keys + KEY_TILE, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first, thread);
 #if GATED
-                if (thread < KEYS) {
-                    const int token = min(first + thread, end - 1);
-                    copy_few<8>(keyGates + stage * KEYS + thread, headGates + token, true);
-                    copy_few<4>(keyDecays + stage * KEYS + column_place(thread), headDecays + token, true);
-                }
+                    if (thread < KEYS) {
+                        const int token = min(first + thread, end - 1);
+                        copy_few<8>(keyGates + stage * KEYS + thread, headGates + token, true);
+                        copy_few<4>(keyDecays + stage * KEYS + column_place(thread), headDecays + token, true);
+                    }
 #endif
-                ring.end(position);
+                    ring.end(position);
+                }
             }
         }
         finish_copies();
@@ -221,34 +223,25 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         for (;;) {
             const Item item = queue.read(queryPosition);
             if (item.count == 0) break;
-            const int end = item.end(), groupFirst = item.firstToken + 64 * group;
-            const elem *tile = queries + queryPosition.stage * QUERY_TILE + 64 * 64 * group;
-            ring.wait_full(position);
-#if GATED
-            const float2 *tileGates = queryGates + queryPosition.stage * ROWS + 64 * group;
-            const float2 baseGate = tileGates[0], rowGates[2] = {tileGates[16 * warp + g], tileGates[16 * warp + 8 + g]};
-#endif
-            float sums[COLUMNS / 2] = {};
-
+#if STATES && DEGREE > 2
             // The state before the chunk.
-#if STATES && DEGREE <= 2
+            float setSums[ROW_SETS][COLUMNS / 2] = {};
             {
                 const Place at;
-                const elem *rows = queries + queryPosition.stage * QUERY_TILE + 64 * (64 * at.group + 16 * at.warp);
-                multiply_state<ROWS, STATE_ROOM, STAGE>(sums, ring, position, stages, rows, at, item.hasState);
-            }
-#elif STATES
-            {
+                ring.wait_full(position);
                 const int count = item.hasState ? stateStages.count : 0;
-                const RowFeatures<ROWS> features(tile + 64 * 16 * warp, pairs + (4 * group + warp) * PAIR_WORDS, lane);
-                // The features of one stage are made while the products of the other are under way, from factors that are loaded a stage before.
+                const RowFeatures<ROWS, ROW_SETS, 64 * SET_ROWS> features(
+                    queries + queryPosition.stage * QUERY_TILE + 64 * (64 * group + 16 * at.warp),
+                    pairs + ROW_SETS * PAIR_WORDS * (4 * group + at.warp), at.lane);
+                // The features of one stage, or of one set of rows, are made while the products of the other are under way, from factors that are
+                // loaded before.
+                constexpr int stagesOfTurn = 3 - ROW_SETS, lastSet = ROW_SETS - 1;
                 unsigned even[4][4], odd[4][4];
-                FeatureFactors<1> factors(features, FeatureTile(words[0]));
+                FeatureFactors<ROW_SETS> factors(features, FeatureTile(words[0]));
                 factors.multiply(even, 0);
-                factors.load(features, FeatureTile(words[1]));
-                FeatureTile next(words[min(2, stateStages.count - 1)]);
-                auto multiplyState = [&](const unsigned (&a)[4][4]) {
-                    ring.wait_full(position);
+                if (ROW_SETS == 1) factors.load(features, FeatureTile(words[1]));
+                FeatureTile next(words[min(stagesOfTurn, stateStages.count - 1)]);
+                auto multiplyState = [&](float (&sums)[COLUMNS / 2], const unsigned (&a)[4][4]) {
                     const unsigned long long state =
                         panel_descriptor(stages + position.stage * STAGE, FEATURES, true);
                     products_begin();
@@ -256,239 +249,275 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     for (int n = 0; n < 4; ++n) multiply_group<true>(sums, a[n], panel_advance(state, panel_offset(16 * n, 0, FEATURES)), true);
                     products_commit();
                 };
-                for (int n = 0; n < count; n += 2) {
+                for (int n = 0; n < count; n += stagesOfTurn) {
                     const RingPosition<STAGES> first = position;
-                    multiplyState(even);
-                    position.advance();
-                    factors.multiply(odd, 0);
+                    ring.wait_full(position);
+                    multiplyState(setSums[0], even);
+                    factors.multiply(odd, lastSet);
                     factors.load(features, next);
-                    next = FeatureTile(words[min(n + 3, count - 1)]);
-                    multiplyState(odd);
+                    next = FeatureTile(words[min(n + stagesOfTurn + 1, count - 1)]);
+                    if constexpr (ROW_SETS == 1) {
+                        position.advance();
+                        ring.wait_full(position);
+                    }
+                    multiplyState(setSums[lastSet], odd);
                     products_wait<1>();
-                    ring.release(first, lane);
+                    if constexpr (ROW_SETS == 1) ring.release(first, at.lane);
                     factors.multiply(even, 0);
-                    factors.load(features, next);
-                    next = FeatureTile(words[min(n + 4, count - 1)]);
+                    if constexpr (ROW_SETS == 1) {
+                        factors.load(features, next);
+                        next = FeatureTile(words[min(n + 4, count - 1)]);
+                    }
                     operands_ready(even);
                     products_wait<0>();
-                    ring.release(position, lane);
+                    ring.release(position, at.lane);
                     position.advance();
                 }
-                products_use(sums);
+#pragma unroll
+                for (int set = 0; set < ROW_SETS; ++set) products_use(setSums[set]);
             }
+#endif
+
+            FOR_EVERY_SET(item) {
+                const Item part = set_of(item, set);
+                const int end = part.end(), groupFirst = part.firstToken + 64 * group;
+                const elem *tile = queries + queryPosition.stage * QUERY_TILE + 64 * (SET_ROWS * set + 64 * group);
+                ring.wait_full(position);
+#if GATED
+                const float2 *tileGates = queryGates + queryPosition.stage * ROWS + SET_ROWS * set + 64 * group;
+                const float2 baseGate = tileGates[0], rowGates[2] = {tileGates[16 * warp + g], tileGates[16 * warp + 8 + g]};
+#endif
+#if STATES && DEGREE > 2
+                float (&sums)[COLUMNS / 2] = setSums[0];
+#else
+                float sums[COLUMNS / 2] = {};
+#endif
+
+                // The state before the chunk.
+#if STATES && DEGREE <= 2
+                {
+                    const Place at;
+                    const elem *rows = queries + queryPosition.stage * QUERY_TILE + 64 * (64 * at.group + 16 * at.warp);
+                    multiply_state<ROWS, STATE_ROOM, STAGE>(sums, ring, position, stages, rows, at, item.hasState);
+                }
 #endif
 #if STATES && GATED
-            {
-                const float baseDecay = decay_from_start(baseGate);
-#pragma unroll
-                for (int n = 0; n < COLUMNS / 2; ++n) sums[n] *= baseDecay;
-            }
-#endif
-            // Without it the compiler finds no registers for products on both of the ways to the last tile.
-            products_use(sums);
-
-            const LeftRows<WIDTH, ROWS, QUERIES_STAY> own(tile, warp, lane);
-            // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies one tile for nothing. There is no
-            // branch around the tiles of the state and of the keys, because the sums of products would no longer stay in place.
-            const int tileCountHere = groupFirst < end ? (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS : 1;
-            const int allTiles = (end - item.chunkStart + KEYS - 1) / KEYS;
-            // Weights of the tile at `position`, as the operand of their product with the values.
-            unsigned weights[KEYS / 16][4] = {};
-            auto multiplyScores = [&](float (&scores)[KEYS / 2]) {
-                const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE, KEYS, false);
-                products_begin();
-                own.multiply(scores, keys);
-                products_commit();
-            };
-            auto multiplyValues = [&](int stage) {
-                const unsigned long long values = panel_descriptor(stages + stage * STAGE + KEY_TILE, KEYS, true);
-                products_begin();
-#pragma unroll
-                for (int depth = 0; depth < KEYS / 16; ++depth)
-                    multiply_group<true>(sums, weights[depth], panel_advance(values, panel_offset(16 * depth, 0, KEYS)), true);
-                products_commit();
-            };
-            // The decays of a lane's columns of the tile at `position` to the first query of the warpgroup: loaded before products start.
-#if GATED
-            float columnDecays[KEYS / 4];
-#endif
-            auto loadDecays = [&] {
-#if GATED
-                // From a key to the last of its 64, and from that to the query.
-#pragma unroll
-                for (int i = 0; i < KEYS / 64; ++i) {
-                    const float tileDecay = decay(baseGate, keyGates[position.stage * KEYS + 64 * i + 63]);
-                    float (&numbers)[16] = *reinterpret_cast<float (*)[16]>(columnDecays + 16 * i);
-                    load_columns(numbers, keyDecays + position.stage * KEYS + 64 * i, t);
-#pragma unroll
-                    for (int n = 0; n < 16; ++n) numbers[n] *= tileDecay;
-                }
-#endif
-            };
-            // Weights of keys that all queries of the warpgroup see.
-            auto weigh = [&](float (&scores)[KEYS / 2]) {
-#pragma unroll
-                for (int i = 0; i < KEYS / 2; ++i) {
-#if GATED
-                    scores[i] = power(scores[i]) * columnDecays[i / 4 * 2 + i % 2];
-#else
-                    scores[i] = power(scores[i]);
-#endif
-                }
-            };
-            auto pack = [&](const float (&scores)[KEYS / 2]) {
-#pragma unroll
-                for (int depth = 0; depth < KEYS / 16; ++depth) make_operand(weights[depth], scores, 8 * depth);
-            };
-            RingPosition<STAGES> previous = position;
-            ring.wait_full(position);
-            loadDecays();
-            if (tileCountHere > 1) {
-                auto takeNext = [&] {
-                    previous = position;
-                    position.advance();
-                    ring.wait_full(position);
-                    loadDecays();
-                };
                 {
-                    float scores[KEYS / 2];
-                    multiplyScores(scores);
-                    products_wait<0>();
-                    products_use(scores);
-                    weigh(scores);
-                    takeNext();
-                    pack(scores);
-                }
-                for (int n = 1; n < tileCountHere - 1; ++n) {
-                    float scores[KEYS / 2];
-                    multiplyScores(scores);
-                    multiplyValues(previous.stage);
-                    products_wait<1>();
-                    products_use(scores);
-                    weigh(scores);
-                    // Its wait keeps the weighing before the next one, so that products are under way beside it.
-                    const RingPosition<STAGES> before = previous;
-                    takeNext();
-                    products_wait<0>();
-                    ring.release(before, lane);
-                    pack(scores);
-                }
-            }
-            // The tile of the warpgroup's own keys. Where there is none before, all weights of that are zero.
-            float scores[KEYS / 2];
-            multiplyScores(scores);
-            multiplyValues(previous.stage);
-            products_wait<1>();
-            products_use(scores);
-            const int ownFirst = item.chunkStart + (tileCountHere - 1) * KEYS - groupFirst;
-            // The row's last column that it sees.
-            const int lastColumns[2] = {16 * warp + g - 2 * t - ownFirst, 16 * warp + 8 + g - 2 * t - ownFirst};
-            auto weighOwn = [&](auto weight) {
+                    const float baseDecay = decay_from_start(baseGate);
 #pragma unroll
-                for (int n = 0; n < KEYS / 2; ++n) {
-                    const int column = n / 4 * 8 + n % 2;
-                    const float own = weight(n, column + 2 * t);
-                    scores[n] = column <= lastColumns[n / 2 % 2] ? own : 0;
+                    for (int n = 0; n < COLUMNS / 2; ++n) sums[n] *= baseDecay;
                 }
-            };
+#endif
+                // Without it the compiler finds no registers for products on both of the ways to the last tile.
+                products_use(sums);
+
+                const LeftRows<WIDTH, ROWS, QUERIES_STAY> own(tile, warp, lane);
+                // The keys of the chunk up to the warpgroup's last query; a warpgroup without queries multiplies one tile for nothing. There is no
+                // branch around the tiles of the state and of the keys, because the sums of products would no longer stay in place.
+                const int tileCountHere = groupFirst < end ? (min(groupFirst + 64, end) - item.chunkStart + KEYS - 1) / KEYS : 1;
+                const int allTiles = (end - item.chunkStart + KEYS - 1) / KEYS;
+                // Weights of the tile at `position`, as the operand of their product with the values.
+                unsigned weights[KEYS / 16][4] = {};
+                auto multiplyScores = [&](float (&scores)[KEYS / 2]) {
+                    const unsigned long long keys = panel_descriptor(stages + position.stage * STAGE, KEYS, false);
+                    products_begin();
+                    own.multiply(scores, keys);
+                    products_commit();
+                };
+                auto multiplyValues = [&](int stage) {
+                    const unsigned long long values = panel_descriptor(stages + stage * STAGE + KEY_TILE, KEYS, true);
+                    products_begin();
+#pragma unroll
+                    for (int depth = 0; depth < KEYS / 16; ++depth)
+                        multiply_group<true>(sums, weights[depth], panel_advance(values, panel_offset(16 * depth, 0, KEYS)), true);
+                    products_commit();
+                };
+                // The decays of a lane's columns of the tile at `position` to the first query of the warpgroup: loaded before products start.
 #if GATED
-            const float2 *stageGates = keyGates + position.stage * KEYS;
-            const float rowDecays[2] = {decay(rowGates[0], baseGate), decay(rowGates[1], baseGate)};
-            if (decay_exponent(baseGate, stageGates[KEYS - 1]) <= MILD_EXPONENT) {
-                weigh(scores);
-                weighOwn([&](int n, int) { return scores[n] * rowDecays[n / 2 % 2]; });
-            } else {
-                weighOwn([&](int n, int column) {
-                    return power(scores[n]) * seen_decay(rowGates[n / 2 % 2], stageGates[column]);
-                });
-            }
+                float columnDecays[KEYS / 4];
+#endif
+                auto loadDecays = [&] {
+#if GATED
+                    // From a key to the last of its 64, and from that to the query.
+#pragma unroll
+                    for (int i = 0; i < KEYS / 64; ++i) {
+                        const float tileDecay = decay(baseGate, keyGates[position.stage * KEYS + 64 * i + 63]);
+                        float (&numbers)[16] = *reinterpret_cast<float (*)[16]>(columnDecays + 16 * i);
+                        load_columns(numbers, keyDecays + position.stage * KEYS + 64 * i, t);
+#pragma unroll
+                        for (int n = 0; n < 16; ++n) numbers[n] *= tileDecay;
+                    }
+#endif
+                };
+                // Weights of keys that all queries of the warpgroup see.
+                auto weigh = [&](float (&scores)[KEYS / 2]) {
+#pragma unroll
+                    for (int i = 0; i < KEYS / 2; ++i) {
+#if GATED
+                        scores[i] = power(scores[i]) * columnDecays[i / 4 * 2 + i % 2];
 #else
-            weighOwn([&](int n, int) { return power(scores[n]); });
+                        scores[i] = power(scores[i]);
 #endif
-            products_wait<0>();
-            products_use(sums);
-            if (tileCountHere > 1) ring.release(previous, lane);
-#if GATED
-            // What was summed so far has decayed to the first query of the warpgroup only.
+                    }
+                };
+                auto pack = [&](const float (&scores)[KEYS / 2]) {
 #pragma unroll
-            for (int n = 0; n < COLUMNS / 2; ++n) sums[n] *= rowDecays[n / 2 % 2];
+                    for (int depth = 0; depth < KEYS / 16; ++depth) make_operand(weights[depth], scores, 8 * depth);
+                };
+                RingPosition<STAGES> previous = position;
+                ring.wait_full(position);
+                loadDecays();
+                if (tileCountHere > 1) {
+                    auto takeNext = [&] {
+                        previous = position;
+                        position.advance();
+                        ring.wait_full(position);
+                        loadDecays();
+                    };
+                    {
+                        float scores[KEYS / 2];
+                        multiplyScores(scores);
+                        products_wait<0>();
+                        products_use(scores);
+                        weigh(scores);
+                        takeNext();
+                        pack(scores);
+                    }
+                    for (int n = 1; n < tileCountHere - 1; ++n) {
+                        float scores[KEYS / 2];
+                        multiplyScores(scores);
+                        multiplyValues(previous.stage);
+                        products_wait<1>();
+                        products_use(scores);
+                        weigh(scores);
+                        // Its wait keeps the weighing before the next one, so that products are under way beside it.
+                        const RingPosition<STAGES> before = previous;
+                        takeNext();
+                        products_wait<0>();
+                        ring.release(before, lane);
+                        pack(scores);
+                    }
+                }
+                // The tile of the warpgroup's own keys. Where there is none before, all weights of that are zero.
+                float scores[KEYS / 2];
+                multiplyScores(scores);
+                multiplyValues(previous.stage);
+                products_wait<1>();
+                products_use(scores);
+                const int ownFirst = item.chunkStart + (tileCountHere - 1) * KEYS - groupFirst;
+                // The row's last column that it sees.
+                const int lastColumns[2] = {16 * warp + g - 2 * t - ownFirst, 16 * warp + 8 + g - 2 * t - ownFirst};
+                auto weighOwn = [&](auto weight) {
+#pragma unroll
+                    for (int n = 0; n < KEYS / 2; ++n) {
+                        const int column = n / 4 * 8 + n % 2;
+                        const float own = weight(n, column + 2 * t);
+                        scores[n] = column <= lastColumns[n / 2 % 2] ? own : 0;
+                    }
+                };
+#if GATED
+                const float2 *stageGates = keyGates + position.stage * KEYS;
+                const float rowDecays[2] = {decay(rowGates[0], baseGate), decay(rowGates[1], baseGate)};
+                if (decay_exponent(baseGate, stageGates[KEYS - 1]) <= MILD_EXPONENT) {
+                    weigh(scores);
+                    weighOwn([&](int n, int) { return scores[n] * rowDecays[n / 2 % 2]; });
+                } else {
+                    weighOwn([&](int n, int column) {
+                        return power(scores[n]) * seen_decay(rowGates[n / 2 % 2], stageGates[column]);
+                    });
+                }
+#else
+                weighOwn([&](int n, int) { return power(scores[n]); });
 #endif
-            pack(scores);
-            multiplyValues(position.stage);
+                products_wait<0>();
+                products_use(sums);
+                if (tileCountHere > 1) ring.release(previous, lane);
+#if GATED
+                // What was summed so far has decayed to the first query of the warpgroup only.
+#pragma unroll
+                for (int n = 0; n < COLUMNS / 2; ++n) sums[n] *= rowDecays[n / 2 % 2];
+#endif
+                pack(scores);
+                multiplyValues(position.stage);
 #if TRIES_GIVEN_ROWS
-            // Of a quarter of the warpgroup's keys and queries, while products are under way.
-            unsigned largest[4] = {};
-            measure_rows<KEYS, KEYS / 4>(largest, stages + position.stage * STAGE, KEYS / 4 * warp, lane);
-            measure_rows<ROWS, 16>(largest, tile, 16 * warp, lane);
+                // Of a quarter of the warpgroup's keys and queries, while products are under way.
+                unsigned largest[4] = {};
+                measure_rows<KEYS, KEYS / 4>(largest, stages + position.stage * STAGE, KEYS / 4 * warp, lane);
+                measure_rows<ROWS, 16>(largest, tile, 16 * warp, lane);
 #endif
-            products_wait<0>();
-            products_use(sums);
-            ring.release(position, lane);
-            position.advance();
-            // Tiles that only other warpgroups see.
-            for (int n = tileCountHere; n < allTiles; ++n) ring.skip(position, lane);
+                products_wait<0>();
+                products_use(sums);
+                ring.release(position, lane);
+                position.advance();
+                // Tiles that only other warpgroups see.
+                for (int n = tileCountHere; n < allTiles; ++n) ring.skip(position, lane);
 
 #if TRIES_GIVEN_ROWS
-            if (needsScaling != nullptr && are_large(largest)) *needsScaling = 1;
+                if (needsScaling != nullptr && are_large(largest)) *needsScaling = 1;
 #endif
-            const int firstRow = groupFirst + 16 * warp;
+                const int firstRow = groupFirst + 16 * warp;
 #pragma unroll
-            for (int half = 0; half < 2; ++half) {
-                const int token = firstRow + 8 * half + g;
-                const float total = __shfl_sync(~0u, sums[COLUMNS / 2 - 4 + 2 * half], lane & ~3);
-                const size_t place = static_cast<size_t>(min(token, end - 1)) * queryHeads + item.head;
+                for (int half = 0; half < 2; ++half) {
+                    const int token = firstRow + 8 * half + g;
+                    const float total = __shfl_sync(~0u, sums[COLUMNS / 2 - 4 + 2 * half], lane & ~3);
+                    const size_t place = static_cast<size_t>(min(token, end - 1)) * queryHeads + item.head;
 #if NORMALIZED
-                const RowScale<float> rowScale(total);
-                const float statistic = rowScale.statistic;
-                if (rowScale.lift != 1) {
+                    const RowScale<float> rowScale(total);
+                    const float statistic = rowScale.statistic;
+                    if (rowScale.lift != 1) {
 #pragma unroll
-                    for (int n = 0; n < VALUE_WIDTH / 4; ++n) sums[n / 2 * 4 + 2 * half + n % 2] *= rowScale.lift;
-                }
+                        for (int n = 0; n < VALUE_WIDTH / 4; ++n) sums[n / 2 * 4 + 2 * half + n % 2] *= rowScale.lift;
+                    }
 #else
-                const int exponent = scaleExponent
-                    + DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(item.chunk) * keyHeads + item.keyHead]);
-                const float statistic = unnormalized_statistic(scale, exponent);
+                    const int exponent = scaleExponent
+                        + DEGREE * (queryExponents[place] + keyExponents[static_cast<size_t>(item.chunk) * keyHeads + item.keyHead]);
+                    const float statistic = unnormalized_statistic(scale, exponent);
 #endif
-                if (t == 0 && token < end) {
-                    statistics[place] = statistic;
+                    if (t == 0 && token < end) {
+                        statistics[place] = statistic;
 #if TRIES_GIVEN_ROWS
-                    if (needsScaling != nullptr) {
-                        queryExponents[place] = 0;
-                        const int row = 16 * warp + 8 * half + g;
-                        if (!is_ordinary(total) && !(total == 0 && is_zero_row<ROWS, WIDTH>(tile, row))) *needsScaling = 1;
-                    }
+                        if (needsScaling != nullptr) {
+                            queryExponents[place] = 0;
+                            const int row = 16 * warp + 8 * half + g;
+                            if (!is_ordinary(total) && !(total == 0 && is_zero_row<ROWS, WIDTH>(tile, row))) *needsScaling = 1;
+                        }
 #endif
-                }
+                    }
 #pragma unroll
-                for (int n = 0; n < VALUE_WIDTH / 4; ++n) {
-                    float &sum = sums[n / 2 * 4 + 2 * half + n % 2];
+                    for (int n = 0; n < VALUE_WIDTH / 4; ++n) {
+                        float &sum = sums[n / 2 * 4 + 2 * half + n % 2];
 #if NORMALIZED
-                    sum *= rowScale.factor;
+                        sum *= rowScale.factor;
 #else
-                    sum = ldexpf(sum * scale, exponent);
+                        sum = ldexpf(sum * scale, exponent);
 #endif
-                }
-                if (exact == nullptr || token >= end) continue;
-#pragma unroll
-                for (int n = 0; n < VALUE_WIDTH / 8; ++n) {
-                    const int column = n * 8 + 2 * t;
-                    float *pair = exact + place * valueWidth + column;
-                    if (valueWidth == VALUE_WIDTH) {
-                        *reinterpret_cast<float2 *>(pair) = make_float2(sums[4 * n + 2 * half], sums[4 * n + 2 * half + 1]);
-                        continue;
                     }
-                    if (column < valueWidth) pair[0] = sums[4 * n + 2 * half];
-                    if (column + 1 < valueWidth) pair[1] = sums[4 * n + 2 * half + 1];
+                    if (exact == nullptr || token >= end) continue;
+#pragma unroll
+                    for (int n = 0; n < VALUE_WIDTH / 8; ++n) {
+                        const int column = n * 8 + 2 * t;
+                        float *pair = exact + place * valueWidth + column;
+                        if (valueWidth == VALUE_WIDTH) {
+                            *reinterpret_cast<float2 *>(pair) = make_float2(sums[4 * n + 2 * half], sums[4 * n + 2 * half + 1]);
+                            continue;
+                        }
+                        if (column < valueWidth) pair[0] = sums[4 * n + 2 * half];
+                        if (column + 1 < valueWidth) pair[1] = sums[4 * n + 2 * half + 1];
+                    }
                 }
-            }
-            if (y != nullptr) {
-                // By way of the warp's queries, which no product reads any more.
-                if constexpr (!QUERIES_STAY) named_barrier<128>(1 + group);
-                store_rows<VALUE_WIDTH>(
-                    queries + queryPosition.stage * QUERY_TILE + 64 * (64 * group + 16 * warp),
-                    reinterpret_cast<const float (&)[VALUE_WIDTH / 2]>(sums),
-                    y + (static_cast<size_t>(firstRow) * queryHeads + item.head) * valueWidth, static_cast<size_t>(queryHeads) * valueWidth,
-                    end - firstRow, valueWidth, lane);
+                if (y != nullptr) {
+                    // By way of the warp's queries, which no product reads any more.
+                    if constexpr (!QUERIES_STAY) named_barrier<128>(1 + group);
+                    store_rows<VALUE_WIDTH>(
+                        queries + queryPosition.stage * QUERY_TILE + 64 * (SET_ROWS * set + 64 * group + 16 * warp),
+                        reinterpret_cast<const float (&)[VALUE_WIDTH / 2]>(sums),
+                        y + (static_cast<size_t>(firstRow) * queryHeads + item.head) * valueWidth, static_cast<size_t>(queryHeads) * valueWidth,
+                        end - firstRow, valueWidth, lane);
+                }
+#if ROW_SETS > 1
+#pragma unroll
+                for (int n = 0; n < COLUMNS / 2; ++n) sums[n] = setSums[1][n];
+#endif
             }
             arrive_warp(queriesEmpty + queryPosition.stage, lane);
             queryPosition.advance();
