@@ -193,7 +193,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             }
 #endif
             FOR_EVERY_SET(item) {
-                const int end = set_of(item, set).end();
+                const int end = SET_OF(item, set).end();
                 for (int first = item.chunkStart; first < end; first += KEYS) {
                     const int stage = ring.begin(position);
                     elem *keys = stages + stage * STAGE;
@@ -279,7 +279,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
 #endif
 
             FOR_EVERY_SET(item) {
-                const Item part = set_of(item, set);
+                const Item &part = SET_OF(item, set);
                 const int end = part.end(), groupFirst = part.firstToken + 64 * group;
                 const elem *tile = queries + queryPosition.stage * QUERY_TILE + 64 * (SET_ROWS * set + 64 * group);
                 ring.wait_full(position);
