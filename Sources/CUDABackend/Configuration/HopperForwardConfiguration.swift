@@ -14,8 +14,8 @@ struct HopperForwardConfiguration: Sendable, Hashable {
 
     func macros(_ problem: KernelProblem) -> [(String, Int)] {
         [
-            ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("ROW_SETS", rowSets), ("KEYS", keys), ("FEATURES", features),
-            ("STAGES", stages), ("STATES", hasStates ? 1 : 0), ("WORDS", words),
+            ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("ROW_SETS", rowSets), ("KEYS", keys),
+            ("FEATURES", features), ("STAGES", stages), ("STATES", hasStates ? 1 : 0), ("WORDS", words),
         ]
     }
 
@@ -33,7 +33,8 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         rowSets = hasStates && problem.degree > 2 && max(problem.width, problem.valueWidth) <= 32 ? 2 : 1
         let rows = groups * 64 * rowSets
         let stage = 2 * (Panels.numbers(keys, columns) + Panels.numbers(keys, problem.width)) + keys * 12
-        let others = 4 * Panels.numbers(rows, problem.width) + 16 * rows + 2 * ItemQueue.slotBytes + 4 * words
+        let others =
+            4 * Panels.numbers(rows, problem.width) + 16 * rows + 2 * ItemQueue.slotBytes + 4 * words
             + (hasStates ? problem.pairBytes(rows) : 0)
         stages = min((limits.sharedBytes - others) / (stage + 16), 8)
         sharedBytes = others + stages * (stage + 16)

@@ -27,7 +27,10 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
             Self.groupCounts(problem, tiles: tiles).map { (groups: $0, tiles: tiles) }
         }
         let blocks = shares.map { Self.block(problem, groups: $0.groups, tiles: $0.tiles, work: work, limits: limits) }
-        guard let (block, isSplit) = work.fastest(blocks, reverse: reverse), let choice = blocks.firstIndex(of: block)
+        // At p = 2 sums of single chunks by three warpgroups take longer than is reckoned here: four heads of 64 took a quarter longer.
+        let split = blocks.indices.filter { problem.degree > 2 || shares[$0].groups < 3 }.map { blocks[$0] }
+        guard let (block, isSplit) = work.fastest(blocks, split: split, reverse: reverse),
+            let choice = blocks.firstIndex(of: block)
         else { return nil }
         (groups, tiles) = shares[choice]
         self.isSplit = isSplit
@@ -40,7 +43,8 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
             let stages = min((limits.sharedBytes - stored - 8) / stage, 8)
             guard stages >= (tokens == 128 ? 4 : 3) else { continue }
             self.tokens = tokens
-            depth = groups == 3 ? 1 : tokens / 32
+            // Registers of three warpgroups are few.
+            depth = groups < 3 ? tokens / 32 : tiles == 4 ? 1 : 2
             self.stages = stages
             sharedBytes = stages * stage + stored + 8
             return
@@ -63,19 +67,24 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
         return counts.isEmpty ? [1] : counts
     }
 
-    /// How many warpgroups a block may have. Above degree 2 factors take few registers: where four tiles share them, and sums are of few columns,
-    /// a third warpgroup finds its own beside the features of a quarter of the tokens.
+    /// How many warpgroups a block may have. The third finds registers beside the features of few tokens, where sums are of few columns and, above
+    /// degree 2, four tiles share their factors.
     private static func groupCounts(_ problem: KernelProblem, tiles: Int) -> [Int] {
-        tiles == 4 && problem.degree > 2 && (problem.degree == 3 || problem.valueWidth <= 16) ? [3, 2, 1] : [2, 1]
+        let hasThird =
+            problem.degree <= 2
+            ? tiles == 2 && (33...64).contains(problem.valueWidth)
+            : tiles == 4 && (problem.degree == 3 || problem.valueWidth <= 16)
+        return hasThird ? [3, 2, 1] : [2, 1]
     }
 
     /// A block has a multiprocessor to itself, and takes as long as its products and the loads of its factors, but no less than a warpgroup
     /// takes that waits for its own: 290 ns for 64 tokens, two tiles and 72 columns. The tiles of a warpgroup share the loads, which take as
-    /// long as 160 columns. Above degree 2 what every warpgroup waits for is half of what two take.
+    /// long as 160 columns. A third warpgroup takes less long than the second, and above degree 2, where every one waits as long as it works, so
+    /// does the second.
     private static func block(
         _ problem: KernelProblem, groups: Int, tiles: Int, work: StateWork, limits: CardLimits
     ) -> StateWork.Block {
-        let shares = problem.degree > 2 ? Double(groups + 1) * 2 / 3 : max(Double(groups), 1.2)
+        let shares = problem.degree > 2 ? Double(groups + 1) * 2 / 3 : [1.2, 2, 2.6][groups - 1]
         return StateWork.Block(
             features: 64 * groups * tiles, slots: limits.multiprocessors,
             tileTime: 290 * shares * Double(160 + tiles * work.stride) / (160 + 144))

@@ -74,19 +74,20 @@ package struct StateWork: Sendable, Hashable {
     }
 
     /// The block with which the states, and what reads them, are done first, and whether chunks are summed one by one: where that saves a tenth
-    /// of the walk at least, because it takes more memory. What reads states takes the multiprocessors that a walk leaves, about as long as
-    /// the best of the walks.
-    func fastest(_ blocks: [Block], reverse: Bool) -> (block: Block, isSplit: Bool)? {
-        func best(_ time: (Block) -> Double) -> Block? { blocks.min { time($0) < time($1) } }
+    /// of the fastest walk at least, because it takes more memory. What reads states takes the multiprocessors that a walk leaves, about as
+    /// long as the best of the walks.
+    ///
+    /// - Parameter split: those of the blocks that may sum single chunks, all if not given.
+    func fastest(_ blocks: [Block], split: [Block]? = nil, reverse: Bool) -> (block: Block, isSplit: Bool)? {
+        func walk(_ block: Block) -> Double { walkTime(block, reverse: reverse) }
         func shared(_ block: Block) -> Double { sharedWalkTime(block, reverse: reverse) }
-        let least = blocks.map(shared).min() ?? 0
-        guard let walk = best({ max(walkTime($0, reverse: reverse), shared($0) + least) }),
-            let split = best({ splitTime($0, reverse: reverse) })
+        func sum(_ block: Block) -> Double { splitTime(block, reverse: reverse) }
+        func best(_ blocks: [Block], _ time: (Block) -> Double) -> Block? { blocks.min { time($0) < time($1) } }
+        guard let least = blocks.map(shared).min(), let fastestWalk = best(blocks, walk),
+            let fastestSum = best(split ?? blocks, sum), let fastest = best(blocks, { max(walk($0), shared($0) + least) })
         else { return nil }
-        let isSplit =
-            longest > 1 && chunks <= Self.chunkLimit
-            && splitTime(split, reverse: reverse) < 0.9 * walkTime(walk, reverse: reverse)
-        return (isSplit ? split : walk, isSplit)
+        let isSplit = longest > 1 && chunks <= Self.chunkLimit && sum(fastestSum) < 0.9 * walk(fastestWalk)
+        return (isSplit ? fastestSum : fastest, isSplit)
     }
 
     /// Chunks are the third dimension of a grid.

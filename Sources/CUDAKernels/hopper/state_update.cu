@@ -23,7 +23,7 @@ constexpr int VALUE_TILE = panel_numbers(TOKENS, COLUMNS);
 // loads and instructions.
 constexpr bool TURNS_VECTORS = DEGREE > 2;
 // Those of the step at hand and of the next, or, where registers are few, of one of both.
-constexpr int FACTORS = TURNS_VECTORS ? 1 : 2;
+constexpr int FACTORS = TURNS_VECTORS || GROUPS == 3 ? 1 : 2;
 constexpr int STAGE = VECTOR_TILE + VALUE_TILE + (TURNS_VECTORS ? TOKENS * WIDTH : 0);
 // What warps that store states need.
 #if DEGREE <= 2
@@ -34,7 +34,7 @@ static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
 // Steps of a tile, of DEPTH fragments of tokens each.
 constexpr int STEPS = TOKENS / (16 * DEPTH);
-static_assert(GROUPS <= 2 || (GROUPS == 3 && TURNS_VECTORS), "registers are shared out for three where factors take few");
+static_assert(GROUPS <= 3, "registers are shared out for so many");
 static_assert(TOKENS % (16 * DEPTH) == 0 && STEPS % 2 == 0, "an even number of steps");
 static_assert(TILES == 1 || TILES == 2 || TILES == 4, "blocks that share all but their first factors come in fours");
 
