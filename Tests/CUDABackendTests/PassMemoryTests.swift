@@ -36,6 +36,15 @@ import Testing
         }
     }
 
+    /// Sums of gates over chunks are of use to earlier chunks of a sequence: where each has one, there are none.
+    @Test func gatesOfSingleChunksTakeNoSums() throws {
+        let plan = try plan(length: 1152, sequences: 64, on: Self.hopper)
+        let rows = plan.problem.tokenCount * 12
+        // Offsets, what counts items and states, sums of columns, and the gradient of the gates.
+        let blocks = [4 * rows, 4 * (2 + 64 * 12), 4 * rows, 4 * rows]
+        #expect(backward(plan, places: true).held == blocks.map(RecordedMemory.blockBytes).reduce(0, +))
+    }
+
     /// A chunk's sum of a state is in float32, and is let go when the sums are added up.
     @Test func sumsOfSingleChunksAreInFloat32() throws {
         let (length, chunkSize) = (65_536, 384)

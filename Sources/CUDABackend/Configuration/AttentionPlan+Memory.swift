@@ -73,7 +73,7 @@ extension AttentionPlan {
         if kernels.problem.isGated {
             held.append(memory.take(4 * kernels.backwardKeysParts * keyRows))
             gradients.append(memory.take(4 * keyRows))
-            held += [memory.take(8 * chunkStates), memory.take(4 * chunkStates)]
+            if hasChunks { held += [memory.take(8 * chunkStates), memory.take(4 * chunkStates)] }
         }
         memory.release(held)
         return gradients
