@@ -40,7 +40,8 @@ package struct AttentionKernels: Sendable, Hashable {
         let sharedLimit = limits.sharedBytes
         self.problem = problem
         preparation = PreparationConfiguration(problem)
-        let hopperForward = HopperForwardConfiguration(problem, hasStates: states.queries, limits: limits)
+        let hopperForward = HopperForwardConfiguration(
+            problem, hasStates: states.queries, fewTokens: fewTokens, limits: limits)
         let hopperBackwardQueries = HopperBackwardQueriesConfiguration(problem, hasStates: states.queries, limits: limits)
         let hopperBackwardKeys = HopperBackwardKeysConfiguration(problem, hasStates: states.keys, limits: limits)
         // Kernels that exchange states agree on where their numbers stand.

@@ -20,7 +20,9 @@ struct HopperForwardConfiguration: Sendable, Hashable {
     }
 
     /// `nil` where other kernels serve the problem.
-    init?(_ problem: KernelProblem, hasStates: Bool, limits: CardLimits) {
+    ///
+    /// - Parameter fewTokens: whether tiles of twice the queries would leave multiprocessors idle.
+    init?(_ problem: KernelProblem, hasStates: Bool, fewTokens: Bool, limits: CardLimits) {
         guard limits.multiplyByWarpgroups(problem), [16, 32, 64, 128].contains(problem.valueWidth) else { return nil }
         let columns = problem.valueWidth + 8
         // Sums of wide values take the registers of a third warpgroup.
@@ -30,7 +32,8 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         self.hasStates = hasStates
         words = hasStates ? problem.sharedFeatureWords : 0
         // Where features are made, and rows are narrow enough to leave the registers, two share what a warp does for 64 features.
-        rowSets = hasStates && problem.degree > 2 && max(problem.width, problem.valueWidth) <= 32 ? 2 : 1
+        let isNarrow = max(problem.width, problem.valueWidth) <= 32
+        rowSets = hasStates && problem.degree > 2 && isNarrow && !fewTokens ? 2 : 1
         let rows = groups * 64 * rowSets
         let stage = 2 * (Panels.numbers(keys, columns) + Panels.numbers(keys, problem.width)) + keys * 12
         let others =

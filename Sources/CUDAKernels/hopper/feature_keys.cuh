@@ -35,7 +35,8 @@ __device__ __forceinline__ void multiply_state_gradient(
                     for (int n = 0; n < VALUE_WIDTH / 2; ++n) valueSums[n] += (n / 2 % 2 == 0 ? others.x : others.y) * outputs[n];
                 });
         };
-        if (NORMALIZED || hasNormalizer) {
+        // Rows of 16 have no registers for a loop of their own without it.
+        if (NORMALIZED || WIDTH == 16 || hasNormalizer) {
             multiplyRuns(StateRows<true>());
         } else {
             multiplyRuns(StateRows<false>());

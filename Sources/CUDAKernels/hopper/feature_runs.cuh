@@ -10,8 +10,8 @@
 
 #if DEGREE > 2
 
-// Whether it is fewer instructions, for products that take no longer.
-constexpr bool HAS_RUNS = VALUE_WIDTH <= 32;
+// Whether it is fewer instructions, for products that take no longer, and registers are enough for both kinds of products at once.
+constexpr bool HAS_RUNS = VALUE_WIDTH <= 16 || (VALUE_WIDTH <= 32 && (WIDTH <= 32 || GROUPS == 2 || NORMALIZED));
 
 // The first of `count` tiles after tile n that has other first or last factors: by a vote, so that the compiler knows it to be one for all of a
 // warp.

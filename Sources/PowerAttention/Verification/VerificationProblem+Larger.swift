@@ -32,11 +32,8 @@ extension VerificationProblem {
             // Rows so wide that few stages of them, and of states, have room.
             power(3, .bfloat16, length: 193, heads: 1, width: 128) { $0.chunkSizes = [192] },
             power(4, .bfloat16, length: 150, heads: 8, keyHeads: 8, width: 16) { $0.states = true },
-            // More queries of a chunk than a kernel's warps have at once.
-            power(4, .bfloat16, length: 450, width: 16) {
-                $0.states = true
-                $0.chunkSizes = [400]
-            },
+            // So many queries that a kernel's warps take twice as many at once.
+            power(4, .bfloat16, length: 450, heads: 90, keyHeads: 2, width: 16) { $0.chunkSizes = [400] },
             power(2, .bfloat16, length: 100, heads: 32, keyHeads: 32, width: 32) {
                 $0.tile = 4
                 $0.states = true
