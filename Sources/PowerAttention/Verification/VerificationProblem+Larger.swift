@@ -34,6 +34,8 @@ extension VerificationProblem {
             power(4, .bfloat16, length: 150, heads: 8, keyHeads: 8, width: 16) { $0.states = true },
             // So many queries that a kernel's warps take twice as many at once.
             power(4, .bfloat16, length: 450, heads: 90, keyHeads: 2, width: 16) { $0.chunkSizes = [400] },
+            // So many heads that a card's blocks walk over the chunks three warpgroups at a time.
+            power(2, .bfloat16, length: 200, heads: 32, keyHeads: 32, width: 64) { $0.chunkSizes = [64, 128] },
             power(2, .bfloat16, length: 100, heads: 32, keyHeads: 32, width: 32) {
                 $0.tile = 4
                 $0.states = true
