@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""What a training step of the 124M model at 65,536 tokens can be made of: the parts that decide it, each alone for some seconds, with the clock
+and the power that the card ends at.
+
+    python3 step.py --power ../../.build/release/power
+
+The products are those of a step without their epilogues, in bfloat16, by the cuBLASLt of PyTorch; attention is 12 layers of `power bench op`,
+forward and backward; copies move as many bytes as the rest of a step does. FLOPs are the model's, as `power flops` counts them for attention.
+"""
+
+import argparse
+import json
+import subprocess
+import time
+
+import torch
+
+TOKENS, LAYERS, WIDTH, HEADS, HIDDEN, VOCABULARY, JOINED, PARTS = 65_536, 12, 768, 12, 3072, 50_304, 2368, 6
+# Bytes that neither products nor attention move: cross-entropy 13 GB, normalizations 14, rotary positions 5, AdamW 3.5, others 1.5 (ncu).
+OTHER_BYTES = 37e9
+
+
+def shapes() -> list[tuple[int, int, int, int]]:
+    """(m, n, k, how often in a step) of every product."""
+    forward = [(WIDTH, WIDTH, 4), (HIDDEN, WIDTH, 1), (WIDTH, HIDDEN, 1)]
+    inputs = [(HIDDEN, WIDTH, 1), (WIDTH, HIDDEN, 1), (WIDTH, WIDTH, 1), (WIDTH, JOINED, 1)]
+    weights = [(WIDTH, HIDDEN), (HIDDEN, WIDTH), (WIDTH, WIDTH), (JOINED, WIDTH)]
+    rows = TOKENS // PARTS
+    layers = [(TOKENS, n, k, count) for n, k, count in forward + inputs] + [(m, n, TOKENS, 1) for m, n in weights]
+    head = [(rows, VOCABULARY, WIDTH), (VOCABULARY, WIDTH, rows), (rows, WIDTH, VOCABULARY)]
+    return [(m, n, k, LAYERS * count) for m, n, k, count in layers] + [(*shape, PARTS) for shape in head]
+
+
+class Meter:
+    """The card's clock and power while something runs: medians of the second half of the samples."""
+
+    def __enter__(self):
+        query = ["nvidia-smi", "--query-gpu=clocks.sm,power.draw", "--format=csv,noheader,nounits", "-lms", "50"]
+        self.process = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        lines = [line.split(",") for line in self.process.communicate()[0].splitlines() if line.count(",") == 1]
+        late = lines[len(lines) // 2 :]
+        self.clock, self.watts = (sorted(float(line[n]) for line in late)[len(late) // 2] for n in (0, 1))
+
+
+def seconds_of(run, seconds: float) -> tuple[float, Meter]:
+    """The seconds of a run among as many as take so long, of the second half of them."""
+    run()
+    torch.cuda.synchronize()
+    with Meter() as meter:
+        start, times = time.monotonic(), []
+        while time.monotonic() - start < seconds:
+            before = time.monotonic()
+            run()
+            torch.cuda.synchronize()
+            times.append(time.monotonic() - before)
+    late = sorted(times[len(times) // 2 :])
+    return late[len(late) // 2], meter
+
+
+def products(seconds: float) -> tuple[float, Meter]:
+    def matrix(rows, columns):
+        return torch.randn(rows, columns, device="cuda", dtype=torch.bfloat16)
+
+    work = [(matrix(m, k), matrix(k, n), matrix(m, n), count) for m, n, k, count in shapes()]
+
+    def step():
+        for a, b, c, count in work:
+            for _ in range(count):
+                torch.mm(a, b, out=c)
+
+    return seconds_of(step, seconds)
+
+
+def copies(seconds: float) -> tuple[float, Meter]:
+    source, destination = (torch.empty(1 << 30, device="cuda", dtype=torch.uint8) for _ in range(2))
+
+    def step():
+        for _ in range(round(OTHER_BYTES / 2 / source.numel())):
+            destination.copy_(source)
+
+    return seconds_of(step, seconds)
+
+
+def attention(power: str, seconds: float) -> tuple[float, Meter, float]:
+    command = [power, "bench", "op", "--device", "cuda", "--heads", str(HEADS), "--pass", "both", "--json", "--rounds"]
+    alone = json.loads(subprocess.run([*command, "5"], check=True, capture_output=True, text=True).stdout)
+    calls = round(seconds / 4 / alone["milliseconds"] * 1e3)
+    with Meter() as meter:
+        run = subprocess.run([*command, "3", "--calls", str(calls)], check=True, capture_output=True, text=True)
+    line = json.loads(run.stdout)
+    return LAYERS * line["milliseconds"] / 1e3, meter, LAYERS * line["flops"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--power", required=True, help="the built command")
+    parser.add_argument("--seconds", type=float, default=8, help="how long each part runs")
+    options = parser.parse_args()
+    print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}\n")
+    print("| part | ms a step | TFLOP/s | clock, MHz | power, W |\n|---|---|---|---|---|")
+    total = 0.0
+
+    def row(name: str, spent: float, meter: Meter, flops: float = 0) -> None:
+        nonlocal total
+        total += spent
+        rate = f"{flops / spent / 1e12:.0f}" if flops else "–"
+        print(f"| {name} | {1e3 * spent:.1f} | {rate} | {meter.clock:.0f} | {meter.watts:.0f} |", flush=True)
+
+    row("products, by PyTorch's cuBLASLt", *products(options.seconds), sum(2 * m * n * k * count for m, n, k, count in shapes()))
+    row(f"attention, {LAYERS} layers of {HEADS} heads", *attention(options.power, options.seconds))
+    row(f"copies of {OTHER_BYTES / 1e9:.0f} GB", *copies(options.seconds))
+    print(f"| together | {1e3 * total:.1f} | | | |")
+
+
+if __name__ == "__main__":
+    main()
