@@ -68,12 +68,12 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     }
 
     /// How many warpgroups a block may have. The third finds registers beside the features of few tokens, where sums are of few columns and, above
-    /// degree 2, four tiles share their factors.
+    /// degree 2, four tiles share their factors. There the warpgroup that fills stages has registers for rows of one kind of pieces.
     private static func groupCounts(_ problem: KernelProblem, tiles: Int) -> [Int] {
         let hasThird =
             problem.degree <= 2
             ? tiles == 2 && (33...64).contains(problem.valueWidth)
-            : tiles == 4 && (problem.degree == 3 || problem.valueWidth <= 16)
+            : tiles == 4 && (problem.degree == 3 || problem.valueWidth <= 16) && problem.width.nonzeroBitCount == 1
         return hasThird ? [3, 2, 1] : [2, 1]
     }
 

@@ -142,8 +142,10 @@ extern "C" __global__ void __launch_bounds__(384) ring(const unsigned *a, const 
 const char *const multiplicationText = R"(
 #include "common/hopper.cuh"
 extern "C" __global__ void __launch_bounds__(128) multiplication(const unsigned *a, const unsigned *b, unsigned *c) {
-    const int n = blockIdx.x * 128 + threadIdx.x;
+    const int n = blockIdx.x * 128 + threadIdx.x, count = gridDim.x * 128;
     c[n] = multiply_bfloat16(a[n], b[n]);
+    c[count + n] = multiply_by_low_bfloat16(a[n], b[n]);
+    c[2 * count + n] = multiply_by_high_bfloat16(a[n], b[n]);
 }
 )";
 
@@ -214,15 +216,18 @@ double checkMultiplication(Card &card) {
             }
         }
     a[0] = 0x7fc07f80, b[0] = 0x3f800000;
-    const uint64_t products = card.allocate(count * 4);
+    const uint64_t products = card.allocate(3 * count * 4);
     void *kernel = card.load("multiplication.cu", "multiplication", {}, multiplicationText);
     if (card.launch(kernel, {count / 128, 1, 1}, 128, 0, card.upload(a), card.upload(b), products) != 0) return -2;
-    const std::vector<uint32_t> found = card.download<uint32_t>(products, count);
+    const std::vector<uint32_t> found = card.download<uint32_t>(products, 3 * count);
     if (found[0] != 0x7fff7fff) return -1;
-    for (int n = 1; n < count; ++n)
+    for (int n = 1; n < 3 * count; ++n)
         for (int half = 0; half < 2; ++half) {
+            // Of both halves with their own of b, with the low and with the high one.
+            const int kind = n / count, other = kind == 0 ? half : kind - 1;
+            if (n % count == 0) continue;
             const uint16_t word = found[n] >> 16 * half;
-            const double exact = static_cast<double>(widen(a[n] >> 16 * half)) * widen(b[n] >> 16 * half);
+            const double exact = static_cast<double>(widen(a[n % count] >> 16 * half)) * widen(b[n % count] >> 16 * other);
             const double unit = std::ldexp(1.0, exact == 0 ? 0 : std::max(std::ilogb(exact) - 7, -133));
             const double rounded = std::nearbyint(exact / unit) * unit;
             const double expected = std::fabs(rounded) >= 0x1p128 ? std::copysign(INFINITY, rounded) : rounded;
