@@ -75,6 +75,39 @@ import Testing
         }
     }
 
+    /// A third warpgroup makes a walk longer and leaves more multiprocessors to what reads the states, on an H100: (degree, d, e, heads,
+    /// sequences of 65,536 tokens, warpgroups).
+    @Test(arguments: [
+        (2, 64, 64, 8, 1, 2), (2, 64, 64, 4, 1, 1), (2, 64, 64, 12, 1, 3), (2, 64, 64, 8, 4, 3), (2, 128, 128, 8, 1, 2),
+        (3, 32, 32, 8, 1, 3), (4, 16, 16, 8, 1, 3), (4, 48, 16, 8, 1, 2),
+    ])
+    func threeWarpgroupsWalkWhereTheyAreNotWaitedFor(
+        _ degree: Int, _ width: Int, _ valueWidth: Int, _ heads: Int, _ sequences: Int, _ groups: Int
+    ) throws {
+        let problem = AttentionProblem(
+            mechanism: .power(degree: degree), normalization: .none, form: .chunked, scale: 1, chunkSize: 768, tile: 1,
+            sequences: (0..<sequences).map { $0 * 65_536..<($0 + 1) * 65_536 }, tokenCount: sequences * 65_536,
+            queryHeads: heads, keyHeads: heads, keyWidth: width, valueWidth: valueWidth)
+        let kernels = try AttentionKernels(
+            KernelProblem(problem, dataType: .bfloat16, isGated: true), states: .init(queries: true, keys: true),
+            fewTokens: false, work: StateWork(problem), limits: CardLimits(architecture: "sm_90a"))
+        let walks = kernels.sources(backward: true, movesState: true).filter { $0.path == "hopper/state_update.cu" }
+        #expect(!walks.isEmpty)
+        for walk in walks { #expect(walk.macros.first { $0.name == "GROUPS" }?.value == groups, "\(walk)") }
+    }
+
+    /// Tiles of twice the queries share the work for a state, where they leave no multiprocessor idle.
+    @Test(arguments: [(4, 16, false, 2), (4, 16, true, 1), (3, 32, false, 2), (3, 64, false, 1), (2, 32, false, 1)])
+    func fewQueriesHaveOneSetOfRows(_ degree: Int, _ width: Int, _ fewTokens: Bool, _ sets: Int) throws {
+        let problem = Self.problem(.power(degree: degree), width, width)
+        let kernels = try AttentionKernels(
+            KernelProblem(problem, dataType: .bfloat16, isGated: true), states: .init(queries: true, keys: true),
+            fewTokens: fewTokens, work: StateWork(problem), limits: CardLimits(architecture: "sm_90a"))
+        let forward = try #require(
+            kernels.sources(backward: false, movesState: false).first { $0.path == "hopper/forward.cu" })
+        #expect(forward.macros.first { $0.name == "ROW_SETS" }?.value == sets)
+    }
+
     /// Hopper's kernels that exchange gradients of states agree on where their numbers stand; of features there is nothing to agree on.
     @Test(
         arguments: [(1, 64, 64, 1), (2, 64, 64, 1), (2, 64, 128, 0), (2, 128, 128, 0), (3, 32, 32, nil)]
