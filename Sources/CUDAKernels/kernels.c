@@ -53,6 +53,9 @@ static const char hopper_backward_queries[] = {
 static const char hopper_feature_keys[] = {
 #embed "hopper/feature_keys.cuh"
 };
+static const char hopper_feature_outputs[] = {
+#embed "hopper/feature_outputs.cuh"
+};
 static const char hopper_feature_queries[] = {
 #embed "hopper/feature_queries.cuh"
 };
@@ -64,6 +67,9 @@ static const char hopper_features[] = {
 };
 static const char hopper_feature_runs[] = {
 #embed "hopper/feature_runs.cuh"
+};
+static const char hopper_given_rows[] = {
+#embed "hopper/given_rows.cuh"
 };
 static const char hopper_gradient_tile[] = {
 #embed "hopper/gradient_tile.cuh"
@@ -194,10 +200,12 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/backward_keys.cu", hopper_backward_keys),
     FILE_ENTRY("hopper/backward_queries.cu", hopper_backward_queries),
     FILE_ENTRY("hopper/feature_keys.cuh", hopper_feature_keys),
+    FILE_ENTRY("hopper/feature_outputs.cuh", hopper_feature_outputs),
     FILE_ENTRY("hopper/feature_queries.cuh", hopper_feature_queries),
     FILE_ENTRY("hopper/column_numbers.cuh", hopper_column_numbers),
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/feature_runs.cuh", hopper_feature_runs),
+    FILE_ENTRY("hopper/given_rows.cuh", hopper_given_rows),
     FILE_ENTRY("hopper/gradient_tile.cuh", hopper_gradient_tile),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
     FILE_ENTRY("hopper/item.cuh", hopper_item),

@@ -73,19 +73,15 @@ __device__ __forceinline__ unsigned multiply_bfloat16(unsigned a, unsigned b) {
 // Two numbers in bfloat16 times the low or the high one of another two, rounded. The instruction takes a half for both where the code says so
 // by halves, not by permuted bytes.
 __device__ __forceinline__ unsigned multiply_by_low_bfloat16(unsigned a, unsigned b) {
-    unsigned product;
-    asm("{\n.reg .b16 low, high;\n.reg .b32 both;\nmov.b32 {low, high}, %2;\nmov.b32 both, {low, low};\nmul.rn.bf16x2 %0, %1, both;\n}\n"
-        : "=r"(product)
-        : "r"(a), "r"(b));
-    return product;
+    unsigned both;
+    asm("{\n.reg .b16 low, high;\nmov.b32 {low, high}, %1;\nmov.b32 %0, {low, low};\n}\n" : "=r"(both) : "r"(b));
+    return multiply_bfloat16(a, both);
 }
 
 __device__ __forceinline__ unsigned multiply_by_high_bfloat16(unsigned a, unsigned b) {
-    unsigned product;
-    asm("{\n.reg .b16 low, high;\n.reg .b32 both;\nmov.b32 {low, high}, %2;\nmov.b32 both, {high, high};\nmul.rn.bf16x2 %0, %1, both;\n}\n"
-        : "=r"(product)
-        : "r"(a), "r"(b));
-    return product;
+    unsigned both;
+    asm("{\n.reg .b16 low, high;\nmov.b32 {low, high}, %1;\nmov.b32 %0, {high, high};\n}\n" : "=r"(both) : "r"(b));
+    return multiply_bfloat16(a, both);
 }
 
 // The larger magnitudes of two pairs of numbers in bfloat16, their signs anything; those of NaN count as none.

@@ -64,12 +64,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     float *stateGradients = reinterpret_cast<float *>(stages + STAGES * STAGE);
     float2 *columns = reinterpret_cast<float2 *>(stateGradients + (STATES && DEGREE > 2 ? 4 * GROUPS * STATE_GRADIENT_TILE : 0));
     uint4 *sharedWords = reinterpret_cast<uint4 *>(columns + 4 * GROUPS * QUERIES);
-#if STATES && DEGREE > 2
     unsigned *pairs = reinterpret_cast<unsigned *>(sharedWords + WORDS / 4);
     float2 *keyGates = reinterpret_cast<float2 *>(pairs + ROWS / 16 * PAIR_WORDS);
-#else
-    float2 *keyGates = reinterpret_cast<float2 *>(sharedWords + WORDS / 4);
-#endif
     float2 *queryGates = keyGates + KEY_TILES * KEY_GATES;
     float *queryOffsets = reinterpret_cast<float *>(queryGates + STAGES * QUERIES);
     float *queryStatistics = queryOffsets + STAGES * QUERIES;

@@ -64,12 +64,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
     float2 *rowScales = reinterpret_cast<float2 *>(keyDecays + STAGES * KEYS);
     uint4 *sharedWords = reinterpret_cast<uint4 *>(rowScales + ROWS);
-#if STATES && DEGREE > 2
     unsigned *pairs = reinterpret_cast<unsigned *>(sharedWords + WORDS / 4);
     unsigned long long *barriers = reinterpret_cast<unsigned long long *>(pairs + ROWS / 16 * PAIR_WORDS);
-#else
-    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + WORDS / 4);
-#endif
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + QUERY_STAGES);
     unsigned long long *queueBarriers = barriers + QUERY_STAGES + 2 * STAGES;

@@ -4,6 +4,12 @@
 #include "common/expansion.cuh"
 #include "hopper/row_operands.cuh"
 
+// Whether rows also stand as pairs in shared memory: a word for a column of two rows that are 8 apart, as a lane has them. What multiplies
+// both is loaded and multiplied at once. Wide rows leave no room.
+constexpr bool HAS_PAIRS = STATES && DEGREE > 2 && WIDTH <= 64;
+// The words of a warp's pairs of 16 rows.
+constexpr int PAIR_WORDS = HAS_PAIRS ? 8 * WIDTH : 0;
+
 #if DEGREE > 2
 
 // Whether two tiles share their first and last factors, by the words of their first blocks.
@@ -64,12 +70,6 @@ struct FeatureStages {
         }
     }
 };
-
-// Whether rows also stand as pairs in shared memory: a word for a column of two rows that are 8 apart, as a lane has them. What multiplies
-// both is loaded and multiplied at once. Wide rows leave no room.
-constexpr bool HAS_PAIRS = WIDTH <= 64;
-// The words of a warp's pairs of 16 rows.
-constexpr int PAIR_WORDS = HAS_PAIRS ? 8 * WIDTH : 0;
 
 // Rows of one warp: `sets` of 16, `setNumbers` apart, in a matrix of `matrixRows`.
 template <int matrixRows, int sets = 1, int setNumbers = 0>

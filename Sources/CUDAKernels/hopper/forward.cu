@@ -17,7 +17,8 @@
 #include "common/exponents.cuh"
 #include "common/output.cuh"
 #include "hopper/column_numbers.cuh"
-#include "hopper/features.cuh"
+#include "hopper/feature_outputs.cuh"
+#include "hopper/given_rows.cuh"
 #include "hopper/queue.cuh"
 #include "hopper/row_sets.cuh"
 #include "hopper/stored_rows.cuh"
@@ -48,37 +49,6 @@ static_assert(KEYS == 64 || KEYS == 128, "the queries of a warpgroup are the key
 static_assert(FEATURES == 64, "four blocks of features a stage");
 static_assert(STAGES >= 3, "a warpgroup holds two stages while it waits for a third");
 
-// Whether what falls below the range does not count beside a sum of weights, none of them negative. NaN is none.
-__device__ __forceinline__ bool is_ordinary(float total) {
-    constexpr float least = DEGREE == 2 ? 0x1p-40f : 0x1p-80f;
-    return total >= least && total < INFINITY;
-}
-
-// Whether one of the numbers is larger than ordinary ones.
-__device__ __forceinline__ bool are_large(const unsigned (&numbers)[4]) {
-    const unsigned left = larger_sizes_bfloat16(numbers[0], numbers[1]), right = larger_sizes_bfloat16(numbers[2], numbers[3]);
-    const unsigned sizes = larger_sizes_bfloat16(left, right) & 0x7fff7fff;
-    constexpr unsigned large = (127 + LARGEST_ORDINARY + 1) << 7;
-    return (sizes & 0xffff) >= large || sizes >= large << 16;
-}
-
-// Makes `largest` the larger ones of it and of the numbers of a lane's share of `count` rows of a matrix, whatever their signs.
-template <unsigned matrixRows, unsigned count>
-__device__ __forceinline__ void measure_rows(unsigned (&largest)[4], const elem *matrix, unsigned firstRow, unsigned lane) {
-    constexpr unsigned pieces = WIDTH / 8;
-#pragma unroll
-    for (unsigned first = 0; first < count * pieces; first += 32) {
-        // Panels without gaps can be read in any order.
-        constexpr bool isWhole = pieces % 8 == 0;
-        const unsigned n = first + lane, row = firstRow + n / pieces, piece = n % pieces;
-        const unsigned place = isWhole ? 64 * (first / (8 * count) * matrixRows + firstRow) + 8 * (first % (8 * count) + lane)
-                                       : 64 * (piece / 8 * matrixRows + row) + (piece ^ row) % 8 * 8;
-        const uint4 eight = *reinterpret_cast<const uint4 *>(matrix + place);
-        largest[0] = larger_sizes_bfloat16(largest[0], eight.x), largest[1] = larger_sizes_bfloat16(largest[1], eight.y);
-        largest[2] = larger_sizes_bfloat16(largest[2], eight.z), largest[3] = larger_sizes_bfloat16(largest[3], eight.w);
-    }
-}
-
 // `needsScaling`, where rows are tried as they were given: becomes 1 where one has a large number, or the sum of a row is not ordinary, but for
 // rows of zeros; exponents of queries become zero, because nobody has measured them. `isNeeded`, where rows were scaled after that: without it
 // nothing is left to do.
@@ -106,12 +76,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     float2 *keyGates = queryGates + 2 * ROWS;
     float *keyDecays = reinterpret_cast<float *>(keyGates + STAGES * KEYS);
     uint4 *sharedWords = reinterpret_cast<uint4 *>(keyDecays + STAGES * KEYS);
-#if STATES && DEGREE > 2
     unsigned *pairs = reinterpret_cast<unsigned *>(sharedWords + WORDS / 4);
     unsigned long long *barriers = reinterpret_cast<unsigned long long *>(pairs + ROWS / 16 * PAIR_WORDS);
-#else
-    unsigned long long *barriers = reinterpret_cast<unsigned long long *>(sharedWords + WORDS / 4);
-#endif
     unsigned long long *queriesEmpty = barriers;
     Ring<STAGES, GROUPS> ring(barriers + 2);
     unsigned long long *queueBarriers = barriers + 2 + 2 * STAGES;
@@ -229,52 +195,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             {
                 const Place at;
                 ring.wait_full(position);
-                const int count = item.hasState ? stateStages.count : 0;
-                const RowFeatures<ROWS, ROW_SETS, 64 * SET_ROWS> features(
-                    queries + queryPosition.stage * QUERY_TILE + 64 * (64 * group + 16 * at.warp),
-                    pairs + ROW_SETS * PAIR_WORDS * (4 * group + at.warp), at.lane);
-                // The features of one stage, or of one set of rows, are made while the products of the other are under way, from factors that are
-                // loaded before.
-                constexpr int stagesOfTurn = 3 - ROW_SETS, lastSet = ROW_SETS - 1;
-                unsigned even[4][4], odd[4][4];
-                FeatureFactors<ROW_SETS> factors(features, FeatureTile(words[0]));
-                factors.multiply(even, 0);
-                if (ROW_SETS == 1) factors.load(features, FeatureTile(words[1]));
-                FeatureTile next(words[min(stagesOfTurn, stateStages.count - 1)]);
-                auto multiplyState = [&](float (&sums)[COLUMNS / 2], const unsigned (&a)[4][4]) {
-                    const unsigned long long state =
-                        panel_descriptor(stages + position.stage * STAGE, FEATURES, true);
-                    products_begin();
-#pragma unroll
-                    for (int n = 0; n < 4; ++n) multiply_group<true>(sums, a[n], panel_advance(state, panel_offset(16 * n, 0, FEATURES)), true);
-                    products_commit();
-                };
-                for (int n = 0; n < count; n += stagesOfTurn) {
-                    const RingPosition<STAGES> first = position;
-                    ring.wait_full(position);
-                    multiplyState(setSums[0], even);
-                    factors.multiply(odd, lastSet);
-                    factors.load(features, next);
-                    next = FeatureTile(words[min(n + stagesOfTurn + 1, count - 1)]);
-                    if constexpr (ROW_SETS == 1) {
-                        position.advance();
-                        ring.wait_full(position);
-                    }
-                    multiplyState(setSums[lastSet], odd);
-                    products_wait<1>();
-                    if constexpr (ROW_SETS == 1) ring.release(first, at.lane);
-                    factors.multiply(even, 0);
-                    if constexpr (ROW_SETS == 1) {
-                        factors.load(features, next);
-                        next = FeatureTile(words[min(n + 4, count - 1)]);
-                    }
-                    operands_ready(even);
-                    products_wait<0>();
-                    ring.release(position, at.lane);
-                    position.advance();
-                }
-#pragma unroll
-                for (int set = 0; set < ROW_SETS; ++set) products_use(setSums[set]);
+                const elem *rows = queries + queryPosition.stage * QUERY_TILE + 64 * (64 * group + 16 * at.warp);
+                multiply_state<ROWS, 64 * SET_ROWS, STAGE>(
+                    setSums, ring, position, stages, rows, pairs + ROW_SETS * PAIR_WORDS * (4 * group + at.warp), words, at.lane,
+                    item.hasState ? stateStages.count : 0, stateStages.count);
             }
 #endif
 

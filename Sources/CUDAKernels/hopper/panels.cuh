@@ -127,6 +127,13 @@ struct Ring {
         at.advance();
     }
 
+    // Its own arrival where stages have one: what it did to the stage, besides copies, is over.
+    __device__ __forceinline__ void finish(RingPosition<stages> &at) {
+        static_assert(arrivals == 256, "the filling side has copies alone");
+        barrier_arrive(full + at.stage);
+        at.advance();
+    }
+
     // The reading side. Products see what asynchronous copies brought without a fence, unlike what stores wrote.
     __device__ __forceinline__ void wait_full(const RingPosition<stages> &at) { barrier_wait(full + at.stage, at.parity); }
 

@@ -82,35 +82,33 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         const elem *x = choose_rows(givenX, scaledX, isScaled, REVERSE ? 0 : 1);
         const int heads = keyHeads * group;
         RingPosition<STAGES> position;
-#if DEGREE > 2
         // Vectors are turned while copies of later stages are under way.
         constexpr int later = STAGES < 5 ? 1 : 3;
         RingPosition<STAGES> turned;
         int waiting = 0;
         auto turn = [&] {
-            named_barrier<128>(1);
-            elem *stage = stages + turned.stage * STAGE;
-            turn_vectors<TOKENS>(stage + VECTOR_TILE + VALUE_TILE, stage, thread / 32, thread % 32);
-            barrier_arrive(ring.full + turned.stage);
-            turned.advance();
+            if constexpr (TURNS_VECTORS) {
+                named_barrier<128>(1);
+                elem *stage = stages + turned.stage * STAGE;
+                turn_vectors<TOKENS>(stage + VECTOR_TILE + VALUE_TILE, stage, thread / 32, thread % 32);
+                ring.finish(turned);
+                --waiting;
+            }
         };
         // A stage's copies have begun.
         auto end = [&] {
             ring.end(position);
+            if (!TURNS_VECTORS) return;
             commit_copies();
             if (++waiting <= later) return;
             wait_copies<later>();
             turn();
-            --waiting;
         };
         auto endAll = [&] {
+            if (!TURNS_VECTORS) return;
             wait_copies<0>();
-            for (; waiting > 0; --waiting) turn();
+            while (waiting > 0) turn();
         };
-#else
-        auto end = [&] { ring.end(position); };
-        auto endAll = [] {};
-#endif
         // A chunk is known before it is needed; a sequence without tokens has none.
         int4 next = make_int4(0, 0, 0, 0);
         if (span.y > 0) next = chunks[chunkOf(0)];

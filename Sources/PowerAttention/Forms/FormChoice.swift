@@ -84,8 +84,8 @@ struct FormChoice: Sendable, Hashable, CustomStringConvertible {
         let perPair = (d + e) * queryHeads
         let numbers = Double(expansion.dimension) * (e + 1)
         if device == .cuda {
-            let perPair = max(perPair, leastColumns * queryHeads)
-            func time(_ size: Int) -> Double { Double(size) * perPair + movingFLOPs * numbers * keyHeads / Double(size) }
+            let pairTime = max(perPair, leastColumns * queryHeads)
+            func time(_ size: Int) -> Double { Double(size) * pairTime + movingFLOPs * numbers * keyHeads / Double(size) }
             return [1152, 768, 384].min { time($0) < time($1) } ?? 768
         }
         let perToken = 2 * numbers * (queryHeads + keyHeads)
