@@ -101,6 +101,9 @@ static const char hopper_state_gradient[] = {
 static const char hopper_state_update[] = {
 #embed "hopper/state_update.cu"
 };
+static const char hopper_state_windows[] = {
+#embed "hopper/state_windows.cuh"
+};
 static const char hopper_stored_rows[] = {
 #embed "hopper/stored_rows.cuh"
 };
@@ -124,9 +127,6 @@ static const char hopper_turned_row[] = {
 };
 static const char hopper_turned_vectors[] = {
 #embed "hopper/turned_vectors.cuh"
-};
-static const char hopper_wide_keys[] = {
-#embed "hopper/wide_keys.cuh"
 };
 static const char layers_activations[] = {
 #embed "layers/activations.cuh"
@@ -216,6 +216,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/row_sets.cuh", hopper_row_sets),
     FILE_ENTRY("hopper/state_gradient.cuh", hopper_state_gradient),
     FILE_ENTRY("hopper/state_update.cu", hopper_state_update),
+    FILE_ENTRY("hopper/state_windows.cuh", hopper_state_windows),
     FILE_ENTRY("hopper/stored_rows.cuh", hopper_stored_rows),
     FILE_ENTRY("hopper/symmetric_gradient.cuh", hopper_symmetric_gradient),
     FILE_ENTRY("hopper/symmetric_keys.cuh", hopper_symmetric_keys),
@@ -224,7 +225,6 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/symmetric_state.cuh", hopper_symmetric_state),
     FILE_ENTRY("hopper/turned_row.cuh", hopper_turned_row),
     FILE_ENTRY("hopper/turned_vectors.cuh", hopper_turned_vectors),
-    FILE_ENTRY("hopper/wide_keys.cuh", hopper_wide_keys),
     FILE_ENTRY("layers/activations.cuh", layers_activations),
     FILE_ENTRY("layers/embedding.cu", layers_embedding),
     FILE_ENTRY("layers/gate.cu", layers_gate),

@@ -108,24 +108,14 @@ import Testing
         #expect(forward.macros.first { $0.name == "ROW_SETS" }?.value == sets)
     }
 
-    /// Hopper's kernels that exchange gradients of states agree on where their numbers stand; of features there is nothing to agree on.
-    @Test(
-        arguments: [(1, 64, 64, 1), (2, 64, 64, 1), (2, 64, 128, 0), (2, 128, 128, 0), (3, 32, 32, nil)]
-            as [(Int, Int, Int, Int?)])
-    func gradientsOfStatesStandInOneWay(_ degree: Int, _ d: Int, _ e: Int, _ keepsRows: Int?) throws {
-        for tokens in [256, 65_536] {
-            var problem = Self.problem(.power(degree: degree), d, e)
-            (problem.sequences, problem.tokenCount) = ([0..<tokens], tokens)
-            let kernels = try AttentionKernels(
-                KernelProblem(problem, dataType: .bfloat16, isGated: true), states: .init(queries: true, keys: true),
-                fewTokens: false, work: StateWork(problem), limits: CardLimits(architecture: "sm_90a"))
-            let readers = ["hopper/state_update.cu", "state/scan.cu", "hopper/backward_queries.cu", "hopper/backward_keys.cu"]
-            let sources = kernels.sources(backward: true, movesState: true).filter { readers.contains($0.path) }
-            #expect(sources.count >= 4)
-            for source in sources {
-                #expect(source.macros.first { $0.name == "KEEPS_ROWS" }?.value == keepsRows, "\(source)")
-            }
-        }
+    /// Every pair of factors stands once in a state, those of one group of 16 in both orders; sums of a second window of columns wait in shared memory.
+    @Test(arguments: [(1, 64, 64), (1, 128, 64), (2, 16, 128), (2, 64, 64), (2, 96, 64), (2, 128, 128)])
+    func symmetricStatesHaveOneOrder(_ degree: Int, _ d: Int, _ e: Int) throws {
+        let layout = try #require(SymmetricStateLayout(degree: degree, width: d, valueWidth: e))
+        let groups = d / 16, panels = (d + 63) / 64
+        let pairs = degree == 1 ? d : (1...groups).reduce(0) { $0 + 256 * $1 }
+        #expect(layout.numbers == pairs * e + 64 * panels * (degree == 1 ? 16 : d))
+        #expect(layout.waitingSums == 64 * (panels - 1))
     }
 
     /// What the kernels assert when they are compiled, and that their tiles fit in shared memory.

@@ -81,9 +81,7 @@ package struct AttentionKernels: Sendable, Hashable {
     }
 
     /// The numbers of a state between the kernels, of so many features.
-    func stateNumbers(_ features: Int, reverse: Bool) -> Int {
-        stateLayout.map { reverse ? $0.gradientNumbers : $0.prefixNumbers } ?? features * (problem.valueWidth + 8)
-    }
+    func stateNumbers(_ features: Int) -> Int { stateLayout?.numbers ?? features * (problem.valueWidth + 8) }
 
     /// The dynamic shared memory of a block of every kernel that multiplies.
     package var sharedBytes: [Int] {
@@ -160,7 +158,7 @@ package struct AttentionKernels: Sendable, Hashable {
                 ("SYMMETRIC", stateLayout == nil ? 0 : 1),
             ]
                 + (stateLayout == nil
-                    ? [] : [("WIDTH", problem.width), ("VALUE_WIDTH", problem.valueWidth)] + problem.layoutMacros))
+                    ? [] : [("WIDTH", problem.width), ("VALUE_WIDTH", problem.valueWidth)]))
     }
 
     /// The values that Hopper's kernel of the states sums.

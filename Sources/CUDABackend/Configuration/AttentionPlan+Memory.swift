@@ -86,7 +86,7 @@ extension AttentionPlan {
         }
         let stride = kernels.problem.valueWidth + 8
         let features = FeatureBlocks.count(degree: degree, width: problem.keyWidth)
-        let states = memory.take(chunkStates * kernels.stateNumbers(features, reverse: reverse) * elementBytes)
+        let states = memory.take(chunkStates * kernels.stateNumbers(features) * elementBytes)
         // Sums of single chunks are in float32.
         let sums = schedule.sums(reverse: reverse, wantsEnd: false).chunks.count * problem.keyHeads * features * stride
         var held = configuration.isSplit ? [memory.take(4 * sums)] : []

@@ -19,7 +19,7 @@ struct HopperBackwardKeysConfiguration: Sendable, Hashable {
         [
             ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("QUERIES", queries), ("FEATURES", features),
             ("STAGES", stages), ("KEY_TILES", keyTiles), ("STATES", hasStates ? 1 : 0), ("WORDS", words),
-        ] + problem.layoutMacros
+        ]
     }
 
     /// `nil` where other kernels serve the problem.
@@ -35,10 +35,11 @@ struct HopperBackwardKeysConfiguration: Sendable, Hashable {
         words = hasStates ? problem.sharedFeatureWords : 0
         let rows = groups * 64
         let layout = SymmetricStateLayout(problem)
-        let state = hasStates ? layout.map { 2 * $0.normalizerStage } ?? bytes(features, problem.valueWidth + 8) : 0
+        let state = hasStates ? layout.map { 2 * $0.windowStage } ?? bytes(features, problem.valueWidth + 8) : 0
         let stage = max(bothBytes(queries), state) + 16 * queries + 16
         let tile = bothBytes(rows) + 8 * (rows + 2) + ItemQueue.slotBytes
-        let featureBytes = hasStates ? problem.stateGradientBytes(rows) + problem.pairBytes(rows) + 4 * words : 0
+        let waiting = layout.map { 4 * rows * $0.waitingSums } ?? problem.stateGradientBytes(rows)
+        let featureBytes = hasStates ? waiting + problem.pairBytes(rows) + 4 * words : 0
         let others = 32 * groups * queries + featureBytes
         for keyTiles in [2, 1] {
             let stages = min((limits.sharedBytes - others - keyTiles * tile) / stage, 8)

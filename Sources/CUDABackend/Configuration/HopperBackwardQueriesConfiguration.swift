@@ -19,7 +19,7 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
         [
             ("GROUPS", groups), ("KEYS", keys), ("FEATURES", features), ("STAGES", stages), ("QUERY_STAGES", queryStages),
             ("STATES", hasStates ? 1 : 0), ("WORDS", words),
-        ] + problem.layoutMacros
+        ]
     }
 
     /// `nil` where other kernels serve the problem.
@@ -34,7 +34,7 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
         let stage =
             max(
                 bytes(keys, problem.width) + bytes(keys, problem.valueWidth),
-                hasStates ? layout.map { 2 * $0.panelStage } ?? bytes(features, problem.valueWidth + 8) : 0) + 12 * keys + 16
+                hasStates ? layout.map { 2 * $0.windowStage } ?? bytes(features, problem.valueWidth + 8) : 0) + 12 * keys + 16
         let queries = groups * (bytes(64, problem.width) + bytes(64, problem.valueWidth) + 64 * 8) + ItemQueue.slotBytes
         let featureBytes = hasStates ? problem.stateGradientBytes(groups * 64) + problem.pairBytes(groups * 64) + 4 * words : 0
         let others = featureBytes + groups * 64 * 8

@@ -17,7 +17,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
         [
             ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("TILES", tiles), ("TOKENS", tokens), ("DEPTH", depth),
             ("STAGES", stages),
-        ] + problem.layoutMacros
+        ]
     }
 
     /// `nil` where other kernels serve the problem.

@@ -35,11 +35,6 @@ package struct KernelProblem: Sendable, Hashable {
 
     var normalizationMacro: (String, Int) { ("NORMALIZED", isNormalized ? 1 : 0) }
 
-    /// The macros of the kernels that read or make gradients of symmetric states, and of those that share code with them.
-    var layoutMacros: [(String, Int)] {
-        SymmetricStateLayout(self).map { [("KEEPS_ROWS", $0.keepsRows ? 1 : 0)] } ?? []
-    }
-
     /// The words of all blocks of features, in whole eights, or none where kernels read none, or they would take shared memory from too
     /// much else.
     var sharedFeatureWords: Int {

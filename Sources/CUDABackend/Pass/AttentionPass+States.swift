@@ -84,7 +84,7 @@ extension AttentionPass {
         let states = try context.allocate(
             hasChunks || walk.start != nil
                 ? schedule.chunks.count * problem.keyHeads
-                    * kernels.stateNumbers(features.count, reverse: walk.reverse) : 1, elementBytes)
+                    * kernels.stateNumbers(features.count) : 1, elementBytes)
         // Of a symmetric state columns that the inputs lack are read, as zeros, and so are rows beside a normalizer of degree 1: nothing stores
         // them.
         if kernels.stateLayout != nil, !problem.keyWidth.isMultiple(of: 16) || (problem.degree == 1 && walk.start != nil) {

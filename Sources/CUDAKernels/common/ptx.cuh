@@ -13,6 +13,13 @@ __device__ __forceinline__ unsigned pack_bfloat16(float low, float high) {
     return packed;
 }
 
+// 1, but unknown to the compiler.
+__device__ __forceinline__ float unknown_one() {
+    float one;
+    asm volatile("mov.f32 %0, 0f3f800000;" : "=f"(one));
+    return one;
+}
+
 // 2^x, zero where that is no normal number.
 __device__ __forceinline__ float exp2_flushed(float x) {
     float result;

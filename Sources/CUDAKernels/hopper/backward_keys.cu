@@ -11,7 +11,7 @@
 //
 // Grid: as many blocks as fit. Shared memory: KEY_TILES of keys [ROWS, WIDTH] and values [ROWS, VALUE_WIDTH]; STAGES of queries [QUERIES,
 // WIDTH] and ∂y [QUERIES, VALUE_WIDTH] or of states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in
-// panels; with states above degree 2 ∂k of the state, STATE_GRADIENT_TILE floats a warp; factors and offsets of every warp's tile of
+// panels; with states WAITING_SUMS floats a warp of ∂k of the state, above degree 2 all of it; factors and offsets of every warp's tile of
 // queries [QUERIES] float2; WORDS words of features, and pairs of keys; KEY_TILES of gates [ROWS + 2] float2, after those of the keys that of the chunk's end;
 // STAGES of gates float2, offsets and statistics float [QUERIES]; barriers, and KEY_TILES items.
 //
@@ -25,7 +25,7 @@
 #include "hopper/queue.cuh"
 #include "hopper/stored_rows.cuh"
 #include "hopper/turned_row.cuh"
-#include "hopper/wide_keys.cuh"
+#include "hopper/symmetric_keys.cuh"
 
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int KEY_TILE = panel_numbers(ROWS, WIDTH) + panel_numbers(ROWS, VALUE_WIDTH);
@@ -37,9 +37,16 @@ constexpr int KEY_GATES = ROWS + 2;
 // Whether keys stay in registers as the left operand of scores, which leaves shared memory half of their reads: where there is room, beside what
 // a state of features takes.
 constexpr bool KEYS_STAY = WIDTH + VALUE_WIDTH <= 128 && !(STATES && DEGREE > 2 && GROUPS == 3 && QUERIES == 64);
-// Beside two groups two more sums take more registers than the consumers of other kernels have.
-constexpr int PRODUCER_REGISTERS = GROUPS == 2 ? 72 : producer_registers(GROUPS);
-constexpr int CONSUMER_REGISTERS = GROUPS == 2 ? 216 : consumer_registers(GROUPS);
+// Whether registers are few: sums of wide rows beside T.
+#if STATES && DEGREE <= 2
+constexpr bool ARE_FEW = WINDOWS > 1 || WIDTH + VALUE_WIDTH > 128;
+#else
+constexpr bool ARE_FEW = false;
+#endif
+// Beside two groups two more sums take more registers than the consumers of other kernels have, and more yet beside T.
+constexpr int PRODUCER_REGISTERS = ARE_FEW ? 40 : GROUPS == 2 ? 72 : producer_registers(GROUPS);
+constexpr int CONSUMER_REGISTERS = ARE_FEW ? 232 : GROUPS == 2 ? 216 : consumer_registers(GROUPS);
+static_assert(!ARE_FEW || GROUPS == 2, "rows are wide");
 static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
@@ -61,8 +68,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *keyTiles = reinterpret_cast<elem *>(memory);
     elem *stages = keyTiles + KEY_TILES * KEY_TILE;
-    float *stateGradients = reinterpret_cast<float *>(stages + STAGES * STAGE);
-    float2 *columns = reinterpret_cast<float2 *>(stateGradients + (STATES && DEGREE > 2 ? 4 * GROUPS * STATE_GRADIENT_TILE : 0));
+    float *waitingSums = reinterpret_cast<float *>(stages + STAGES * STAGE);
+    float2 *columns = reinterpret_cast<float2 *>(waitingSums + (STATES ? 4 * GROUPS * WAITING_SUMS : 0));
     uint4 *sharedWords = reinterpret_cast<uint4 *>(columns + 4 * GROUPS * QUERIES);
     unsigned *pairs = reinterpret_cast<unsigned *>(sharedWords + WORDS / 4);
     float2 *keyGates = reinterpret_cast<float2 *>(pairs + ROWS / 16 * PAIR_WORDS);
@@ -97,6 +104,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         RingPosition<STAGES> position;
         RingPosition<KEY_TILES> keyPosition;
         ItemQueue<KEY_TILES, KeyItem>::Taker taker(queue, taken, thread);
+        // Where registers are few, what follows from the thread's index is made anew by whoever needs it.
+        auto copyThread = [&] { return ARE_FEW ? static_cast<int>(thread_index() % 128) : thread; };
         for (;;) {
             barrier_wait(keysEmpty + keyPosition.stage, keyPosition.parity ^ 1);
             const KeyItem item = taker.take(keyPosition, thread, [&](int index) {
@@ -108,28 +117,27 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             const float2 *headGates = gates + static_cast<size_t>(item.head) * tokens;
 #endif
             // They arrive with the first stage.
-            elem *keys = keyTiles + keyPosition.stage * KEY_TILE;
-            copy_panels<ROWS, WIDTH / 8>(keys, k + keyRow * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, item.count, thread);
-            copy_panels<ROWS, VALUE_WIDTH / 8>(
-                keys + panel_numbers(ROWS, WIDTH), v + keyRow * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, item.count, thread);
+            {
+                const int thread = copyThread();
+                elem *keys = keyTiles + keyPosition.stage * KEY_TILE, *values = keys + panel_numbers(ROWS, WIDTH);
+                copy_panels<ROWS, WIDTH / 8>(keys, k + keyRow * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, item.count, thread);
+                copy_panels<ROWS, VALUE_WIDTH / 8>(
+                    values, v + keyRow * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, item.count, thread);
 #if GATED
-            float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
-            for (int n = thread; n < ROWS; n += 128)
-                copy_few<8>(tileGates + n, headGates + item.firstToken + min(n, item.count - 1), true);
-            if (thread == 0) copy_few<8>(tileGates + ROWS, headGates + item.chunkEnd - 1, true);
+                float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
+                for (int n = thread; n < ROWS; n += 128)
+                    copy_few<8>(tileGates + n, headGates + item.firstToken + min(n, item.count - 1), true);
+                if (thread == 0) copy_few<8>(tileGates + ROWS, headGates + item.chunkEnd - 1, true);
 #endif
+            }
             keyPosition.advance();
 #if STATES
             if (item.hasState) {
                 const size_t number = static_cast<size_t>(item.chunk) * keyHeads + item.head;
                 if (stored != nullptr) wait_for_count(stored + number, storedCount);
 #if DEGREE <= 2
-                const elem *state = states + number * GradientTiles::all;
-                if (NORMALIZED || hasFinalGradient) {
-                    copy_numbers<NORMALIZER>(stages + ring.begin(position) * STAGE, state + GradientTiles::normalizer, thread);
-                    ring.end(position);
-                }
-                copy_tiles<GradientTiles, STAGE, STAGE>(ring, position, stages, state);
+                const elem *state = states + number * STATE_NUMBERS;
+                copy_state_gradient<STAGE>(ring, position, stages, state, copyThread(), NORMALIZED || hasFinalGradient);
 #else
                 stateStages.copy<STAGE>(ring, position, stages, states, number, [&] { return thread; });
 #endif
@@ -137,7 +145,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
 #endif
             for (int place = item.places - 1; place >= 0; --place)
                 for (int member = 0; member < members; ++member) {
-                    const int stage = ring.begin(position);
+                    const int stage = ring.begin(position), thread = copyThread();
                     const int first = item.firstToken + place * QUERIES, count = item.chunkEnd - first;
                     const size_t row = static_cast<size_t>(first) * queryHeads + item.head * members + member;
                     elem *queries = stages + stage * STAGE;
@@ -177,23 +185,29 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                 const Place at;
 #if DEGREE <= 2
                 const elem *keys = keyTile + 64 * (64 * group + 16 * at.warp), *values = keys + panel_numbers(ROWS, WIDTH);
-                const int count = item.hasState ? GROUP_FIRSTS : 0;
-                multiply_state_gradient<STAGE>(keySums, valueSums, ring, position, stages, keys, values, at, count, hasFinalGradient);
+                multiply_state_gradient<STAGE>(
+                    keySums, valueSums, waitingSums, ring, position, stages, keys, values, at,
+                    item.hasState, NORMALIZED || hasFinalGradient);
 #else
                 const elem *keys = keyTile + 64 * 64 * group, *values = keys + panel_numbers(ROWS, WIDTH);
                 const RowFeatures<ROWS> features(keys + 64 * 16 * at.warp, pairs + (4 * group + at.warp) * PAIR_WORDS, at.lane);
-                const GradientTile gradient(stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE, at.lane);
+                const GradientTile gradient(waitingSums + (4 * group + at.warp) * WAITING_SUMS, at.lane);
                 gradient.clear();
                 const int count = item.hasState ? stateStages.count : 0;
                 multiply_state_gradient<STAGE>(
                     gradient, features, valueSums, ring, position, stages, values, words, at, count, hasFinalGradient);
 #endif
+                auto scaleSums = [&](float factor) {
+#pragma unroll
+                    for (int n = 0; n < VALUE_WIDTH / 2; ++n) valueSums[n] *= factor;
+#pragma unroll
+                    for (int n = 0; DEGREE <= 2 && n < WIDTH / 2; ++n) keySums[n] *= factor;
+                };
 #if GATED
-                const float baseDecay = decay(tileGates[ROWS], tileGates[64 * group + 63]);
-#pragma unroll
-                for (int n = 0; n < VALUE_WIDTH / 2; ++n) valueSums[n] *= baseDecay;
-#pragma unroll
-                for (int n = 0; DEGREE <= 2 && n < WIDTH / 2; ++n) keySums[n] *= baseDecay;
+                scaleSums(decay(tileGates[ROWS], tileGates[64 * group + 63]));
+#else
+                // Sums that are multiplied may go to other registers, which saves some from being spilled.
+                if constexpr (ARE_FEW) scaleSums(unknown_one());
 #endif
             }
 #endif
@@ -402,7 +416,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     keys + panel_numbers(ROWS, WIDTH), valueSums, dv + firstToken * valueStride + head * valueWidth, valueStride, count,
                     valueWidth, at.lane);
 #if STATES && DEGREE > 2
-                const GradientTile gradient(stateGradients + (4 * group + at.warp) * STATE_GRADIENT_TILE, at.lane);
+                const GradientTile gradient(waitingSums + (4 * group + at.warp) * WAITING_SUMS, at.lane);
 #endif
                 // The gradient of a key scaled by 2^−exponent.
                 const float unit = power_of_two(-item.exponent);

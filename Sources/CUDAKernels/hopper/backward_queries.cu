@@ -132,14 +132,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_quer
             if (item.hasState) {
                 const size_t number = static_cast<size_t>(item.chunk) * keyHeads + item.keyHead;
 #if DEGREE <= 2
-                const elem *state = states + number * PrefixTiles::all;
-                copy_tiles<PrefixTiles, STAGE, STAGE>(ring, position, stages, state);
-                for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
-                    const int stage = ring.begin(position);
-                    thread = thread_index() % 128;
-                    copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + PrefixTiles::normalizer + n * NORMALIZER_PANEL, thread);
-                    ring.end(position);
-                }
+                const elem *state = states + number * STATE_NUMBERS;
+                repeat<WINDOWS>([&](auto window) {
+                    copy_window<Window<decltype(window)::value>, STAGE>(ring, position, stages, state, thread_index() % 128);
+                });
+                for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n)
+                    copy_normalizer<STAGE>(ring, position, stages, state, n, thread_index() % 128);
 #else
                 stateStages.copy<STAGE>(ring, position, stages, states, number, [] { return thread_index() % 128; });
 #endif

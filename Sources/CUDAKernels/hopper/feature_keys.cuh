@@ -8,6 +8,8 @@
 
 // The numbers of a stage of the state.
 constexpr int STATE_STAGE = panel_numbers(FEATURES, VALUE_WIDTH + 8);
+// Of a warp, ∂k of the state.
+constexpr int WAITING_SUMS = STATE_GRADIENT_TILE;
 
 // Adds to the sums of the warpgroup's 64 values and to the gradient of the warp's 16 keys, and takes the `count` stages of the state.
 // `values` points to the first of the warpgroup's rows. `hasNormalizer`: whether the normalizer has a gradient though nothing is normalized.

@@ -32,7 +32,7 @@ constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
 constexpr int STAGE = KEY_TILE + VALUE_TILE;
 constexpr int STATE_ROOM = KEY_TILE + KEYS * (VALUE_WIDTH / 64 * 64);
 #if DEGREE <= 2
-static_assert(STATE_ROOM >= PrefixTiles::largest && STATE_ROOM >= NORMALIZER_PANEL, "room for a state");
+static_assert(STATE_ROOM >= LARGEST_TILE && STATE_ROOM >= NORMALIZER_PANEL, "room for a state");
 #else
 static_assert(!STATES || panel_numbers(FEATURES, COLUMNS) <= STATE_ROOM, "room for a state");
 #endif
@@ -140,13 +140,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 const size_t number = static_cast<size_t>(item.chunk) * keyHeads + item.keyHead;
                 if (stored != nullptr) wait_for_count(stored + number, storedCount);
 #if DEGREE <= 2
-                const elem *state = states + number * PrefixTiles::all;
+                const elem *state = states + number * STATE_NUMBERS;
                 for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
                     const int stage = ring.begin(position);
-                    copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + PrefixTiles::normalizer + n * NORMALIZER_PANEL, thread);
+                    copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + NORMALIZER_PLACE + n * NORMALIZER_PANEL, thread);
                     ring.end(position);
                 }
-                copy_tiles<PrefixTiles, STATE_ROOM, STAGE>(ring, position, stages, state);
+                copy_tiles<STATE_ROOM, STAGE>(ring, position, stages, state);
 #else
                 const elem *state = states + number * stateStages.features * COLUMNS;
                 for (int first = 0; first < stateStages.count * FEATURES; first += FEATURES) {

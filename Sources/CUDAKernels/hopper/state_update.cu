@@ -26,9 +26,6 @@ constexpr bool TURNS_VECTORS = DEGREE > 2;
 constexpr int FACTORS = TURNS_VECTORS || GROUPS == 3 ? 1 : 2;
 constexpr int STAGE = VECTOR_TILE + VALUE_TILE + (TURNS_VECTORS ? TOKENS * WIDTH : 0);
 // What warps that store states need.
-#if DEGREE <= 2
-using Tiles = StateTiles<REVERSE && GradientTiles::areWhole>;
-#endif
 constexpr int STORED = DEGREE <= 2 ? 4 * GROUPS * panel_numbers(16, VALUE_WIDTH) : 0;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
@@ -163,7 +160,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
     const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
 #if DEGREE <= 2
-    const size_t stateNumbers = Tiles::all;
+    const size_t stateNumbers = STATE_NUMBERS;
 #else
     const size_t stateNumbers = static_cast<size_t>(featureCount) * stateStride;
 #endif
@@ -214,13 +211,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             for (int n = 0; n < VALUE_WIDTH / 16; ++n) {
                 const int piece = n * 32 + at.lane, row = piece / (VALUE_WIDTH / 8), column = piece % (VALUE_WIDTH / 8) * 8;
                 const uint4 eight = *reinterpret_cast<const uint4 *>(rows + panel_place(row, column, 16));
-                SymmetricPlace<Tiles>(word[0], row).values(column, [&](int place) { *reinterpret_cast<uint4 *>(numbers + place) = eight; });
+                *reinterpret_cast<uint4 *>(numbers + SymmetricPlace(word[0], row).values(column)) = eight;
             }
             if (at.t != 0) continue;
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
                 const elem number = to_elem(state[m][COLUMNS / 2 - 4 + 2 * half]);
-                SymmetricPlace<Tiles>(word[0], 8 * half + at.g).normalizer([&](int place) { numbers[place] = number; });
+                SymmetricPlace(word[0], 8 * half + at.g).normalizer([&](int place) { numbers[place] = number; });
             }
         }
     };

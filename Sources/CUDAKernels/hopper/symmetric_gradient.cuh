@@ -5,43 +5,33 @@
 //
 // but for the factor p.
 #pragma once
-#include "hopper/symmetric_state.cuh"
+#include "hopper/state_windows.cuh"
 
 #if DEGREE <= 2
-
-// Tiles are multiplied in parts of so many of their rows, which are columns of T.
-constexpr int PART_COLUMNS = 64;
-constexpr int parts_of_tile(int group) { return (PrefixTiles::rows(group) + PART_COLUMNS - 1) / PART_COLUMNS; }
-constexpr int part_columns(int group, int part) {
-    return PrefixTiles::rows(group) - PART_COLUMNS * part < PART_COLUMNS ? PrefixTiles::rows(group) - PART_COLUMNS * part : PART_COLUMNS;
-}
 
 // Sums of FIRSTS_AT_ONCE neighbouring first factors j of a group, Σ_i x_i T_ji over the lane's columns, of its rows g and g + 8.
 template <int group>
 struct FactorGradients {
     float sums[FIRSTS_AT_ONCE][2] = {};
 
-    // Products of first factor n, `firsts` in both halves, with a part of its tile: what they give to ∂x_i, and to the sums.
-    template <int part, int count, int matrixRows>
-    __device__ __forceinline__ void add(
-        float (&gradients)[WIDTH / 2], const float (&products)[count], int n, uint2 firsts, const KeptOperands<WIDTH, matrixRows, KEEPS_ROWS> &x
-    ) {
+    // Products of first factor n, `firsts` in both halves, with some rows of its tile: what they give to ∂x_i, and to the sums. These are `steps`
+    // groups of the products, from number `from` on, and of columns, from `column` on; those of x begin with `origin`.
+    template <int column, int steps, int from = 0, int origin = 0, int count, int xColumns, int matrixRows>
+    __device__ __forceinline__ void add(float (&gradients)[WIDTH / 2], const float (&products)[count], int n, uint2 firsts, const RowOperands<xColumns, matrixRows> &x) {
         const float own[2] = {low_bfloat16(firsts.x), low_bfloat16(firsts.y)};
 #pragma unroll
-        for (int step = 0; step < part_columns(group, part) / 16; ++step) {
-            const int place = PART_COLUMNS / 16 * part + step;
-            unsigned columns[4];
-            if (DEGREE == 2 && place > 0) x.read(columns, group + place);
+        for (int step = 0; step < steps; ++step) {
+            const int place = column + step;
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
                 const int half = i % 2;
-                const float left = products[8 * step + 2 * i], right = products[8 * step + 2 * i + 1];
-                float *gradient = gradients + 8 * (group + place) + 2 * i;
+                const float left = products[8 * (from + step) + 2 * i], right = products[8 * (from + step) + 2 * i + 1];
+                float *gradient = gradients + 8 * place + 2 * i;
                 gradient[0] += own[half] * left;
                 gradient[1] += own[half] * right;
-                if (DEGREE == 1 || place == 0) continue;
-                sums[n][half] += low_bfloat16(columns[i]) * left;
-                sums[n][half] += high_bfloat16(columns[i]) * right;
+                if (DEGREE == 1 || place == group) continue;
+                sums[n][half] += low_bfloat16(x.steps[place - origin][i]) * left;
+                sums[n][half] += high_bfloat16(x.steps[place - origin][i]) * right;
             }
         }
     }
@@ -49,22 +39,39 @@ struct FactorGradients {
     // Adds the sums to the gradients of the group's factors from `first` on.
     __device__ __forceinline__ void finish(float (&gradients)[WIDTH / 2], int first, int t) const {
 #if DEGREE == 2
-        if constexpr (PrefixTiles::rows(group) > 16) {
-            // The lane of columns 2t and 2t + 1 of eight.
-            const bool isOdd = t % 2 == 1, isOwn = t / 2 == first / 4 % 2;
+        if constexpr (StateTiles::rows(group) > 16) {
+            const bool isOwn = is_own(first, t);
 #pragma unroll
             for (int half = 0; half < 2; ++half)
 #pragma unroll
                 for (int n = 0; n < 2; ++n) {
-                    const float mine = isOdd ? sums[2 + n][half] : sums[n][half], others = isOdd ? sums[n][half] : sums[2 + n][half];
-                    float sum = mine + __shfl_xor_sync(~0u, others, 1);
-                    sum += __shfl_xor_sync(~0u, sum, 2);
+                    const float sum = total(half, n, t);
                     float *gradient = gradients + 8 * group + 2 * half + n;
                     gradient[0] += isOwn && first < 8 ? sum : 0;
                     gradient[4] += isOwn && first >= 8 ? sum : 0;
                 }
         }
 #endif
+    }
+
+    // The same for gradients in shared memory, of which the lane has four at a time, its two of eight columns for rows g and g + 8, 32 apart.
+    __device__ __forceinline__ void finish(float4 *gradients, int first, int t) const {
+        const float sums[4] = {total(0, 0, t), total(0, 1, t), total(1, 0, t), total(1, 1, t)};
+        if (!is_own(first, t)) return;
+        float4 &own = gradients[32 * (2 * group + first / 8)];
+        own = make_float4(own.x + sums[0], own.y + sums[1], own.z + sums[2], own.w + sums[3]);
+    }
+
+private:
+    // Whether columns 2t and 2t + 1 of eight are among the four from `first` on.
+    __device__ __forceinline__ static bool is_own(int first, int t) { return t / 2 == first / 4 % 2; }
+
+    // The sum over all lanes of a row for column 2t + n of eight.
+    __device__ __forceinline__ float total(int half, int n, int t) const {
+        const bool isOdd = t % 2 == 1;
+        const float mine = isOdd ? sums[2 + n][half] : sums[n][half], others = isOdd ? sums[n][half] : sums[2 + n][half];
+        const float sum = mine + __shfl_xor_sync(~0u, others, 1);
+        return sum + __shfl_xor_sync(~0u, sum, 2);
     }
 };
 

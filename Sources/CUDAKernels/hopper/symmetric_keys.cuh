@@ -5,109 +5,157 @@
 
 #if DEGREE <= 2
 
-constexpr int NORMALIZER = NORMALIZER_PANELS * NORMALIZER_PANEL;
-// The numbers of a stage of the state.
-constexpr int STATE_STAGE = GradientTiles::largest > NORMALIZER ? GradientTiles::largest : NORMALIZER;
-
-// The normalizer's part of the sums for ∂k. Where rows are not normalized, that of the state after the last token may have a gradient.
-template <int stageNumbers, int stageCount, int groups>
-__device__ __forceinline__ void multiply_key_normalizer(
-    float (&keySums)[WIDTH / 2], Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, const elem *stages, const elem *keys,
-    const Place &at, bool isThere
-) {
-    if (!isThere) return;
-    ring.wait_full(position);
-    multiply_normalizer(keySums, stages + position.stage * stageNumbers, [&](unsigned (&operand)[4], int n) {
+// The left operand of step n of the normalizer's products for ∂k.
+__device__ __forceinline__ void load_normalizer_rows(unsigned (&operand)[4], const elem *keys, int n, const Place &at) {
 #if DEGREE == 1
-        operand[0] = operand[1] = at.t == 0 ? 0x3f80 : 0, operand[2] = operand[3] = 0;
+    operand[0] = operand[1] = at.t == 0 ? 0x3f80 : 0, operand[2] = operand[3] = 0;
 #else
-        RowOperands<WIDTH, ROWS>::load(operand, keys, n, at.lane);
+    RowOperands<WIDTH, ROWS>::load(operand, keys, n, at.lane);
 #endif
-    });
-    ring.release(position, at.lane);
-    position.advance();
 }
 
-#endif
+// Of a warp, the sums for ∂k of a window that is over: they wait in shared memory, and get there what first factors among their columns get from
+// the other window.
+constexpr int WAITING_SUMS = WINDOWS > 1 ? 16 * WINDOW_COLUMNS : 0;
+static_assert(WINDOWS <= 2, "one window waits at most");
 
-#if DEGREE <= 2 && KEEPS_ROWS
+// Where those of the lane begin, four of every 128: made anew each time, because registers are few.
+__device__ __forceinline__ float4 *waiting_sums(float *sums) {
+    const Place at;
+    return reinterpret_cast<float4 *>(sums + (4 * at.group + at.warp) * WAITING_SUMS) + at.lane;
+}
+
+// Brings a state, and its normalizer where that has a gradient: always where rows are normalized, else of the state after the last token alone.
+template <int stageNumbers, int stageCount, int groups>
+__device__ __forceinline__ void copy_state_gradient(
+    Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state, int thread, bool hasNormalizer
+) {
+    repeat<WINDOWS>([&](auto number) {
+        constexpr int window = decltype(number)::value;
+        if (hasNormalizer) copy_normalizer<stageNumbers>(ring, position, stages, state, window, thread);
+        copy_window<Window<window>, stageNumbers>(ring, position, stages, state, thread);
+    });
+}
+
+// The tiles of first factors of a group. Products for ∂v come in turns of two steps, with operands that are made while T is multiplied; beside them
+// T is taken apart, and the next T begins.
+template <typename Columns, int group, int stageNumbers, int stageCount, int groups, int columns>
+__device__ __forceinline__ void multiply_tiles(
+    float (&keySums)[WIDTH / 2], float (&valueSums)[VALUE_WIDTH / 2], float *waitingSums, Ring<stageCount, groups> &ring,
+    RingPosition<stageCount> &position, const elem *stages, const elem *keys, const RowOperands<columns, ROWS> &keyRows,
+    const RowOperands<VALUE_WIDTH, ROWS> &valueRows
+) {
+    constexpr int tiles = Columns::tiles(group), tileSteps = Columns::rows(group) / 16, steps = tiles * tileSteps, rows = 16 * steps;
+    constexpr int column = Columns::begin(group) / 16, origin = Columns::first / 16;
+    constexpr int atOnce = steps == 1 ? 1 : 2, turns = (steps + atOnce - 1) / atOnce;
+#pragma unroll 1
+    for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
+        const Place at;
+        FirstFactors<ROWS> factors;
+        factors.load(keys, 16 * group + first, at.lane);
+        FactorGradients<group> gradients;
+        unsigned operand[atOnce][4];
+        RingPosition<stageCount> before = position;
+        repeat<FIRSTS_AT_ONCE / tiles>([&](auto stageNumber) {
+            constexpr int number = decltype(stageNumber)::value;
+            float products[rows / 2];
+            ring.wait_full(position);
+            const elem *stage = stages + position.stage * stageNumbers;
+            const unsigned long long byColumns = panel_descriptor(stage, rows, false), byRows = panel_descriptor(stage, rows, true);
+            products_begin();
+#pragma unroll
+            for (int step = 0; step < VALUE_WIDTH / 16; ++step)
+                multiply_group<false>(products, valueRows.steps[step], panel_advance(byColumns, panel_offset(0, 16 * step, rows)), step > 0);
+            products_commit();
+            repeat<turns>([&](auto turnNumber) {
+                constexpr int begin = atOnce * decltype(turnNumber)::value, end = begin + atOnce < steps ? begin + atOnce : steps;
+                if constexpr (begin > 0 || number > 0) {
+                    products_wait<begin == 0 ? 1 : 0>();
+                    operands_ready(operand);
+                }
+                if constexpr (begin == 0 && number > 0) ring.release(before, at.lane);
+#pragma unroll
+                for (int step = begin; step < end; ++step) {
+                    const uint2 once = factors.pair(tiles * number + step / tileSteps), both = both_orders(once);
+                    const int place = column + step % tileSteps;
+                    scale_rows(operand[step - begin], keyRows.steps[place - origin], place == group ? once : both);
+                }
+                operands_ready(operand);
+                products_begin();
+#pragma unroll
+                for (int step = begin; step < end; ++step)
+                    multiply_group<true>(valueSums, operand[step - begin], panel_advance(byRows, panel_offset(16 * step, 0, rows)), true);
+                products_commit();
+                if constexpr (begin == 0) {
+                    products_wait<1>();
+                    products_use(products);
+                }
+                repeat<end - begin>([&](auto stepNumber) {
+                    constexpr int step = begin + decltype(stepNumber)::value, n = tiles * number + step / tileSteps;
+                    gradients.template add<column + step % tileSteps, 1, step, origin>(keySums, products, n, factors.pair(n), keyRows);
+                });
+            });
+            before = position;
+            position.advance();
+        });
+        products_wait<0>();
+        operands_ready(operand);
+        ring.release(before, at.lane);
+        if constexpr (DEGREE == 2 && 16 * group < Columns::first)
+            gradients.finish(waiting_sums(waitingSums), first, at.t);
+        else
+            gradients.finish(keySums, first, at.t);
+    }
+}
+
+// A window of the state.
+template <typename Columns, int stageNumbers, int stageCount, int groups>
+__device__ __forceinline__ void multiply_window(
+    float (&keySums)[WIDTH / 2], float (&valueSums)[VALUE_WIDTH / 2], float *waitingSums, Ring<stageCount, groups> &ring,
+    RingPosition<stageCount> &position, const elem *stages, const elem *keys, const RowOperands<VALUE_WIDTH, ROWS> &valueRows,
+    bool hasNormalizer
+) {
+    const Place at;
+    if (hasNormalizer) {
+        float products[Columns::columns / 2];
+        ring.wait_full(position);
+        multiply_normalizer(products, stages + position.stage * stageNumbers, [&](unsigned (&operand)[4], int n) {
+            load_normalizer_rows(operand, keys, n, at);
+        });
+        ring.release(position, at.lane);
+        position.advance();
+#pragma unroll
+        for (int n = 0; n < Columns::columns / 2; ++n) keySums[Columns::first / 2 + n] = products[n];
+    }
+    const RowOperands<Columns::columns, ROWS> keyRows(keys + ROWS * Columns::first, at.lane);
+    repeat<Columns::groups>([&](auto number) {
+        multiply_tiles<Columns, decltype(number)::value, stageNumbers>(
+            keySums, valueSums, waitingSums, ring, position, stages, keys, keyRows, valueRows);
+    });
+}
 
 // Adds to the sums of the warp's 16 keys, but for the factor p of the gradients of keys, and takes the stages of the state. `keys` and `values`
-// point to the first of the rows; `count` is GROUP_FIRSTS, or 0 where there is no state.
+// point to the first of the rows; `waitingSums` has room for WAITING_SUMS of every warp.
 template <int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void multiply_state_gradient(
-    float (&keySums)[WIDTH / 2], float (&valueSums)[VALUE_WIDTH / 2], Ring<stageCount, groups> &ring, RingPosition<stageCount> &position,
-    const elem *stages, const elem *keys, const elem *values, const Place &at, int count, int hasFinalGradient
+    float (&keySums)[WIDTH / 2], float (&valueSums)[VALUE_WIDTH / 2], float *waitingSums, Ring<stageCount, groups> &ring,
+    RingPosition<stageCount> &position, const elem *stages, const elem *keys, const elem *values, const Place &at, bool hasState,
+    bool hasNormalizer
 ) {
-    multiply_key_normalizer<stageNumbers>(keySums, ring, position, stages, keys, at, count > 0 && (NORMALIZED || hasFinalGradient));
-    // Of every tile T, part by part, and as many products for ∂v as there are groups of columns from that of the first factor on. Operands of
-    // those are made a few at once, while the ones before are under way, and so are parts of T taken apart.
-    constexpr int atOnce = 4;
-    const KeptOperands<WIDTH, ROWS, true> keyRows(keys, at.lane);
+    if (!hasState) return;
     const RowOperands<VALUE_WIDTH, ROWS> valueRows(values, at.lane);
-    if (count > 0) repeat<FIRST_GROUPS>([&](auto group) {
-        constexpr int skipped = decltype(group)::value, tileRows = GradientTiles::rows(skipped), tiles = GradientTiles::count(skipped, stageNumbers);
-        constexpr int keySteps = COLUMN_GROUPS - skipped, turns = (keySteps + atOnce - 1) / atOnce, parts = parts_of_tile(skipped);
-        static_assert(parts <= turns, "a part at most in every turn");
-        unsigned operand[2][atOnce][4];
-        FirstFactors<ROWS> factors;
-        auto make = [&](unsigned (&made)[atOnce][4], int n, int turn) {
-            const uint2 once = factors.pair(n), both = both_orders(once);
+    multiply_window<Window<0>, stageNumbers>(keySums, valueSums, waitingSums, ring, position, stages, keys, valueRows, hasNormalizer);
+    if constexpr (WINDOWS > 1) {
 #pragma unroll
-            for (int i = 0; i < atOnce; ++i) {
-                const int step = atOnce * turn + i;
-                if (step < keySteps) keyRows.scale(made[i], skipped + step, step == 0 ? once : both);
-            }
-            operands_ready(made);
-        };
-#pragma unroll 1
-        for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
-            const Place here;
-            FactorGradients<skipped> gradients;
-            factors.load(keys, 16 * skipped + first, here.lane);
-            make(operand[0], 0, 0);
-            repeat<FIRSTS_AT_ONCE * turns>([&](auto turnNumber) {
-                constexpr int n = decltype(turnNumber)::value / turns, turn = decltype(turnNumber)::value % turns;
-                constexpr int use = decltype(turnNumber)::value % 2;
-                constexpr bool isLast = decltype(turnNumber)::value + 1 == FIRSTS_AT_ONCE * turns;
-                if (turn == 0 && n % tiles == 0) ring.wait_full(position);
-                const elem *tile = stages + position.stage * stageNumbers + n % tiles * GradientTiles::numbers(skipped);
-                float products[part_columns(skipped, turn < parts ? turn : 0) / 2];
-                products_begin();
-                if constexpr (turn < parts) {
-                    const unsigned long long columns =
-                        panel_advance(panel_descriptor(tile, tileRows, false), panel_offset(PART_COLUMNS * turn, 0, tileRows));
+        for (int n = 0; n < WINDOW_COLUMNS / 8; ++n)
+            waiting_sums(waitingSums)[32 * n] = make_float4(keySums[4 * n], keySums[4 * n + 1], keySums[4 * n + 2], keySums[4 * n + 3]);
+        multiply_window<Window<1>, stageNumbers>(keySums, valueSums, waitingSums, ring, position, stages, keys, valueRows, hasNormalizer);
 #pragma unroll
-                    for (int step = 0; step < VALUE_WIDTH / 16; ++step)
-                        multiply_group<false>(
-                            products, valueRows.steps[step], panel_advance(columns, panel_offset(0, 16 * step, tileRows)), step > 0);
-                    products_commit();
-                }
-#pragma unroll
-                for (int i = 0; i < atOnce; ++i) {
-                    const int step = atOnce * turn + i;
-                    if (step < keySteps)
-                        multiply_group<true>(
-                            valueSums, operand[use][i],
-                            panel_advance(panel_descriptor(tile, tileRows, true), panel_offset(16 * step, 0, tileRows)), true);
-                }
-                products_commit();
-                products_wait<1>();
-                if constexpr (turn < parts) {
-                    products_use(products);
-                    gradients.template add<turn>(keySums, products, n, factors.pair(n), keyRows);
-                }
-                if (!isLast) make(operand[1 - use], turn + 1 < turns ? n : n + 1, (turn + 1) % turns);
-                // Only here does the compiler know that operands are read, and gives their registers to others.
-                products_wait<0>();
-                if (turn + 1 == turns && (n + 1) % tiles == 0) {
-                    ring.release(position, here.lane);
-                    position.advance();
-                }
-            });
-            gradients.finish(keySums, first, here.t);
+        for (int n = 0; n < WINDOW_COLUMNS / 8; ++n) {
+            const float4 four = waiting_sums(waitingSums)[32 * n];
+            keySums[4 * n] = four.x, keySums[4 * n + 1] = four.y, keySums[4 * n + 2] = four.z, keySums[4 * n + 3] = four.w;
         }
-    });
+    }
     products_use(keySums);
     products_use(valueSums);
 }

@@ -44,7 +44,7 @@ __device__ __forceinline__ void multiply_state(
     float (&valueSums)[VALUE_WIDTH / 2] = reinterpret_cast<float (&)[VALUE_WIDTH / 2]>(sums);
     if (hasState) repeat<FIRST_GROUPS>([&](auto group) {
         constexpr int skipped = decltype(group)::value, steps = COLUMN_GROUPS - skipped;
-        constexpr int tiles = PrefixTiles::count(skipped, room), tileRows = PrefixTiles::rows(skipped);
+        constexpr int tiles = tiles_of_stage(StateTiles::numbers(skipped), room), tileRows = StateTiles::rows(skipped);
         unsigned operand[2][steps][4];
         FirstFactors<matrixRows> factors;
         auto make = [&](unsigned (&made)[steps][4], int n) {
@@ -63,7 +63,7 @@ __device__ __forceinline__ void multiply_state(
             for (int n = 0; n < FIRSTS_AT_ONCE; ++n) {
                 if (n % tiles == 0) ring.wait_full(position);
                 const unsigned long long matrix =
-                    panel_descriptor(stages + position.stage * stageNumbers + n % tiles * PrefixTiles::numbers(skipped), tileRows, true);
+                    panel_descriptor(stages + position.stage * stageNumbers + n % tiles * StateTiles::numbers(skipped), tileRows, true);
                 products_begin();
 #pragma unroll
                 for (int step = 0; step < steps; ++step)

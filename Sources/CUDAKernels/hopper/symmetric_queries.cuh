@@ -4,8 +4,42 @@
 
 #if DEGREE <= 2
 
-// The numbers of a stage of the state.
-constexpr int STATE_STAGE = PrefixTiles::largest > NORMALIZER_PANEL ? PrefixTiles::largest : NORMALIZER_PANEL;
+// The tiles of first factors of a group.
+template <typename Columns, int group, int stageNumbers, int stageCount, int groups, int columns>
+__device__ __forceinline__ void multiply_tiles(
+    float (&sums)[WIDTH / 2], Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, const elem *stages, const elem *rows,
+    const RowOperands<columns, 64> &queryRows, const RowOperands<VALUE_WIDTH, 64> &outputs
+) {
+    constexpr int tiles = Columns::tiles(group), tileSteps = Columns::rows(group) / 16, stageRows = 16 * tiles * tileSteps;
+    constexpr int column = Columns::begin(group) / 16, origin = Columns::first / 16;
+#pragma unroll 1
+    for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
+        const Place at;
+        FirstFactors<64> factors;
+        factors.load(rows, 16 * group + first, at.lane);
+        FactorGradients<group> gradients;
+        repeat<FIRSTS_AT_ONCE / tiles>([&](auto stageNumber) {
+            constexpr int n = tiles * decltype(stageNumber)::value;
+            float products[stageRows / 2];
+            ring.wait_full(position);
+            const unsigned long long matrix = panel_descriptor(stages + position.stage * stageNumbers, stageRows, false);
+            products_begin();
+#pragma unroll
+            for (int step = 0; step < VALUE_WIDTH / 16; ++step)
+                multiply_group<false>(products, outputs.steps[step], panel_advance(matrix, panel_offset(0, 16 * step, stageRows)), step > 0);
+            products_commit();
+            products_wait<0>();
+            products_use(products);
+            ring.release(position, at.lane);
+            position.advance();
+            repeat<tiles>([&](auto tileNumber) {
+                constexpr int tile = decltype(tileNumber)::value;
+                gradients.template add<column, tileSteps, tile * tileSteps, origin>(sums, products, n + tile, factors.pair(n + tile), queryRows);
+            });
+        });
+        gradients.finish(sums, first, at.t);
+    }
+}
 
 // Adds to the sums of the warp's 16 queries, but for the factor p, and takes the stages of the state. `rows` and `gradientRows` point to the
 // first of the rows of queries and of dy, `rowOffsets` are those of the lane's rows g and g + 8.
@@ -15,38 +49,12 @@ __device__ __forceinline__ void multiply_state(
     const elem *gradientRows, const float (&rowOffsets)[2], int lane, bool hasState
 ) {
     const RowOperands<VALUE_WIDTH, 64> outputs(gradientRows, lane);
-    if (hasState) repeat<FIRST_GROUPS>([&](auto group) {
-        constexpr int skipped = decltype(group)::value, tileRows = PrefixTiles::rows(skipped);
-        constexpr int tiles = PrefixTiles::count(skipped, stageNumbers), parts = parts_of_tile(skipped);
-#pragma unroll 1
-        for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
-            const Place at;
-            FirstFactors<64> factors;
-            factors.load(rows, 16 * skipped + first, at.lane);
-            const KeptOperands<WIDTH, 64, KEEPS_ROWS> queryRows(rows, at.lane);
-            FactorGradients<skipped> gradients;
-            repeat<FIRSTS_AT_ONCE * parts>([&](auto unit) {
-                constexpr int n = decltype(unit)::value / parts, part = decltype(unit)::value % parts;
-                float products[part_columns(skipped, part) / 2];
-                if (n % tiles == 0 && part == 0) ring.wait_full(position);
-                const unsigned long long matrix =
-                    panel_descriptor(stages + position.stage * stageNumbers + n % tiles * PrefixTiles::numbers(skipped), tileRows, false);
-                products_begin();
-#pragma unroll
-                for (int step = 0; step < VALUE_WIDTH / 16; ++step)
-                    multiply_group<false>(
-                        products, outputs.steps[step], panel_advance(matrix, panel_offset(PART_COLUMNS * part, 16 * step, tileRows)), step > 0);
-                products_commit();
-                products_wait<0>();
-                products_use(products);
-                if (part + 1 == parts && (n + 1) % tiles == 0) {
-                    ring.release(position, lane);
-                    position.advance();
-                }
-                gradients.template add<part>(sums, products, n, factors.pair(n), queryRows);
-            });
-            gradients.finish(sums, first, at.t);
-        }
+    if (hasState) repeat<WINDOWS>([&](auto window) {
+        using Columns = Window<decltype(window)::value>;
+        const RowOperands<Columns::columns, 64> queryRows(rows + 64 * Columns::first, lane);
+        repeat<Columns::groups>([&](auto group) {
+            multiply_tiles<Columns, decltype(group)::value, stageNumbers>(sums, ring, position, stages, rows, queryRows, outputs);
+        });
     });
 #if NORMALIZED
     if (!hasState) return;

@@ -25,56 +25,41 @@ constexpr int NORMALIZER_PANELS = (WIDTH + 63) / 64;
 constexpr int NORMALIZER_PANEL = 64 * NORMALIZER_ROWS;
 constexpr int NORMALIZER_NUMBERS = NORMALIZER_PANELS * NORMALIZER_PANEL;
 
-// Where tiles stand in a state, whole ones or those of one order.
-template <bool whole>
+// How many tiles of so many numbers, 1, 2 or 4, a stage with room for so many numbers takes.
+constexpr int tiles_of_stage(int numbers, int room) { return DEGREE == 1 || 2 * numbers > room ? 1 : 4 * numbers > room ? 2 : 4; }
+
+// Where tiles stand in a state.
 struct StateTiles {
-    static constexpr bool areWhole = whole;
     // Of the tile of a first factor of a group.
-    static constexpr int rows(int group) { return areWhole ? WIDTH : WIDTH - 16 * group; }
+    static constexpr int rows(int group) { return WIDTH - 16 * group; }
     static constexpr int numbers(int group) { return panel_numbers(rows(group), VALUE_WIDTH); }
     // Of the first tile of a group.
-    static constexpr int place(int group) {
-        return GROUP_FIRSTS * panel_numbers(group * WIDTH - (areWhole ? 0 : 8 * group * (group - 1)), VALUE_WIDTH);
-    }
-    // How many tiles of a group, 1, 2 or 4, a stage with room for so many numbers takes.
-    static constexpr int count(int group, int room) {
-        return DEGREE == 1 || 2 * numbers(group) > room ? 1 : 4 * numbers(group) > room ? 2 : 4;
-    }
-
-    static constexpr int largest = numbers(0), normalizer = place(FIRST_GROUPS), all = normalizer + NORMALIZER_NUMBERS;
+    static constexpr int place(int group) { return GROUP_FIRSTS * panel_numbers(group * WIDTH - 8 * group * (group - 1), VALUE_WIDTH); }
 };
 
-// States before chunks, and gradients of states after chunks. Kernels of those are compiled for KEEPS_ROWS: whether rows of queries or keys,
-// and of what is multiplied with a tile, stay in registers beside sums.
-using PrefixTiles = StateTiles<false>;
-#ifdef KEEPS_ROWS
-using GradientTiles = StateTiles<!KEEPS_ROWS>;
-#endif
+constexpr int LARGEST_TILE = StateTiles::numbers(0);
+constexpr int NORMALIZER_PLACE = StateTiles::place(FIRST_GROUPS);
+constexpr int STATE_NUMBERS = NORMALIZER_PLACE + NORMALIZER_NUMBERS;
 
-// Where numbers of feature n of a block stand. Whole states have features of different groups in both orders of their factors, and the
-// normalizer of every state has.
-template <typename Tiles>
+// Where numbers of feature n of a block stand: in the normalizer those of features of different groups in both orders of their factors.
 struct SymmetricPlace {
     int first, row;
 
     __device__ __forceinline__ SymmetricPlace(unsigned block, int n) :
         first(DEGREE == 1 ? 0 : prefix_index(block, 0)), row(16 * last_index(block) + n) {}
 
-    // body(place) of numbers from a column of the values on.
-    template <typename Body>
-    __device__ __forceinline__ void values(int column, Body body) const {
-        const int group = first / 16, skipped = Tiles::areWhole ? 0 : 16 * group;
-        body(Tiles::place(group) + first % 16 * Tiles::numbers(group) + panel_place(row - skipped, column, Tiles::rows(group)));
-        if (Tiles::areWhole && is_mirrored()) body(row * Tiles::largest + panel_place(first, column, WIDTH));
+    // Of numbers from a column of the values on.
+    __device__ __forceinline__ int values(int column) const {
+        const int group = first / 16;
+        return StateTiles::place(group) + first % 16 * StateTiles::numbers(group) + panel_place(row - 16 * group, column, StateTiles::rows(group));
     }
 
+    // body(place) of numbers of the normalizer.
     template <typename Body>
     __device__ __forceinline__ void normalizer(Body body) const {
-        body(Tiles::normalizer + panel_place(first, row, NORMALIZER_ROWS));
-        if (is_mirrored()) body(Tiles::normalizer + panel_place(row, first, NORMALIZER_ROWS));
+        body(NORMALIZER_PLACE + panel_place(first, row, NORMALIZER_ROWS));
+        if (DEGREE == 2 && first / 16 != row / 16) body(NORMALIZER_PLACE + panel_place(row, first, NORMALIZER_ROWS));
     }
-
-    __device__ __forceinline__ bool is_mirrored() const { return DEGREE == 2 && first / 16 != row / 16; }
 };
 
 // Numbers as they stand, a multiple of 8, by a warpgroup.
@@ -86,14 +71,15 @@ __device__ __forceinline__ void copy_numbers(elem *shared, const elem *global, i
 }
 
 // Brings all tiles of a state, as many a stage as there is room for; stages are `stageNumbers` apart.
-template <typename Tiles, int room, int stageNumbers, int stageCount, int groups>
+template <int room, int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void copy_tiles(Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state) {
     repeat<FIRST_GROUPS>([&](auto group) {
-        constexpr int number = decltype(group)::value, tiles = Tiles::count(number, room), count = tiles * Tiles::numbers(number);
+        constexpr int number = decltype(group)::value, tiles = tiles_of_stage(StateTiles::numbers(number), room);
+        constexpr int count = tiles * StateTiles::numbers(number);
 #pragma unroll 1
         for (int n = 0; n < GROUP_FIRSTS / tiles; ++n) {
             elem *stage = stages + ring.begin(position) * stageNumbers;
-            copy_numbers<count>(stage, state + Tiles::place(number) + n * count, thread_index() % 128);
+            copy_numbers<count>(stage, state + StateTiles::place(number) + n * count, thread_index() % 128);
             ring.end(position);
         }
     });
@@ -129,41 +115,6 @@ __device__ __forceinline__ uint2 both_orders(uint2 first) {
     constexpr unsigned two = 0x40004000;
     return make_uint2(multiply_bfloat16(first.x, two), multiply_bfloat16(first.y, two));
 }
-
-// A warp's rows as left operands, as they are or times one number each: from registers, or, where these are few, from shared memory each time.
-template <int columns, int matrixRows, bool areKept>
-struct KeptOperands {
-    RowOperands<columns, matrixRows> operands;
-
-    __device__ __forceinline__ KeptOperands(const elem *rows, int lane) : operands(rows, lane) {}
-
-    __device__ __forceinline__ void scale(unsigned (&scaled)[4], int step, uint2 factors) const {
-        scale_rows(scaled, operands.steps[step], factors);
-    }
-
-    __device__ __forceinline__ void read(unsigned (&operand)[4], int step) const {
-#pragma unroll
-        for (int n = 0; n < 4; ++n) operand[n] = operands.steps[step][n];
-    }
-};
-
-template <int columns, int matrixRows>
-struct KeptOperands<columns, matrixRows, false> {
-    const elem *rows;
-    int lane;
-
-    __device__ __forceinline__ KeptOperands(const elem *rows, int lane) : rows(rows), lane(lane) {}
-
-    __device__ __forceinline__ void scale(unsigned (&scaled)[4], int step, uint2 factors) const {
-        unsigned loaded[4];
-        read(loaded, step);
-        scale_rows(scaled, loaded, factors);
-    }
-
-    __device__ __forceinline__ void read(unsigned (&operand)[4], int step) const {
-        RowOperands<columns, matrixRows>::load(operand, rows, step, lane);
-    }
-};
 
 // Products of rows with the normalizer, or a panel of it; load(operand, n) makes the operand of step n.
 template <int count, typename Load>

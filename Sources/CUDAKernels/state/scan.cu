@@ -48,15 +48,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) scan_states(
     };
 
 #if SYMMETRIC
-    const size_t stateNumbers = reverse ? GradientTiles::all : PrefixTiles::all;
+    const size_t stateNumbers = STATE_NUMBERS;
     const int feature = place / stride, column = place % stride;
     const unsigned block = isUsed ? blocks[feature / 16] : 0;
-    auto places = [&](auto body) {
-        if (reverse)
-            body(SymmetricPlace<GradientTiles>(block, feature % 16));
-        else
-            body(SymmetricPlace<PrefixTiles>(block, feature % 16));
-    };
+    const SymmetricPlace at(block, feature % 16);
 #else
     const size_t stateNumbers = size;
     const float coefficient = isUsed ? coefficients[place / stride] : 0;
@@ -65,9 +60,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) scan_states(
 #if SYMMETRIC
         if (column < VALUE_WIDTH) {
             const unsigned pair = pack_bfloat16(first, second);
-            places([&](const auto &at) { at.values(column, [&](int place) { *reinterpret_cast<unsigned *>(numbers + place) = pair; }); });
+            *reinterpret_cast<unsigned *>(numbers + at.values(column)) = pair;
         } else if (column == VALUE_WIDTH) {
-            places([&](const auto &at) { at.normalizer([&](int place) { numbers[place] = to_elem(first); }); });
+            at.normalizer([&](int place) { numbers[place] = to_elem(first); });
         }
 #elif MATH == 0
         *reinterpret_cast<unsigned *>(numbers + place) = pack_bfloat16(first * coefficient, second * coefficient);

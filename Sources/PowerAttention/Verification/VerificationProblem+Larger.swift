@@ -25,6 +25,17 @@ extension VerificationProblem {
             power(2, .bfloat16, length: 420, width: 64) { $0.cuSeqlens = [0, 100, 100, 357, 420] },
             power(2, .bfloat16, length: 300, width: 128),
             power(2, .float16, length: 300, width: 128) { $0.gates = .closing },
+            power(2, .bfloat16, length: 150, heads: 4, keyHeads: 2, width: 128) {
+                $0.normalization = .none
+                $0.gates = .none
+                $0.states = true
+            },
+            // Widths that are not multiples of 64, which kernels take in unequal parts.
+            power(2, .bfloat16, length: 150, heads: 4, keyHeads: 2, width: 80) {
+                $0.shape.valueWidth = 48
+                $0.states = true
+                $0.chunkSizes = [64]
+            },
             power(1, .bfloat16, length: 300, heads: 4, keyHeads: 2, width: 128) { $0.states = true },
             power(3, .float32, length: 300, width: 32),
             // So many heads that their states fill a card.

@@ -166,6 +166,8 @@ static inline unsigned pack_bfloat16(float low, float high) {
     return emulation::roundToBfloat16(low) | emulation::roundToBfloat16(high) << 16;
 }
 
+static inline float unknown_one() { return 1; }
+
 static inline float exp2_flushed(float x) {
     const float result = exp2f(x);
     return result < 0x1p-126f ? 0 : result;

@@ -1,0 +1,61 @@
+// Symmetric states as the kernels of gradients take them: one window of columns of x after another, and of every window the rows of tiles that are
+// its columns.
+#pragma once
+#include "hopper/symmetric_state.cuh"
+
+#if DEGREE <= 2
+
+// The columns of T, that are multiplied at once.
+constexpr int WINDOW_COLUMNS = 64;
+constexpr int WINDOWS = (WIDTH + WINDOW_COLUMNS - 1) / WINDOW_COLUMNS;
+
+// Columns from `first` to `end`, and the rows of tiles that they are, by the group of the tiles' first factor. A stage has the rows of as many
+// neighbouring first factors as there is room for among the columns of T, one after another as those of one matrix.
+template <int number>
+struct Window {
+    static constexpr int first = WINDOW_COLUMNS * number, end = first + WINDOW_COLUMNS < WIDTH ? first + WINDOW_COLUMNS : WIDTH;
+    static constexpr int columns = end - first;
+    static constexpr int groups = DEGREE == 1 ? 1 : end / 16;
+    static constexpr int begin(int group) { return 16 * group > first ? 16 * group : first; }
+    static constexpr int rows(int group) { return end - begin(group); }
+    static constexpr int tiles(int group) { return DEGREE == 1 || rows(group) > 32 ? 1 : rows(group) > 16 ? 2 : 4; }
+};
+
+
+// Of a stage: a part of a state, or a panel of the normalizer.
+constexpr int WINDOW_NUMBERS = panel_numbers(DEGREE == 2 || WIDTH > WINDOW_COLUMNS ? WINDOW_COLUMNS : WIDTH, VALUE_WIDTH);
+constexpr int STATE_STAGE = WINDOW_NUMBERS > NORMALIZER_PANEL ? WINDOW_NUMBERS : NORMALIZER_PANEL;
+
+// Brings a panel of the normalizer.
+template <int stageNumbers, int stageCount, int groups>
+__device__ __forceinline__ void copy_normalizer(
+    Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state, int panel, int thread
+) {
+    elem *stage = stages + ring.begin(position) * stageNumbers;
+    copy_numbers<NORMALIZER_PANEL>(stage, state + NORMALIZER_PLACE + panel * NORMALIZER_PANEL, thread);
+    ring.end(position);
+}
+
+// Brings a window of a state.
+template <typename Columns, int stageNumbers, int stageCount, int groups>
+__device__ __forceinline__ void copy_window(
+    Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state, int thread
+) {
+    repeat<Columns::groups>([&](auto groupNumber) {
+        constexpr int group = decltype(groupNumber)::value, rows = Columns::rows(group), tiles = Columns::tiles(group);
+        const elem *tile = state + StateTiles::place(group) + 64 * (Columns::begin(group) - 16 * group);
+#pragma unroll 1
+        for (int n = 0; n < GROUP_FIRSTS; n += tiles) {
+            elem *stage = stages + ring.begin(position) * stageNumbers;
+#pragma unroll
+            for (int i = 0; i < tiles; ++i, tile += StateTiles::numbers(group))
+#pragma unroll
+                for (int column = 0; column < VALUE_WIDTH; column += 64)
+                    copy_numbers<64 * rows>(
+                        stage + column * rows * tiles + 64 * rows * i, tile + column * StateTiles::rows(group), thread);
+            ring.end(position);
+        }
+    });
+}
+
+#endif
