@@ -47,6 +47,17 @@ constexpr bool ARE_FEW = false;
 constexpr int PRODUCER_REGISTERS = ARE_FEW ? 40 : GROUPS == 2 ? 72 : producer_registers(GROUPS);
 constexpr int CONSUMER_REGISTERS = ARE_FEW ? 232 : GROUPS == 2 ? 216 : consumer_registers(GROUPS);
 static_assert(!ARE_FEW || GROUPS == 2, "rows are wide");
+
+// What the producer knows of its item: a copy, or, where registers are few, where to read it.
+template <bool areFew>
+struct ProducerItem {
+    using Type = const KeyItem;
+};
+template <>
+struct ProducerItem<true> {
+    using Type = const KeyItem &;
+};
+
 static_assert(share_registers(GROUPS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "powers only");
@@ -104,11 +115,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         RingPosition<STAGES> position;
         RingPosition<KEY_TILES> keyPosition;
         ItemQueue<KEY_TILES, KeyItem>::Taker taker(queue, taken, thread);
-        // Where registers are few, what follows from the thread's index is made anew by whoever needs it.
+        // Where registers are few, what follows from the thread's index is made anew by whoever needs it, for few copies at once.
+        constexpr int copiesAtOnce = ARE_FEW ? 2 : 64;
         auto copyThread = [&] { return ARE_FEW ? static_cast<int>(thread_index() % 128) : thread; };
         for (;;) {
             barrier_wait(keysEmpty + keyPosition.stage, keyPosition.parity ^ 1);
-            const KeyItem item = taker.take(keyPosition, thread, [&](int index) {
+            ProducerItem<ARE_FEW>::Type item = taker.take(keyPosition, thread, [&](int index) {
                 return KeyItem(index, itemCount, tiles, chunks, keyExponents, keyHeads, hasFinalGradient);
             });
             if (item.count == 0) break;
@@ -120,8 +132,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             {
                 const int thread = copyThread();
                 elem *keys = keyTiles + keyPosition.stage * KEY_TILE, *values = keys + panel_numbers(ROWS, WIDTH);
-                copy_panels<ROWS, WIDTH / 8>(keys, k + keyRow * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, item.count, thread);
-                copy_panels<ROWS, VALUE_WIDTH / 8>(
+                copy_panels<ROWS, WIDTH / 8, 0, copiesAtOnce>(keys, k + keyRow * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, item.count, thread);
+                copy_panels<ROWS, VALUE_WIDTH / 8, 0, copiesAtOnce>(
                     values, v + keyRow * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, item.count, thread);
 #if GATED
                 float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
@@ -149,8 +161,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     const int first = item.firstToken + place * QUERIES, count = item.chunkEnd - first;
                     const size_t row = static_cast<size_t>(first) * queryHeads + item.head * members + member;
                     elem *queries = stages + stage * STAGE;
-                    copy_panels<QUERIES, WIDTH / 8>(queries, q + row * WIDTH, static_cast<size_t>(queryHeads) * WIDTH, count, thread);
-                    copy_panels<QUERIES, VALUE_WIDTH / 8>(
+                    copy_panels<QUERIES, WIDTH / 8, 0, copiesAtOnce>(queries, q + row * WIDTH, static_cast<size_t>(queryHeads) * WIDTH, count, thread);
+                    copy_panels<QUERIES, VALUE_WIDTH / 8, 0, copiesAtOnce>(
                         queries + QUERY_TILE, dy + row * VALUE_WIDTH, static_cast<size_t>(queryHeads) * VALUE_WIDTH, count, thread);
                     if (thread < QUERIES) {
                         const int valid = min(thread, count - 1);

@@ -32,7 +32,7 @@ struct ItemQueue {
 
         // Into a slot that nobody reads any more, as `make` has it by its number. From the number of items on there is none.
         template <typename Make>
-        __device__ __forceinline__ Entry take(const RingPosition<slots> &at, int thread, const Make &make) {
+        __device__ __forceinline__ const Entry &take(const RingPosition<slots> &at, int thread, const Make &make) {
             if (thread == 0) {
                 queue.items[at.stage] = make(next);
                 barrier_arrive(queue.full + at.stage);
