@@ -5,7 +5,7 @@
 
 #if DEGREE <= 2
 
-// The columns of T, that are multiplied at once.
+// The columns of T that are multiplied at once.
 constexpr int WINDOW_COLUMNS = 64;
 constexpr int WINDOWS = (WIDTH + WINDOW_COLUMNS - 1) / WINDOW_COLUMNS;
 
@@ -20,7 +20,6 @@ struct Window {
     static constexpr int rows(int group) { return end - begin(group); }
     static constexpr int tiles(int group) { return DEGREE == 1 || rows(group) > 32 ? 1 : rows(group) > 16 ? 2 : 4; }
 };
-
 
 // Of a stage: a part of a state, or a panel of the normalizer.
 constexpr int WINDOW_NUMBERS = panel_numbers(DEGREE == 2 || WIDTH > WINDOW_COLUMNS ? WINDOW_COLUMNS : WIDTH, VALUE_WIDTH);

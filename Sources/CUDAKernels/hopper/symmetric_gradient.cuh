@@ -17,7 +17,9 @@ struct FactorGradients {
     // Products of first factor n, `firsts` in both halves, with some rows of its tile: what they give to ∂x_i, and to the sums. These are `steps`
     // groups of the products, from number `from` on, and of columns, from `column` on; those of x begin with `origin`.
     template <int column, int steps, int from = 0, int origin = 0, int count, int xColumns, int matrixRows>
-    __device__ __forceinline__ void add(float (&gradients)[WIDTH / 2], const float (&products)[count], int n, uint2 firsts, const RowOperands<xColumns, matrixRows> &x) {
+    __device__ __forceinline__ void add(
+        float (&gradients)[WIDTH / 2], const float (&products)[count], int n, uint2 firsts, const RowOperands<xColumns, matrixRows> &x
+    ) {
         const float own[2] = {low_bfloat16(firsts.x), low_bfloat16(firsts.y)};
 #pragma unroll
         for (int step = 0; step < steps; ++step) {
