@@ -24,8 +24,8 @@
 #include "hopper/key_item.cuh"
 #include "hopper/queue.cuh"
 #include "hopper/stored_rows.cuh"
-#include "hopper/turned_row.cuh"
 #include "hopper/symmetric_keys.cuh"
+#include "hopper/turned_row.cuh"
 
 constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int KEY_TILE = panel_numbers(ROWS, WIDTH) + panel_numbers(ROWS, VALUE_WIDTH);

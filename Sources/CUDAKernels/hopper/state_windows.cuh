@@ -18,7 +18,7 @@ struct Window {
     static constexpr int groups = DEGREE == 1 ? 1 : end / 16;
     static constexpr int begin(int group) { return 16 * group > first ? 16 * group : first; }
     static constexpr int rows(int group) { return end - begin(group); }
-    static constexpr int tiles(int group) { return DEGREE == 1 || rows(group) > 32 ? 1 : rows(group) > 16 ? 2 : 4; }
+    static constexpr int tiles(int group) { return tiles_of_stage(rows(group), WINDOW_COLUMNS); }
 };
 
 // Of a stage: a part of a state, or a panel of the normalizer.

@@ -5,15 +5,6 @@
 
 #if DEGREE <= 2
 
-// The left operand of step n of the normalizer's products for ∂k.
-__device__ __forceinline__ void load_normalizer_rows(unsigned (&operand)[4], const elem *keys, int n, const Place &at) {
-#if DEGREE == 1
-    operand[0] = operand[1] = at.t == 0 ? 0x3f80 : 0, operand[2] = operand[3] = 0;
-#else
-    RowOperands<WIDTH, ROWS>::load(operand, keys, n, at.lane);
-#endif
-}
-
 // Of a warp, the sums for ∂k of a window that is over: they wait in shared memory, and get there what first factors among their columns get from
 // the other window.
 constexpr int WAITING_SUMS = WINDOWS > 1 ? 16 * WINDOW_COLUMNS : 0;
@@ -118,12 +109,13 @@ __device__ __forceinline__ void multiply_window(
     const Place at;
     if (hasNormalizer) {
         float products[Columns::columns / 2];
-        ring.wait_full(position);
-        multiply_normalizer(products, stages + position.stage * stageNumbers, [&](unsigned (&operand)[4], int n) {
-            load_normalizer_rows(operand, keys, n, at);
+        multiply_normalizer<stageNumbers>(products, ring, position, stages, at.lane, [&](unsigned (&operand)[4], int n) {
+#if DEGREE == 1
+            operand[0] = operand[1] = at.t == 0 ? 0x3f80 : 0, operand[2] = operand[3] = 0;
+#else
+            RowOperands<WIDTH, ROWS>::load(operand, keys, n, at.lane);
+#endif
         });
-        ring.release(position, at.lane);
-        position.advance();
 #pragma unroll
         for (int n = 0; n < Columns::columns / 2; ++n) keySums[Columns::first / 2 + n] = products[n];
     }

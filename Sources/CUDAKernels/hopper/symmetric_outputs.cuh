@@ -18,14 +18,10 @@ __device__ __forceinline__ void multiply_state(
         repeat<NORMALIZER_PANELS>([&](auto panel) {
             constexpr int first = 64 * decltype(panel)::value, width = WIDTH - first < 64 ? WIDTH - first : 64;
             float products[width / 2];
-            ring.wait_full(position);
-            multiply_normalizer(
-                products, stages + position.stage * stageNumbers, [&](unsigned (&operand)[4], int n) {
+            multiply_normalizer<stageNumbers>(products, ring, position, stages, at.lane, [&](unsigned (&operand)[4], int n) {
 #pragma unroll
-                    for (int i = 0; i < 4; ++i) operand[i] = operands.steps[n][i];
-                });
-            ring.release(position, at.lane);
-            position.advance();
+                for (int i = 0; i < 4; ++i) operand[i] = operands.steps[n][i];
+            });
 #pragma unroll
             for (int n = 0; n < width / 4; ++n) {
                 const unsigned two = operands.steps[(first + 4 * n) / 16][n % 4];

@@ -59,17 +59,14 @@ __device__ __forceinline__ void multiply_state(
 #if NORMALIZED
     if (!hasState) return;
     const Place at;
-    repeat<NORMALIZER_PANELS>([&](auto panel) {
-        constexpr int first = 64 * decltype(panel)::value, width = WIDTH - first < 64 ? WIDTH - first : 64;
-        float products[width / 2];
-        ring.wait_full(position);
-        multiply_normalizer(
-            products, stages + position.stage * stageNumbers,
-            [&](unsigned (&operand)[4], int n) { RowOperands<WIDTH, 64>::load(operand, rows, n, at.lane); });
-        ring.release(position, at.lane);
-        position.advance();
+    repeat<WINDOWS>([&](auto window) {
+        using Columns = Window<decltype(window)::value>;
+        float products[Columns::columns / 2];
+        multiply_normalizer<stageNumbers>(products, ring, position, stages, at.lane, [&](unsigned (&operand)[4], int n) {
+            RowOperands<WIDTH, 64>::load(operand, rows, n, at.lane);
+        });
 #pragma unroll
-        for (int n = 0; n < width / 2; ++n) sums[first / 2 + n] += rowOffsets[n / 2 % 2] * products[n];
+        for (int n = 0; n < Columns::columns / 2; ++n) sums[Columns::first / 2 + n] += rowOffsets[n / 2 % 2] * products[n];
     });
 #endif
 }

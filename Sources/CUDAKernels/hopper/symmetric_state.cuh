@@ -25,7 +25,7 @@ constexpr int NORMALIZER_PANELS = (WIDTH + 63) / 64;
 constexpr int NORMALIZER_PANEL = 64 * NORMALIZER_ROWS;
 constexpr int NORMALIZER_NUMBERS = NORMALIZER_PANELS * NORMALIZER_PANEL;
 
-// How many tiles of so many numbers, 1, 2 or 4, a stage with room for so many numbers takes.
+// How many tiles of so many numbers, or rows, 1, 2 or 4, a stage with room for so many takes.
 constexpr int tiles_of_stage(int numbers, int room) { return DEGREE == 1 || 2 * numbers > room ? 1 : 4 * numbers > room ? 2 : 4; }
 
 // Where tiles stand in a state.
@@ -116,10 +116,13 @@ __device__ __forceinline__ uint2 both_orders(uint2 first) {
     return make_uint2(multiply_bfloat16(first.x, two), multiply_bfloat16(first.y, two));
 }
 
-// Products of rows with the normalizer, or a panel of it; load(operand, n) makes the operand of step n.
-template <int count, typename Load>
-__device__ __forceinline__ void multiply_normalizer(float (&products)[count], const elem *stage, Load load) {
-    const unsigned long long matrix = panel_descriptor(stage, NORMALIZER_ROWS, true);
+// Products of rows with a panel of the normalizer, of which it takes the stage; load(operand, n) makes the operand of step n.
+template <int stageNumbers, int count, int stageCount, int groups, typename Load>
+__device__ __forceinline__ void multiply_normalizer(
+    float (&products)[count], Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, const elem *stages, int lane, Load load
+) {
+    ring.wait_full(position);
+    const unsigned long long matrix = panel_descriptor(stages + position.stage * stageNumbers, NORMALIZER_ROWS, true);
     constexpr int atOnce = 2;
 #pragma unroll
     for (int first = 0; first < NORMALIZER_ROWS / 16; first += atOnce) {
@@ -137,6 +140,8 @@ __device__ __forceinline__ void multiply_normalizer(float (&products)[count], co
         products_wait<0>();
     }
     products_use(products);
+    ring.release(position, lane);
+    position.advance();
 }
 
 #endif
