@@ -14,6 +14,7 @@ package enum KernelTable {
         for type in [DataType.bfloat16, .float16, .float32] {
             for (mechanism, width) in [
                 (AttentionConfiguration.Mechanism.power(degree: 2), 64), (.power(degree: 2), 128), (.power(degree: 1), 64),
+                (.power(degree: 1), 128),
                 (.power(degree: 3), 32), (.power(degree: 4), 16), (.exponential(window: nil), 64),
                 (.exponential(window: nil), 128),
                 (.power(degree: 2), 256),

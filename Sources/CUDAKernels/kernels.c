@@ -83,6 +83,9 @@ static const char hopper_item[] = {
 static const char hopper_key_item[] = {
 #embed "hopper/key_item.cuh"
 };
+static const char hopper_linear_keys[] = {
+#embed "hopper/linear_keys.cuh"
+};
 static const char hopper_panels[] = {
 #embed "hopper/panels.cuh"
 };
@@ -210,6 +213,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/forward.cu", hopper_forward),
     FILE_ENTRY("hopper/item.cuh", hopper_item),
     FILE_ENTRY("hopper/key_item.cuh", hopper_key_item),
+    FILE_ENTRY("hopper/linear_keys.cuh", hopper_linear_keys),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
     FILE_ENTRY("hopper/queue.cuh", hopper_queue),
     FILE_ENTRY("hopper/row_operands.cuh", hopper_row_operands),

@@ -21,6 +21,6 @@ package struct SymmetricStateLayout: Sendable, Hashable {
         let tiles = isLinear ? tile : Panels.numbers(width * (width + 16) / 2, valueWidth)
         numbers = tiles + (width + 63) / 64 * panel
         windowStage = max(Panels.numbers(isLinear ? min(width, 64) : 64, valueWidth), panel)
-        waitingSums = width > 64 ? 64 : 0
+        waitingSums = !isLinear && width > 64 ? 64 : 0
     }
 }

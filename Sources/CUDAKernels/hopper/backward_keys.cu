@@ -22,6 +22,7 @@
 #include "hopper/feature_keys.cuh"
 #include "hopper/features.cuh"
 #include "hopper/key_item.cuh"
+#include "hopper/linear_keys.cuh"
 #include "hopper/queue.cuh"
 #include "hopper/stored_rows.cuh"
 #include "hopper/symmetric_keys.cuh"

@@ -57,4 +57,16 @@ __device__ __forceinline__ void copy_window(
     });
 }
 
+// Brings a state window by window, and its normalizer where that has a gradient: always where rows are normalized, else of the state after the last token alone.
+template <int stageNumbers, int stageCount, int groups>
+__device__ __forceinline__ void copy_state_gradient(
+    Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state, int thread, bool hasNormalizer
+) {
+    repeat<WINDOWS>([&](auto number) {
+        constexpr int window = decltype(number)::value;
+        if (hasNormalizer) copy_normalizer<stageNumbers>(ring, position, stages, state, window, thread);
+        copy_window<Window<window>, stageNumbers>(ring, position, stages, state, thread);
+    });
+}
+
 #endif

@@ -3,7 +3,7 @@
 #include "hopper/key_item.cuh"
 #include "hopper/symmetric_gradient.cuh"
 
-#if DEGREE <= 2
+#if DEGREE == 2
 
 // Of a warp, the sums for ∂k of a window that is over: they wait in shared memory, and get there what first factors among their columns get from
 // the other window.
@@ -14,18 +14,6 @@ static_assert(WINDOWS <= 2, "one window waits at most");
 __device__ __forceinline__ float4 *waiting_sums(float *sums) {
     const Place at;
     return reinterpret_cast<float4 *>(sums + (4 * at.group + at.warp) * WAITING_SUMS) + at.lane;
-}
-
-// Brings a state, and its normalizer where that has a gradient: always where rows are normalized, else of the state after the last token alone.
-template <int stageNumbers, int stageCount, int groups>
-__device__ __forceinline__ void copy_state_gradient(
-    Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state, int thread, bool hasNormalizer
-) {
-    repeat<WINDOWS>([&](auto number) {
-        constexpr int window = decltype(number)::value;
-        if (hasNormalizer) copy_normalizer<stageNumbers>(ring, position, stages, state, window, thread);
-        copy_window<Window<window>, stageNumbers>(ring, position, stages, state, thread);
-    });
 }
 
 // The tiles of first factors of a group. Products for ∂v come in turns of two steps, with operands that are made while T is multiplied; beside them
@@ -92,7 +80,7 @@ __device__ __forceinline__ void multiply_tiles(
         products_wait<0>();
         operands_ready(operand);
         ring.release(before, at.lane);
-        if constexpr (DEGREE == 2 && 16 * group < Columns::first)
+        if constexpr (16 * group < Columns::first)
             gradients.finish(waiting_sums(waitingSums), first, at.t);
         else
             gradients.finish(keySums, first, at.t);
@@ -110,11 +98,7 @@ __device__ __forceinline__ void multiply_window(
     if (hasNormalizer) {
         float products[Columns::columns / 2];
         multiply_normalizer<stageNumbers>(products, ring, position, stages, at.lane, [&](unsigned (&operand)[4], int n) {
-#if DEGREE == 1
-            operand[0] = operand[1] = at.t == 0 ? 0x3f80 : 0, operand[2] = operand[3] = 0;
-#else
             RowOperands<WIDTH, ROWS>::load(operand, keys, n, at.lane);
-#endif
         });
 #pragma unroll
         for (int n = 0; n < Columns::columns / 2; ++n) keySums[Columns::first / 2 + n] = products[n];
