@@ -13,11 +13,9 @@ package enum KernelTable {
         var entries: [Entry] = []
         for type in [DataType.bfloat16, .float16, .float32] {
             for (mechanism, width) in [
-                (AttentionConfiguration.Mechanism.power(degree: 2), 64), (.power(degree: 2), 128), (.power(degree: 1), 64),
-                (.power(degree: 1), 128),
-                (.power(degree: 3), 32), (.power(degree: 4), 16), (.exponential(window: nil), 64),
-                (.exponential(window: nil), 128),
-                (.power(degree: 2), 256),
+                (AttentionConfiguration.Mechanism.power(degree: 2), 64), (.power(degree: 2), 96), (.power(degree: 2), 128),
+                (.power(degree: 2), 256), (.power(degree: 1), 64), (.power(degree: 1), 128), (.power(degree: 3), 32),
+                (.power(degree: 4), 16), (.exponential(window: nil), 64), (.exponential(window: nil), 128),
             ] {
                 entries.append(try entry(mechanism, width, type, limits))
             }

@@ -35,21 +35,39 @@ import Testing
 
     /// Warpgroups multiply on Hopper, where rows are bfloat16 and no wider than 128.
     @Test(arguments: [
-        ("sm_80", 64, false), ("sm_90a", 64, true), ("sm_90a", 128, true), ("sm_90a", 256, false), ("sm_100a", 64, false),
+        ("sm_80", 64, 64, false), ("sm_90a", 64, 64, true), ("sm_90a", 128, 128, true), ("sm_90a", 256, 256, false),
+        ("sm_90a", 64, 256, false), ("sm_100a", 64, 64, false),
     ])
-    func hopperServesWhatItCan(_ architecture: String, _ width: Int, _ isHopper: Bool) throws {
+    func hopperServesWhatItCan(_ architecture: String, _ d: Int, _ e: Int, _ isHopper: Bool) throws {
         for type in [DataType.bfloat16, .float32] {
-            let problem = Self.problem(.power(degree: 2), width, width)
-            let kernels = try AttentionKernels(
-                KernelProblem(problem, dataType: type, isGated: true),
-                states: .init(queries: true, keys: true), fewTokens: false,
-                work: StateWork(problem),
-                limits: CardLimits(architecture: architecture))
-            let sources = kernels.sources(backward: true, movesState: true)
-            for path in ["forward", "backward_queries", "backward_keys", "state_update"].map({ "hopper/\($0).cu" }) {
-                #expect(sources.contains { $0.path == path } == (isHopper && type == .bfloat16), "\(path)")
+            let paths = try Self.paths(2, d, e, type, architecture)
+            for path in Self.hopperPaths { #expect(paths.contains(path) == (isHopper && type == .bfloat16), "\(path)") }
+        }
+    }
+
+    /// Whatever the widths up to there: none falls back to kernels that take three times as long and more.
+    @Test(arguments: 1...4)
+    func hopperServesAllWidths(_ degree: Int) throws {
+        let widths = [8, 16, 40, 48, 64, 72, 80, 96, 112, 128]
+        for d in widths {
+            for e in widths {
+                let paths = try Self.paths(degree, d, e, .bfloat16, "sm_90a")
+                for path in Self.hopperPaths { #expect(paths.contains(path), "\(path), d = \(d), e = \(e)") }
             }
         }
+    }
+
+    private static let hopperPaths = ["forward", "backward_queries", "backward_keys", "state_update"].map { "hopper/\($0).cu" }
+
+    /// The files of the kernels that serve a problem.
+    private static func paths(
+        _ degree: Int, _ d: Int, _ e: Int, _ type: DataType, _ architecture: String
+    ) throws -> Set<String> {
+        let problem = problem(.power(degree: degree), d, e)
+        let kernels = try AttentionKernels(
+            KernelProblem(problem, dataType: type, isGated: true), states: .init(queries: true, keys: true), fewTokens: false,
+            work: StateWork(problem), limits: CardLimits(architecture: architecture))
+        return Set(kernels.sources(backward: true, movesState: true).map(\.path))
     }
 
     /// Chunks are summed one by one where walks would leave most multiprocessors of an H100 idle: (degree, d, query heads, key heads, chunk
@@ -109,12 +127,13 @@ import Testing
     }
 
     /// Every pair of factors stands once in a state, those of one group of 16 in both orders; sums of a second window of columns wait in shared memory.
-    @Test(arguments: [(1, 64, 64), (1, 128, 64), (2, 16, 128), (2, 64, 64), (2, 96, 64), (2, 128, 128)])
+    @Test(arguments: [(1, 64, 64), (1, 128, 64), (2, 16, 128), (2, 64, 64), (2, 96, 64), (2, 48, 80), (2, 128, 128)])
     func symmetricStatesHaveOneOrder(_ degree: Int, _ d: Int, _ e: Int) throws {
         let layout = try #require(SymmetricStateLayout(degree: degree, width: d, valueWidth: e))
         let groups = d / 16, panels = (d + 63) / 64
         let pairs = degree == 1 ? d : (1...groups).reduce(0) { $0 + 256 * $1 }
-        #expect(layout.numbers == pairs * e + 64 * panels * (degree == 1 ? 16 : d))
+        let columns = (e + 63) / 64 * 64
+        #expect(layout.numbers == pairs * columns + 64 * panels * (degree == 1 ? 16 : d))
         #expect(layout.waitingSums == (degree == 1 ? 0 : 64 * (panels - 1)))
     }
 

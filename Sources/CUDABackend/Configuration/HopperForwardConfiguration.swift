@@ -23,7 +23,7 @@ struct HopperForwardConfiguration: Sendable, Hashable {
     ///
     /// - Parameter fewTokens: whether tiles of twice the queries would leave multiprocessors idle.
     init?(_ problem: KernelProblem, hasStates: Bool, fewTokens: Bool, limits: CardLimits) {
-        guard limits.multiplyByWarpgroups(problem), [16, 32, 64, 128].contains(problem.valueWidth) else { return nil }
+        guard limits.multiplyByWarpgroups(problem), problem.valueWidth <= 128 else { return nil }
         let columns = problem.valueWidth + 8
         // Sums of wide values take the registers of a third warpgroup.
         groups = problem.width > 64 || problem.valueWidth > 64 ? 2 : 3
@@ -35,7 +35,10 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         let isNarrow = max(problem.width, problem.valueWidth) <= 32
         rowSets = hasStates && problem.degree > 2 && isNarrow && !fewTokens ? 2 : 1
         let rows = groups * 64 * rowSets
-        let stage = 2 * (Panels.numbers(keys, columns) + Panels.numbers(keys, problem.width)) + keys * 12
+        // A tile of a state takes the place of keys and of whole panels of values.
+        let tile = hasStates ? SymmetricStateLayout(problem)?.largestTile ?? Panels.numbers(features, columns) : 0
+        let valuePlace = max(Panels.numbers(keys, problem.width), tile - keys * (problem.valueWidth / 64 * 64))
+        let stage = 2 * (valuePlace + Panels.numbers(keys, columns)) + keys * 12
         let others =
             4 * Panels.numbers(rows, problem.width) + 16 * rows + 2 * ItemQueue.slotBytes + 4 * words
             + (hasStates ? problem.pairBytes(rows) : 0)

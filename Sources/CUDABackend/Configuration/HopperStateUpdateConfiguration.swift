@@ -22,7 +22,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
 
     /// `nil` where other kernels serve the problem.
     init?(_ problem: KernelProblem, work: StateWork, reverse: Bool, limits: CardLimits) {
-        guard limits.multiplyByWarpgroups(problem), [16, 32, 64, 128].contains(problem.valueWidth) else { return nil }
+        guard limits.multiplyByWarpgroups(problem), problem.valueWidth <= 128 else { return nil }
         let shares = Self.tileCounts(problem, work: work).flatMap { tiles in
             Self.groupCounts(problem, tiles: tiles).map { (groups: $0, tiles: tiles) }
         }

@@ -2,6 +2,8 @@
 package struct SymmetricStateLayout: Sendable, Hashable {
     /// The numbers of a state before a chunk, or of the gradient of one after it: tiles of first factors, then the normalizer, in panels.
     package let numbers: Int
+    /// The numbers of the tile of a first factor of the first group.
+    let largestTile: Int
     /// The numbers of a stage that takes part of a window of columns, or a panel of the normalizer.
     let windowStage: Int
     /// The sums of a row that wait in shared memory while those for another window of columns are added up.
@@ -16,9 +18,10 @@ package struct SymmetricStateLayout: Sendable, Hashable {
     package init?(degree: Int, width: Int, valueWidth: Int) {
         guard degree == 1 || degree == 2 else { return nil }
         let isLinear = degree == 1
-        let tile = Panels.numbers(width, valueWidth), panel = 64 * (isLinear ? 16 : width)
+        let panel = 64 * (isLinear ? 16 : width)
+        largestTile = Panels.numbers(width, valueWidth)
         // Tiles begin with the group of 16 of their first factor.
-        let tiles = isLinear ? tile : Panels.numbers(width * (width + 16) / 2, valueWidth)
+        let tiles = isLinear ? largestTile : Panels.numbers(width * (width + 16) / 2, valueWidth)
         numbers = tiles + (width + 63) / 64 * panel
         windowStage = max(Panels.numbers(isLinear ? min(width, 64) : 64, valueWidth), panel)
         waitingSums = !isLinear && width > 64 ? 64 : 0

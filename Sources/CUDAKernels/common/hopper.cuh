@@ -179,24 +179,32 @@ __device__ __forceinline__ void words_ready(unsigned (&words)[count]) {
 #define SUMS_16 SUMS_12, SUMS_4(12)
 #define SUMS_20 SUMS_16, SUMS_4(16)
 #define SUMS_24 SUMS_20, SUMS_4(20)
-#define SUMS_32 SUMS_24, SUMS_4(24), SUMS_4(28)
+#define SUMS_28 SUMS_24, SUMS_4(24)
+#define SUMS_32 SUMS_28, SUMS_4(28)
 #define SUMS_36 SUMS_32, SUMS_4(32)
 #define SUMS_40 SUMS_36, SUMS_4(36)
-#define SUMS_48 SUMS_40, SUMS_4(40), SUMS_4(44)
-#define SUMS_56 SUMS_48, SUMS_4(48), SUMS_4(52)
-#define SUMS_64 SUMS_56, SUMS_4(56), SUMS_4(60)
+#define SUMS_44 SUMS_40, SUMS_4(40)
+#define SUMS_48 SUMS_44, SUMS_4(44)
+#define SUMS_52 SUMS_48, SUMS_4(48)
+#define SUMS_56 SUMS_52, SUMS_4(52)
+#define SUMS_60 SUMS_56, SUMS_4(56)
+#define SUMS_64 SUMS_60, SUMS_4(60)
 #define SUMS_68 SUMS_64, SUMS_4(64)
 #define NAMES_8 "%0, %1, %2, %3, %4, %5, %6, %7"
 #define NAMES_12 NAMES_8 ", %8, %9, %10, %11"
 #define NAMES_16 NAMES_12 ", %12, %13, %14, %15"
 #define NAMES_20 NAMES_16 ", %16, %17, %18, %19"
 #define NAMES_24 NAMES_20 ", %20, %21, %22, %23"
-#define NAMES_32 NAMES_24 ", %24, %25, %26, %27, %28, %29, %30, %31"
+#define NAMES_28 NAMES_24 ", %24, %25, %26, %27"
+#define NAMES_32 NAMES_28 ", %28, %29, %30, %31"
 #define NAMES_36 NAMES_32 ", %32, %33, %34, %35"
 #define NAMES_40 NAMES_36 ", %36, %37, %38, %39"
-#define NAMES_48 NAMES_40 ", %40, %41, %42, %43, %44, %45, %46, %47"
-#define NAMES_56 NAMES_48 ", %48, %49, %50, %51, %52, %53, %54, %55"
-#define NAMES_64 NAMES_56 ", %56, %57, %58, %59, %60, %61, %62, %63"
+#define NAMES_44 NAMES_40 ", %40, %41, %42, %43"
+#define NAMES_48 NAMES_44 ", %44, %45, %46, %47"
+#define NAMES_52 NAMES_48 ", %48, %49, %50, %51"
+#define NAMES_56 NAMES_52 ", %52, %53, %54, %55"
+#define NAMES_60 NAMES_56 ", %56, %57, %58, %59"
+#define NAMES_64 NAMES_60 ", %60, %61, %62, %63"
 #define NAMES_68 NAMES_64 ", %64, %65, %66, %67"
 
 // Whether to add is written into the instruction: where a register says so, the compiler may keep what it thinks the sums hold before the
@@ -237,11 +245,15 @@ DEFINE_PRODUCTS(24, 12, 12, 13, 14, 15, 16, 17, 18)
 DEFINE_PRODUCTS(32, 16, 16, 17, 18, 19, 20, 21, 22)
 DEFINE_PRODUCTS(40, 20, 20, 21, 22, 23, 24, 25, 26)
 DEFINE_PRODUCTS(48, 24, 24, 25, 26, 27, 28, 29, 30)
+DEFINE_PRODUCTS(56, 28, 28, 29, 30, 31, 32, 33, 34)
 DEFINE_PRODUCTS(64, 32, 32, 33, 34, 35, 36, 37, 38)
 DEFINE_PRODUCTS(72, 36, 36, 37, 38, 39, 40, 41, 42)
 DEFINE_PRODUCTS(80, 40, 40, 41, 42, 43, 44, 45, 46)
+DEFINE_PRODUCTS(88, 44, 44, 45, 46, 47, 48, 49, 50)
 DEFINE_PRODUCTS(96, 48, 48, 49, 50, 51, 52, 53, 54)
+DEFINE_PRODUCTS(104, 52, 52, 53, 54, 55, 56, 57, 58)
 DEFINE_PRODUCTS(112, 56, 56, 57, 58, 59, 60, 61, 62)
+DEFINE_PRODUCTS(120, 60, 60, 61, 62, 63, 64, 65, 66)
 DEFINE_PRODUCTS(128, 64, 64, 65, 66, 67, 68, 69, 70)
 DEFINE_PRODUCTS(136, 68, 68, 69, 70, 71, 72, 73, 74)
 

@@ -28,14 +28,20 @@ constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VALUE_TILE = panel_numbers(KEYS, COLUMNS);
 constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
-// A tile of the state takes the place of keys and values, but not of the column of ones after them.
-constexpr int STAGE = KEY_TILE + VALUE_TILE;
-constexpr int STATE_ROOM = KEY_TILE + KEYS * (VALUE_WIDTH / 64 * 64);
-#if DEGREE <= 2
-static_assert(STATE_ROOM >= LARGEST_TILE && STATE_ROOM >= NORMALIZER_PANEL, "room for a state");
+// A tile of the state takes the place of keys and values, but not of the column of ones after them: of whole panels of values only. Where that
+// is too little, values stand further on.
+#if !STATES
+constexpr int STATE_TILE = 0;
+#elif DEGREE <= 2
+constexpr int STATE_TILE = LARGEST_TILE;
+static_assert(LARGEST_TILE >= NORMALIZER_PANEL, "room for the normalizer");
 #else
-static_assert(!STATES || panel_numbers(FEATURES, COLUMNS) <= STATE_ROOM, "room for a state");
+constexpr int STATE_TILE = panel_numbers(FEATURES, COLUMNS);
 #endif
+constexpr int WHOLE_PANELS = KEYS * (VALUE_WIDTH / 64 * 64);
+constexpr int VALUE_PLACE = KEY_TILE + WHOLE_PANELS >= STATE_TILE ? KEY_TILE : STATE_TILE - WHOLE_PANELS;
+constexpr int STATE_ROOM = VALUE_PLACE + WHOLE_PANELS;
+constexpr int STAGE = VALUE_PLACE + VALUE_TILE;
 constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
 // Whether queries stay in registers as the left operand of scores, which leaves shared memory half of their reads: where there is room beside
 // features of a state, or factors of rows that nothing normalizes.
@@ -96,7 +102,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
     }
     // The column of ones.
     for (int n = index; n < STAGES * KEYS; n += THREADS) {
-        elem *row = stages + n / KEYS * STAGE + KEY_TILE + panel_place(n % KEYS, VALUE_WIDTH, KEYS);
+        elem *row = stages + n / KEYS * STAGE + VALUE_PLACE + panel_place(n % KEYS, VALUE_WIDTH, KEYS);
         *reinterpret_cast<uint4 *>(row) = make_uint4(0x3f80, 0, 0, 0);
     }
 #if STATES && DEGREE > 2
@@ -167,7 +173,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     copy_panels<KEYS, WIDTH / 8>(
                         keys, k + row * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, end - first, thread);
                     copy_panels<KEYS, VALUE_WIDTH / 8>(
-                        keys + KEY_TILE, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first, thread);
+                        keys + VALUE_PLACE, v + row * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, end - first, thread);
 #if GATED
                     if (thread < KEYS) {
                         const int token = min(first + thread, end - 1);
@@ -249,7 +255,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                     products_commit();
                 };
                 auto multiplyValues = [&](int stage) {
-                    const unsigned long long values = panel_descriptor(stages + stage * STAGE + KEY_TILE, KEYS, true);
+                    const unsigned long long values = panel_descriptor(stages + stage * STAGE + VALUE_PLACE, KEYS, true);
                     products_begin();
 #pragma unroll
                     for (int depth = 0; depth < KEYS / 16; ++depth)

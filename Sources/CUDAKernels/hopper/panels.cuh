@@ -64,6 +64,13 @@ __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, si
                 if (row + n < rows) copy_16(destination + 64 * n, isValid ? source + n * stride : global, isValid);
             }
         }
+    } else if constexpr (atOnce < 64) {
+        // One place after another.
+#pragma unroll 1
+        for (int n = thread; n < rows * pieces; n += 128) {
+            const int row = n / pieces, column = 8 * (first + n % pieces);
+            copy_16(shared + panel_place(row, column, rows), row < valid ? global + row * stride + column : global, row < valid);
+        }
     } else {
         // The pieces of the largest power of two, then the others.
         constexpr int most = pieces > 16 ? 16 : pieces > 8 ? 8 : pieces > 4 ? 4 : 2;

@@ -30,12 +30,6 @@ extension VerificationProblem {
                 $0.gates = .none
                 $0.states = true
             },
-            // Widths that are not multiples of 64, which kernels take in unequal parts.
-            power(2, .bfloat16, length: 150, heads: 4, keyHeads: 2, width: 80) {
-                $0.shape.valueWidth = 48
-                $0.states = true
-                $0.chunkSizes = [64]
-            },
             power(1, .bfloat16, length: 300, heads: 4, keyHeads: 2, width: 128) { $0.states = true },
             power(3, .float32, length: 300, width: 32),
             // So many heads that their states fill a card.
@@ -53,6 +47,14 @@ extension VerificationProblem {
                 $0.chunkSizes = [32]
             },
         ]
+        // Widths that are not multiples of 64, which kernels take in unequal parts.
+        let uneven = [(2, 80, 48), (2, 48, 80), (2, 96, 96), (2, 112, 112), (1, 112, 96), (3, 48, 48)].map { degree, d, e in
+            power(degree, .bfloat16, length: 150, heads: 4, keyHeads: 2, width: d) {
+                $0.shape.valueWidth = e
+                $0.states = true
+                $0.chunkSizes = [64]
+            }
+        }
         // So many chunks for so few heads that a card sums them one by one.
         let split = [1, 2].flatMap { degree in
             [false, true].map { states in
@@ -75,7 +77,7 @@ extension VerificationProblem {
                 AttentionShape(batch: batch, length: length, heads: heads, keyHeads: keyHeads, width: width)
             ).with { $0.dataType = .bfloat16 }
         }
-        return powers + split + whole
+        return powers + uneven + split + whole
             + exponentials.map { window, dataType, width, gates in
                 VerificationProblem(
                     .exponential(window: window), AttentionShape(length: 300, heads: 2, keyHeads: 1, width: width)

@@ -352,7 +352,7 @@ EMULATION_NOINLINE void waitForProducts(u32 pending) {
 }
 
 template <int count>
-constexpr bool isProduct = (count % 8 == 0 && count >= 8 && count <= 64) || count == 12 || count == 20 || count == 36 || count == 68;
+constexpr bool isProduct = count % 4 == 0 && count >= 8 && count <= 68;
 
 }  // namespace emulation
 
