@@ -6,6 +6,7 @@ and the power that the card ends at.
 
 The products are those of a step without their epilogues, in bfloat16, by the cuBLASLt of PyTorch; attention is 12 layers of `power bench op`,
 forward and backward; copies move as many bytes as the rest of a step does. FLOPs are the model's, as `power flops` counts them for attention.
+Last stands what the products would take at the rate of a large square one, the most that the library reaches at that power.
 """
 
 import argparse
@@ -61,28 +62,28 @@ def seconds_of(run, seconds: float) -> tuple[float, Meter]:
     return late[len(late) // 2], meter
 
 
-def products(seconds: float) -> tuple[float, Meter]:
+def products(sizes: list[tuple[int, int, int, int]], seconds: float) -> tuple[float, Meter, float]:
     def matrix(rows, columns):
         return torch.randn(rows, columns, device="cuda", dtype=torch.bfloat16)
 
-    work = [(matrix(m, k), matrix(k, n), matrix(m, n), count) for m, n, k, count in shapes()]
+    work = [(matrix(m, k), matrix(k, n), matrix(m, n), count) for m, n, k, count in sizes]
 
     def step():
         for a, b, c, count in work:
             for _ in range(count):
                 torch.mm(a, b, out=c)
 
-    return seconds_of(step, seconds)
+    return *seconds_of(step, seconds), float(sum(2 * m * n * k * count for m, n, k, count in sizes))
 
 
-def copies(seconds: float) -> tuple[float, Meter]:
+def copies(seconds: float) -> tuple[float, Meter, float]:
     source, destination = (torch.empty(1 << 30, device="cuda", dtype=torch.uint8) for _ in range(2))
 
     def step():
         for _ in range(round(OTHER_BYTES / 2 / source.numel())):
             destination.copy_(source)
 
-    return seconds_of(step, seconds)
+    return *seconds_of(step, seconds), 0.0
 
 
 def attention(power: str, seconds: float) -> tuple[float, Meter, float]:
@@ -102,18 +103,21 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}\n")
     print("| part | ms a step | TFLOP/s | clock, MHz | power, W |\n|---|---|---|---|---|")
-    total = 0.0
 
-    def row(name: str, spent: float, meter: Meter, flops: float = 0) -> None:
-        nonlocal total
-        total += spent
+    def row(name: str, spent: float, meter: Meter, flops: float) -> float:
         rate = f"{flops / spent / 1e12:.0f}" if flops else "–"
         print(f"| {name} | {1e3 * spent:.1f} | {rate} | {meter.clock:.0f} | {meter.watts:.0f} |", flush=True)
+        return spent
 
-    row("products, by PyTorch's cuBLASLt", *products(options.seconds), sum(2 * m * n * k * count for m, n, k, count in shapes()))
-    row(f"attention, {LAYERS} layers of {HEADS} heads", *attention(options.power, options.seconds))
-    row(f"copies of {OTHER_BYTES / 1e9:.0f} GB", *copies(options.seconds))
+    measured = products(shapes(), options.seconds)
+    total = row("products, by PyTorch's cuBLASLt", *measured)
+    total += row(f"attention, {LAYERS} layers of {HEADS} heads", *attention(options.power, options.seconds))
+    total += row(f"copies of {OTHER_BYTES / 1e9:.0f} GB", *copies(options.seconds))
     print(f"| together | {1e3 * total:.1f} | | | |")
+    flops = measured[2]
+    side, calls = 8192, 50
+    spent, meter, square = products([(side, side, side, calls)], options.seconds)
+    row(f"products at the rate of {side} × {side} × {side}", spent * flops / square, meter, flops)
 
 
 if __name__ == "__main__":
