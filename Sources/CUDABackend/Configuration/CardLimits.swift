@@ -27,8 +27,8 @@ package struct CardLimits: Sendable, Hashable {
         multiprocessors = isHopper ? 132 : 108
     }
 
-    /// Whether the kernels of `hopper` can serve a problem, whatever its values: rows in bfloat16 no wider than 128, and a power.
+    /// Whether the kernels of `hopper` serve a problem: a power, and rows in bfloat16 no wider than 128.
     func multiplyByWarpgroups(_ problem: KernelProblem) -> Bool {
-        isHopper && problem.precision == .bfloat16 && problem.degree > 0 && problem.width <= 128
+        isHopper && problem.precision == .bfloat16 && problem.degree > 0 && max(problem.width, problem.valueWidth) <= 128
     }
 }

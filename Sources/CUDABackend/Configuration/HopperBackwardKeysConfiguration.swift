@@ -24,7 +24,7 @@ struct HopperBackwardKeysConfiguration: Sendable, Hashable {
 
     /// `nil` where other kernels serve the problem.
     init?(_ problem: KernelProblem, hasStates: Bool, limits: CardLimits) {
-        guard limits.multiplyByWarpgroups(problem), problem.valueWidth <= 128 else { return nil }
+        guard limits.multiplyByWarpgroups(problem) else { return nil }
         func bytes(_ rows: Int, _ columns: Int) -> Int { 2 * Panels.numbers(rows, columns) }
         func bothBytes(_ rows: Int) -> Int { bytes(rows, problem.width) + bytes(rows, problem.valueWidth) }
         // Sums of wide rows take the registers of a third warpgroup, and of half of the scores.

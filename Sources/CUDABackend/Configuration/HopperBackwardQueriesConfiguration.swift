@@ -24,7 +24,7 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
 
     /// `nil` where other kernels serve the problem.
     init?(_ problem: KernelProblem, hasStates: Bool, limits: CardLimits) {
-        guard limits.multiplyByWarpgroups(problem), problem.valueWidth <= 128 else { return nil }
+        guard limits.multiplyByWarpgroups(problem) else { return nil }
         func bytes(_ rows: Int, _ columns: Int) -> Int { 2 * Panels.numbers(rows, columns) }
         // Sums of wide queries and rows of wide gradients take the registers of a third warpgroup.
         groups = problem.width > 64 || problem.valueWidth > 64 ? 2 : 3

@@ -3,6 +3,8 @@ struct HopperForwardConfiguration: Sendable, Hashable {
     /// Warpgroups that multiply, 64 queries each of every set; one more brings what they need.
     let groups, rowSets: Int
     let keys, features, stages: Int
+    /// Where the values of a stage stand, in numbers.
+    let valuePlace: Int
     /// Words of features in shared memory.
     let words: Int
     let hasStates: Bool
@@ -15,7 +17,8 @@ struct HopperForwardConfiguration: Sendable, Hashable {
     func macros(_ problem: KernelProblem) -> [(String, Int)] {
         [
             ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("ROW_SETS", rowSets), ("KEYS", keys),
-            ("FEATURES", features), ("STAGES", stages), ("STATES", hasStates ? 1 : 0), ("WORDS", words),
+            ("FEATURES", features), ("STAGES", stages), ("VALUE_PLACE", valuePlace), ("STATES", hasStates ? 1 : 0),
+            ("WORDS", words),
         ]
     }
 
@@ -23,7 +26,7 @@ struct HopperForwardConfiguration: Sendable, Hashable {
     ///
     /// - Parameter fewTokens: whether tiles of twice the queries would leave multiprocessors idle.
     init?(_ problem: KernelProblem, hasStates: Bool, fewTokens: Bool, limits: CardLimits) {
-        guard limits.multiplyByWarpgroups(problem), problem.valueWidth <= 128 else { return nil }
+        guard limits.multiplyByWarpgroups(problem) else { return nil }
         let columns = problem.valueWidth + 8
         // Sums of wide values take the registers of a third warpgroup.
         groups = problem.width > 64 || problem.valueWidth > 64 ? 2 : 3
@@ -35,9 +38,9 @@ struct HopperForwardConfiguration: Sendable, Hashable {
         let isNarrow = max(problem.width, problem.valueWidth) <= 32
         rowSets = hasStates && problem.degree > 2 && isNarrow && !fewTokens ? 2 : 1
         let rows = groups * 64 * rowSets
-        // A tile of a state takes the place of keys and of whole panels of values.
-        let tile = hasStates ? SymmetricStateLayout(problem)?.largestTile ?? Panels.numbers(features, columns) : 0
-        let valuePlace = max(Panels.numbers(keys, problem.width), tile - keys * (problem.valueWidth / 64 * 64))
+        // A tile of a state takes the place of keys and of whole panels of values, where it needs more than there are room before them.
+        let stateTile = hasStates ? SymmetricStateLayout(problem)?.largestTile ?? 0 : 0
+        valuePlace = max(Panels.numbers(keys, problem.width), stateTile - keys * (problem.valueWidth / 64 * 64))
         let stage = 2 * (valuePlace + Panels.numbers(keys, columns)) + keys * 12
         let others =
             4 * Panels.numbers(rows, problem.width) + 16 * rows + 2 * ItemQueue.slotBytes + 4 * words

@@ -22,7 +22,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
 
     /// `nil` where other kernels serve the problem.
     init?(_ problem: KernelProblem, work: StateWork, reverse: Bool, limits: CardLimits) {
-        guard limits.multiplyByWarpgroups(problem), problem.valueWidth <= 128 else { return nil }
+        guard limits.multiplyByWarpgroups(problem) else { return nil }
         let shares = Self.tileCounts(problem, work: work).flatMap { tiles in
             Self.groupCounts(problem, tiles: tiles).map { (groups: $0, tiles: tiles) }
         }
@@ -72,7 +72,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     private static func groupCounts(_ problem: KernelProblem, tiles: Int) -> [Int] {
         let hasThird =
             problem.degree <= 2
-            ? tiles == 2 && (33...64).contains(problem.valueWidth)
+            ? tiles == 2 && problem.valueWidth == 64
             : tiles == 4 && (problem.degree == 3 || problem.valueWidth <= 16) && problem.width.nonzeroBitCount == 1
         return hasThird ? [3, 2, 1] : [2, 1]
     }

@@ -38,13 +38,13 @@ constexpr int KEY_GATES = ROWS + 2;
 // Whether keys stay in registers as the left operand of scores, which leaves shared memory half of their reads: where there is room, beside what
 // a state of features takes.
 constexpr bool KEYS_STAY = WIDTH + VALUE_WIDTH <= 128 && !(STATES && DEGREE > 2 && GROUPS == 3 && QUERIES == 64);
-// Whether registers are few: sums of wide rows beside T.
+// Whether registers are few: beside sums of wide rows and what a state gives.
 #if STATES && DEGREE <= 2
 constexpr bool ARE_FEW = WINDOWS > 1 || WIDTH + VALUE_WIDTH > 128;
 #else
 constexpr bool ARE_FEW = false;
 #endif
-// Beside two groups two more sums take more registers than the consumers of other kernels have, and more yet beside T.
+// Beside two groups two more sums take more registers than the consumers of other kernels have, and more yet beside a state.
 constexpr int PRODUCER_REGISTERS = ARE_FEW ? 40 : GROUPS == 2 ? 72 : producer_registers(GROUPS);
 constexpr int CONSUMER_REGISTERS = ARE_FEW ? 232 : GROUPS == 2 ? 216 : consumer_registers(GROUPS);
 static_assert(!ARE_FEW || GROUPS == 2, "rows are wide");
@@ -117,7 +117,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         RingPosition<KEY_TILES> keyPosition;
         ItemQueue<KEY_TILES, KeyItem>::Taker taker(queue, taken, thread);
         // Where registers are few, what follows from the thread's index is made anew by whoever needs it, for few copies at once.
-        constexpr int copiesAtOnce = ARE_FEW ? 2 : 64;
+        constexpr int copiesAtOnce = ARE_FEW || (DEGREE > 2 && GROUPS == 2) ? 2 : 64;
         auto copyThread = [&] { return ARE_FEW ? static_cast<int>(thread_index() % 128) : thread; };
         for (;;) {
             barrier_wait(keysEmpty + keyPosition.stage, keyPosition.parity ^ 1);
@@ -196,13 +196,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
 #if STATES
             {
                 const Place at;
+                const elem *keys = keyTile + 64 * 64 * group, *values = keys + panel_numbers(ROWS, WIDTH);
 #if DEGREE <= 2
-                const elem *keys = keyTile + 64 * (64 * group + 16 * at.warp), *values = keys + panel_numbers(ROWS, WIDTH);
                 multiply_state_gradient<STAGE>(
                     keySums, valueSums, waitingSums, ring, position, stages, keys, values, at,
                     item.hasState, NORMALIZED || hasFinalGradient);
 #else
-                const elem *keys = keyTile + 64 * 64 * group, *values = keys + panel_numbers(ROWS, WIDTH);
                 const RowFeatures<ROWS> features(keys + 64 * 16 * at.warp, pairs + (4 * group + at.warp) * PAIR_WORDS, at.lane);
                 const GradientTile gradient(waitingSums + (4 * group + at.warp) * WAITING_SUMS, at.lane);
                 gradient.clear();

@@ -9,10 +9,10 @@
 // This kernel sees every number of them: where one is large, or the sum of weights of a row small, rows are measured and scaled, and this kernel
 // runs once more; else those kernels return at once.
 //
-// Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of values [KEYS, VALUE_WIDTH + 8] and keys [KEYS,
-// WIDTH] or states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two tiles of queries
-// [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; WORDS words of features, and pairs of queries; barriers, and two
-// items.
+// Grid: as many blocks as fit. Shared memory: two tiles of queries [ROWS, WIDTH]; STAGES of keys [KEYS, WIDTH] and, from VALUE_PLACE on, values
+// [KEYS, VALUE_WIDTH + 8], or of states, up to degree 2 parts of symmetric ones, else [FEATURES, VALUE_WIDTH + 8], all in panels; gates of two
+// tiles of queries [ROWS] float2; STAGES of log-gates [KEYS] float2 and decays [KEYS] float; WORDS words of features, and pairs of queries;
+// barriers, and two items.
 #include "common/decay.cuh"
 #include "common/exponents.cuh"
 #include "common/output.cuh"
@@ -28,20 +28,15 @@ constexpr int THREADS = 128 * (GROUPS + 1);
 constexpr int COLUMNS = VALUE_WIDTH + 8;
 constexpr int VALUE_TILE = panel_numbers(KEYS, COLUMNS);
 constexpr int KEY_TILE = panel_numbers(KEYS, WIDTH);
-// A tile of the state takes the place of keys and values, but not of the column of ones after them: of whole panels of values only. Where that
-// is too little, values stand further on.
-#if !STATES
-constexpr int STATE_TILE = 0;
-#elif DEGREE <= 2
-constexpr int STATE_TILE = LARGEST_TILE;
-static_assert(LARGEST_TILE >= NORMALIZER_PANEL, "room for the normalizer");
-#else
-constexpr int STATE_TILE = panel_numbers(FEATURES, COLUMNS);
-#endif
-constexpr int WHOLE_PANELS = KEYS * (VALUE_WIDTH / 64 * 64);
-constexpr int VALUE_PLACE = KEY_TILE + WHOLE_PANELS >= STATE_TILE ? KEY_TILE : STATE_TILE - WHOLE_PANELS;
-constexpr int STATE_ROOM = VALUE_PLACE + WHOLE_PANELS;
+// A tile of the state takes the place of keys and of whole panels of values, but not that of the column of ones after them.
+constexpr int STATE_ROOM = VALUE_PLACE + KEYS * (VALUE_WIDTH / 64 * 64);
 constexpr int STAGE = VALUE_PLACE + VALUE_TILE;
+static_assert(VALUE_PLACE >= KEY_TILE, "room for keys");
+#if DEGREE <= 2
+static_assert(!STATES || (STATE_ROOM >= LARGEST_TILE && STATE_ROOM >= NORMALIZER_PANEL), "room for a state");
+#else
+static_assert(!STATES || STATE_ROOM >= panel_numbers(FEATURES, COLUMNS), "room for a state");
+#endif
 constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
 // Whether queries stay in registers as the left operand of scores, which leaves shared memory half of their reads: where there is room beside
 // features of a state, or factors of rows that nothing normalizes.

@@ -9,8 +9,8 @@
 
 constexpr int WAITING_SUMS = 0;
 
-// Adds to the sums of the warp's 16 keys, and takes the stages of the state. `keys` and `values` point to the first of the rows, which products
-// read where they are: beside all sums there are no registers for them.
+// Makes the sums of the warp's 16 keys, which are zero before, and takes the stages of the state. `keys` and `values` point to the first row of
+// the warpgroup; products read the rows where they are: beside all sums there are no registers for them.
 template <int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void multiply_state_gradient(
     float (&keySums)[WIDTH / 2], float (&valueSums)[VALUE_WIDTH / 2], float *, Ring<stageCount, groups> &ring,
@@ -18,9 +18,8 @@ __device__ __forceinline__ void multiply_state_gradient(
     bool hasNormalizer
 ) {
     if (!hasState) return;
-    const int warpRows = 64 * 16 * at.warp;
-    const unsigned long long keyRows = panel_descriptor(keys - warpRows, ROWS, false);
-    const unsigned long long valueRows = panel_descriptor(values - warpRows, ROWS, false);
+    const unsigned long long keyRows = panel_descriptor(keys, ROWS, false);
+    const unsigned long long valueRows = panel_descriptor(values, ROWS, false);
     repeat<WINDOWS>([&](auto number) {
         using Columns = Window<decltype(number)::value>;
         constexpr int rows = Columns::columns;

@@ -57,7 +57,8 @@ __device__ __forceinline__ void copy_window(
     });
 }
 
-// Brings a state window by window, and its normalizer where that has a gradient: always where rows are normalized, else of the state after the last token alone.
+// Brings a state window by window, and its normalizer where that has a gradient: always where rows are normalized, else of the state after the
+// last token alone.
 template <int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void copy_state_gradient(
     Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state, int thread, bool hasNormalizer

@@ -26,7 +26,7 @@ __device__ __forceinline__ void multiply_tiles(
 ) {
     constexpr int tiles = Columns::tiles(group), tileSteps = Columns::rows(group) / 16, steps = tiles * tileSteps, rows = 16 * steps;
     constexpr int column = Columns::begin(group) / 16, origin = Columns::first / 16;
-    constexpr int atOnce = steps == 1 ? 1 : 2, turns = (steps + atOnce - 1) / atOnce;
+    constexpr int atOnce = 2, turns = (steps + atOnce - 1) / atOnce;
 #pragma unroll 1
     for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
         const Place at;
@@ -111,7 +111,7 @@ __device__ __forceinline__ void multiply_window(
 }
 
 // Adds to the sums of the warp's 16 keys, but for the factor p of the gradients of keys, and takes the stages of the state. `keys` and `values`
-// point to the first of the rows; `waitingSums` has room for WAITING_SUMS of every warp.
+// point to the first row of the warpgroup; `waitingSums` has room for WAITING_SUMS of every warp.
 template <int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void multiply_state_gradient(
     float (&keySums)[WIDTH / 2], float (&valueSums)[VALUE_WIDTH / 2], float *waitingSums, Ring<stageCount, groups> &ring,
@@ -119,7 +119,9 @@ __device__ __forceinline__ void multiply_state_gradient(
     bool hasNormalizer
 ) {
     if (!hasState) return;
-    const RowOperands<VALUE_WIDTH, ROWS> valueRows(values, at.lane);
+    const int warpRows = 64 * 16 * at.warp;
+    keys += warpRows;
+    const RowOperands<VALUE_WIDTH, ROWS> valueRows(values + warpRows, at.lane);
     multiply_window<Window<0>, stageNumbers>(keySums, valueSums, waitingSums, ring, position, stages, keys, valueRows, hasNormalizer);
     if constexpr (WINDOWS > 1) {
 #pragma unroll

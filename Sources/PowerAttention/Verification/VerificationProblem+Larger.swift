@@ -48,11 +48,16 @@ extension VerificationProblem {
             },
         ]
         // Widths that are not multiples of 64, which kernels take in unequal parts.
-        let uneven = [(2, 80, 48), (2, 48, 80), (2, 96, 96), (2, 112, 112), (1, 112, 96), (3, 48, 48)].map { degree, d, e in
+        let unevenWidths: [(degree: Int, d: Int, e: Int, gates: Gates, chunkSize: Int)] = [
+            (1, 112, 96, .open, 64), (2, 80, 48, .open, 128), (2, 48, 80, .open, 64), (2, 96, 96, .none, 64),
+            (2, 112, 112, .open, 64), (2, 128, 80, .open, 64), (3, 48, 48, .open, 64), (4, 16, 80, .open, 64),
+        ]
+        let uneven = unevenWidths.map { degree, d, e, gates, chunkSize in
             power(degree, .bfloat16, length: 150, heads: 4, keyHeads: 2, width: d) {
                 $0.shape.valueWidth = e
+                $0.gates = gates
                 $0.states = true
-                $0.chunkSizes = [64]
+                $0.chunkSizes = [chunkSize]
             }
         }
         // So many chunks for so few heads that a card sums them one by one.

@@ -60,11 +60,15 @@ extern "C" __global__ void __launch_bounds__(128) products(const unsigned short 
     case 32: return multiply_all<32>(a, b, sums);
     case 40: return multiply_all<40>(a, b, sums);
     case 48: return multiply_all<48>(a, b, sums);
+    case 56: return multiply_all<56>(a, b, sums);
     case 64: return multiply_all<64>(a, b, sums);
     case 72: return multiply_all<72>(a, b, sums);
     case 80: return multiply_all<80>(a, b, sums);
+    case 88: return multiply_all<88>(a, b, sums);
     case 96: return multiply_all<96>(a, b, sums);
+    case 104: return multiply_all<104>(a, b, sums);
     case 112: return multiply_all<112>(a, b, sums);
+    case 120: return multiply_all<120>(a, b, sums);
     case 128: return multiply_all<128>(a, b, sums);
     default: return multiply_all<136>(a, b, sums);
     }
@@ -176,7 +180,7 @@ double checkProducts(Card &card, bool rowsAreK, bool isShared, bool accumulate) 
         "products.cu", "products",
         {macro("B_ROWS_ARE_K", rowsAreK), macro("A_IS_SHARED", isShared), macro("ACCUMULATE", accumulate)}, productsText);
     Error error;
-    for (int columns : {16, 24, 32, 40, 48, 64, 72, 80, 96, 112, 128, 136}) {
+    for (int columns : {16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128, 136}) {
         const Elements a(64 * 32, 0, 1), b(32 * columns, 0, 2), before(64 * columns, 1, 3);
         const uint64_t sums = card.upload(before.numbers);
         const int result = card.launch(products, {1, 1, 1}, 128, 72 << 10, a.upload(card, 0), b.upload(card, 0), sums, columns);
