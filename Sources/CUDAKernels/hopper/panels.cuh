@@ -44,9 +44,6 @@ __device__ __forceinline__ bool is_zero_row(const elem *matrix, int row) {
 // How far a descriptor goes from (0, 0) to (row, column), multiples of 8 and of 16.
 constexpr int panel_offset(int row, int column, int rows) { return 64 * (column / 64 * rows + row) + column % 64; }
 
-// How many powers of two add up to a number.
-constexpr int count_powers(int number) { return number == 0 ? 0 : number % 2 + count_powers(number / 2); }
-
 // `rows` rows of `pieces` times 8 numbers, from piece `first` on, `stride` apart, by a warpgroup. Rows from `valid` on become zero.
 // Neighbouring threads read neighbouring numbers, at most `atOnce` times without a branch where registers for their places are few.
 template <int rows, int pieces, int first = 0, int atOnce = 64>
@@ -67,15 +64,15 @@ __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, si
                 if (row + n < rows) copy_16(destination + 64 * n, isValid ? source + n * stride : global, isValid);
             }
         }
-    } else if constexpr (atOnce < 64 || count_powers(pieces) > 2) {
-        // One after another: places of more than two kinds of pieces would take more registers than a producer has.
+    } else if constexpr (atOnce < 64) {
+        // One after another: places of several kinds of pieces would take registers, but the loop takes time.
 #pragma unroll 1
         for (int n = thread; n < rows * pieces; n += 128) {
             const int row = n / pieces, column = 8 * (first + n % pieces);
             copy_16(shared + panel_place(row, column, rows), row < valid ? global + row * stride + column : global, row < valid);
         }
     } else {
-        // The pieces of the larger power of two, then the others.
+        // The pieces of the largest power of two, then the others.
         constexpr int most = pieces > 16 ? 16 : pieces > 8 ? 8 : pieces > 4 ? 4 : 2;
         copy_panels<rows, most, first>(shared, global, stride, valid, thread);
         copy_panels<rows, pieces - most, first + most>(shared, global, stride, valid, thread);
