@@ -117,7 +117,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         RingPosition<KEY_TILES> keyPosition;
         ItemQueue<KEY_TILES, KeyItem>::Taker taker(queue, taken, thread);
         // Where registers are few, what follows from the thread's index is made anew by whoever needs it, for few copies at once.
-        constexpr int copiesAtOnce = ARE_FEW || (DEGREE > 2 && GROUPS == 2) ? 2 : 64;
+        constexpr bool copiesFew = ARE_FEW || (DEGREE > 2 && GROUPS == 2);
         auto copyThread = [&] { return ARE_FEW ? static_cast<int>(thread_index() % 128) : thread; };
         for (;;) {
             barrier_wait(keysEmpty + keyPosition.stage, keyPosition.parity ^ 1);
@@ -133,8 +133,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
             {
                 const int thread = copyThread();
                 elem *keys = keyTiles + keyPosition.stage * KEY_TILE, *values = keys + panel_numbers(ROWS, WIDTH);
-                copy_panels<ROWS, WIDTH / 8, 0, copiesAtOnce>(keys, k + keyRow * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, item.count, thread);
-                copy_panels<ROWS, VALUE_WIDTH / 8, 0, copiesAtOnce>(
+                copy_panels<ROWS, WIDTH / 8, copiesFew>(keys, k + keyRow * WIDTH, static_cast<size_t>(keyHeads) * WIDTH, item.count, thread);
+                copy_panels<ROWS, VALUE_WIDTH / 8, copiesFew>(
                     values, v + keyRow * VALUE_WIDTH, static_cast<size_t>(keyHeads) * VALUE_WIDTH, item.count, thread);
 #if GATED
                 float2 *tileGates = keyGates + keyPosition.stage * KEY_GATES;
@@ -162,8 +162,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
                     const int first = item.firstToken + place * QUERIES, count = item.chunkEnd - first;
                     const size_t row = static_cast<size_t>(first) * queryHeads + item.head * members + member;
                     elem *queries = stages + stage * STAGE;
-                    copy_panels<QUERIES, WIDTH / 8, 0, copiesAtOnce>(queries, q + row * WIDTH, static_cast<size_t>(queryHeads) * WIDTH, count, thread);
-                    copy_panels<QUERIES, VALUE_WIDTH / 8, 0, copiesAtOnce>(
+                    copy_panels<QUERIES, WIDTH / 8, copiesFew>(queries, q + row * WIDTH, static_cast<size_t>(queryHeads) * WIDTH, count, thread);
+                    copy_panels<QUERIES, VALUE_WIDTH / 8, copiesFew>(
                         queries + QUERY_TILE, dy + row * VALUE_WIDTH, static_cast<size_t>(queryHeads) * VALUE_WIDTH, count, thread);
                     if (thread < QUERIES) {
                         const int valid = min(thread, count - 1);

@@ -38,8 +38,6 @@ static_assert(!STATES || (STATE_ROOM >= LARGEST_TILE && STATE_ROOM >= NORMALIZER
 static_assert(!STATES || STATE_ROOM >= panel_numbers(FEATURES, COLUMNS), "room for a state");
 #endif
 constexpr int QUERY_TILE = panel_numbers(ROWS, WIDTH);
-// Of a tile of queries how many at once: rows of 14 pieces, of three kinds, would take more registers than the producer has.
-constexpr int QUERY_COPIES = WIDTH == 112 ? 2 : 64;
 // Whether queries stay in registers as the left operand of scores, which leaves shared memory half of their reads: where there is room beside
 // features of a state, or factors of rows that nothing normalizes.
 constexpr bool QUERIES_STAY = !STATES || GROUPS < 3 || WIDTH + VALUE_WIDTH < 128 || (NORMALIZED && DEGREE <= 2);
@@ -129,8 +127,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
             const float2 *headGates = gates + static_cast<size_t>(item.keyHead) * tokens;
             const float *headDecays = decays + static_cast<size_t>(item.keyHead) * tokens;
 #endif
-            // They arrive with the first stage.
-            copy_panels<ROWS, WIDTH / 8, 0, QUERY_COPIES>(
+            // They arrive with the first stage. Places of 14 pieces, of three kinds, would take more registers than there are.
+            copy_panels<ROWS, WIDTH / 8, WIDTH == 112>(
                 queries + queryPosition.stage * QUERY_TILE, q + (static_cast<size_t>(item.firstToken) * queryHeads + item.head) * WIDTH,
                 static_cast<size_t>(queryHeads) * WIDTH, item.count, thread);
 #if GATED

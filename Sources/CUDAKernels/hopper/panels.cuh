@@ -45,14 +45,15 @@ __device__ __forceinline__ bool is_zero_row(const elem *matrix, int row) {
 constexpr int panel_offset(int row, int column, int rows) { return 64 * (column / 64 * rows + row) + column % 64; }
 
 // `rows` rows of `pieces` times 8 numbers, from piece `first` on, `stride` apart, by a warpgroup. Rows from `valid` on become zero.
-// Neighbouring threads read neighbouring numbers, at most `atOnce` times without a branch where registers for their places are few.
-template <int rows, int pieces, int first = 0, int atOnce = 64>
+// Neighbouring threads read neighbouring numbers, a few times without a branch where registers for their places are few.
+template <int rows, int pieces, bool areFew = false, int first = 0>
 __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, size_t stride, int valid, int thread) {
     if constexpr (pieces <= 16 && 128 % pieces == 0) {
         // A thread stays in its columns; rows that are a multiple of 8 apart have their pieces in the same places.
         const int row = thread / pieces, piece = first + thread % pieces;
         const elem *source = global + row * stride + piece * 8;
         elem *destination = shared + panel_place(row, piece * 8, rows);
+        constexpr int atOnce = areFew ? 2 : rows;
         if (valid >= rows) {
 #pragma unroll atOnce
             for (int n = 0; n < rows; n += 128 / pieces)
@@ -64,7 +65,7 @@ __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, si
                 if (row + n < rows) copy_16(destination + 64 * n, isValid ? source + n * stride : global, isValid);
             }
         }
-    } else if constexpr (atOnce < 64) {
+    } else if constexpr (areFew) {
         // One after another: places of several kinds of pieces would take registers, but the loop takes time.
 #pragma unroll 1
         for (int n = thread; n < rows * pieces; n += 128) {
@@ -74,8 +75,8 @@ __device__ __forceinline__ void copy_panels(elem *shared, const elem *global, si
     } else {
         // The pieces of the largest power of two, then the others.
         constexpr int most = pieces > 16 ? 16 : pieces > 8 ? 8 : pieces > 4 ? 4 : 2;
-        copy_panels<rows, most, first>(shared, global, stride, valid, thread);
-        copy_panels<rows, pieces - most, first + most>(shared, global, stride, valid, thread);
+        copy_panels<rows, most, false, first>(shared, global, stride, valid, thread);
+        copy_panels<rows, pieces - most, false, first + most>(shared, global, stride, valid, thread);
     }
 }
 
