@@ -179,6 +179,8 @@ package struct AttentionKernels: Sendable, Hashable {
 
     /// Queries of a tile of the forward kernel.
     var forwardRows: Int { hopperForward?.rows ?? forwardTiles.rows }
+    /// The queries of a tile that are shared out at once.
+    var forwardStep: Int { hopperForward?.step ?? forwardTiles.rows }
 
     var forward: KernelSource {
         if let tiles = hopperForward {
@@ -197,6 +199,8 @@ package struct AttentionKernels: Sendable, Hashable {
     /// Queries of a tile of their backward kernel, and the parts in which it leaves its sums of rows.
     var backwardQueriesRows: Int { hopperBackwardQueries?.rows ?? backwardQueriesTiles.rows }
     var backwardQueriesParts: Int { hopperBackwardQueries == nil ? problem.width / backwardQueriesTiles.widthTile : 1 }
+    /// The queries of a tile that are shared out at once.
+    var backwardQueriesStep: Int { hopperBackwardQueries?.step ?? backwardQueriesTiles.rows }
 
     var backwardQueries: KernelSource {
         KernelSource(

@@ -13,6 +13,8 @@ struct HopperBackwardQueriesConfiguration: Sendable, Hashable {
 
     /// Queries of a tile.
     var rows: Int { groups * 64 }
+    /// Those of a warpgroup.
+    var step: Int { 64 }
     var threads: Int { (groups + 1) * 128 }
 
     func macros(_ problem: KernelProblem) -> [(String, Int)] {

@@ -12,6 +12,8 @@ struct HopperForwardConfiguration: Sendable, Hashable {
 
     /// Queries of a tile.
     var rows: Int { groups * 64 * rowSets }
+    /// Those of a warpgroup; sets are whole.
+    var step: Int { rowSets > 1 ? rows : 64 }
     var threads: Int { (groups + 1) * 128 }
 
     func macros(_ problem: KernelProblem) -> [(String, Int)] {

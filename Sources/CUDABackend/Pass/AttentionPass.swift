@@ -43,8 +43,10 @@ package final class AttentionPass: Sendable {
         (mostlySkippedTiles, mostlySkippedTileCount) = try upload(
             plan.triesGivenRows ? schedule.measuredTiles(of: PreparationConfiguration.mostlySkippedTokens) : [])
         (preparationTiles, preparationTileCount) = try upload(schedule.tiles(of: PreparationConfiguration.tokens))
-        (forwardTiles, forwardTileCount) = try upload(schedule.queryTiles(of: plan.kernels.forwardRows))
-        (queryTiles, queryTileCount) = try upload(schedule.queryTiles(of: plan.kernels.backwardQueriesRows))
+        (forwardTiles, forwardTileCount) = try upload(
+            schedule.queryTiles(of: plan.kernels.forwardRows, step: plan.kernels.forwardStep))
+        (queryTiles, queryTileCount) = try upload(
+            schedule.queryTiles(of: plan.kernels.backwardQueriesRows, step: plan.kernels.backwardQueriesStep))
         (keyTiles, keyTileCount) = try upload(schedule.keyTiles(of: plan.kernels.backwardKeysRows))
     }
 

@@ -35,16 +35,24 @@ package struct Schedule: Sendable {
         tiles(of: size).map { Row($0.x, $0.y, $0.z, chunks[Int($0.z)].z) }
     }
 
-    private func tiles(of size: Int, chunk index: Int) -> [Row] {
-        let chunk = chunks[index]
-        return stride(from: chunk.x, to: chunk.x + chunk.y, by: size).map { start in
-            Row(start, min(Int32(size), chunk.x + chunk.y - start), Int32(index), chunk.x)
-        }
+    /// - Parameter first: the size of the first one, if another.
+    private func tiles(of size: Int, chunk index: Int, first: Int? = nil) -> [Row] {
+        let chunk = chunks[index], end = chunk.x + chunk.y, second = min(chunk.x + Int32(first ?? size), end)
+        let starts = [chunk.x] + stride(from: second, to: end, by: size)
+        return zip(starts, starts.dropFirst() + [end]).map { Row($0, $1 - $0, Int32(index), chunk.x) }
     }
 
     /// Tiles of queries in the order in which they are best started: by chunks, whose states come in this order, and in each the last tile
     /// first, which sees the most keys.
-    package func queryTiles(of size: Int) -> [Row] { chunks.indices.flatMap { tiles(of: size, chunk: $0).reversed() } }
+    ///
+    /// - Parameter step: the tokens that a tile is shared out by. What a chunk has beyond whole tiles is its first one, in whole steps: there
+    ///   it sees the fewest keys, and those who have no share of it wait for the others the least.
+    package func queryTiles(of size: Int, step: Int) -> [Row] {
+        chunks.indices.flatMap { index in
+            let count = Int(chunks[index].y), over = (count + step - 1) / step * step % size
+            return tiles(of: size, chunk: index, first: over == 0 ? size : over).reversed()
+        }
+    }
 
     /// Tiles of keys in the order in which they are best started: from the last chunk of a sequence on, as the gradients of states come, and
     /// in each the first tile first, which the most queries see.
