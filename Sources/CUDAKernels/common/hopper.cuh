@@ -29,6 +29,15 @@ __device__ __forceinline__ void barrier_arrive_after_copies(unsigned long long *
     asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
+// Copies a multiple of 16 bytes at once, by the unit for bulk copies. A completion of the barrier waits for them too, and it is not complete until
+// this thread has arrived.
+__device__ __forceinline__ void copy_bulk(void *shared, const void *global, int bytes, unsigned long long *barrier) {
+    asm volatile("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes) : "memory");
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(shared)),
+                 "l"(global), "r"(bytes), "r"(shared_address(barrier))
+                 : "memory");
+}
+
 // Waits for the completion of this parity; that before the first one has parity 1, and has happened.
 __device__ __forceinline__ void barrier_wait(unsigned long long *barrier, int parity) {
     asm volatile(
@@ -128,13 +137,14 @@ __device__ __forceinline__ void count_globally(int *number) {
     asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(number) : "memory");
 }
 
-// Waits until others have counted so far.
+// Waits until others have counted so far, and sees what they wrote, in bulk copies too.
 __device__ __forceinline__ void wait_for_count(const int *number, int count) {
     for (int counted = 0;;) {
         asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(counted) : "l"(number) : "memory");
-        if (counted >= count) return;
+        if (counted >= count) break;
         __nanosleep(200);
     }
+    asm volatile("fence.proxy.async.global;" ::: "memory");
 }
 
 // Registers of sums and of A are the products' from here on, until they are waited for.

@@ -144,7 +144,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 const elem *state = states + number * STATE_NUMBERS;
                 for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
                     const int stage = ring.begin(position);
-                    copy_numbers<NORMALIZER_PANEL>(stages + stage * STAGE, state + NORMALIZER_PLACE + n * NORMALIZER_PANEL, thread);
+                    ring.template copy<NORMALIZER_PANEL>(
+                        position, stages + stage * STAGE, state + NORMALIZER_PLACE + n * NORMALIZER_PANEL, thread);
                     ring.end(position);
                 }
                 copy_tiles<STATE_ROOM, STAGE>(ring, position, stages, state);

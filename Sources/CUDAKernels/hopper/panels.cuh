@@ -130,6 +130,13 @@ struct Ring {
         return at.stage;
     }
 
+    // Numbers that stand in memory as they do in the stage, a multiple of 8, by one of the side's threads.
+    template <int count>
+    __device__ __forceinline__ void copy(const RingPosition<stages> &at, elem *shared, const elem *global, int thread) const {
+        static_assert(count * sizeof(elem) % 16 == 0, "bulk copies are of 16 bytes");
+        if (thread == 0) copy_bulk(shared, global, count * sizeof(elem), full + at.stage);
+    }
+
     __device__ __forceinline__ void end(RingPosition<stages> &at) {
         barrier_arrive_after_copies(full + at.stage);
         at.advance();

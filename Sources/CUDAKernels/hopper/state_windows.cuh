@@ -31,7 +31,7 @@ __device__ __forceinline__ void copy_normalizer(
     Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state, int panel, int thread
 ) {
     elem *stage = stages + ring.begin(position) * stageNumbers;
-    copy_numbers<NORMALIZER_PANEL>(stage, state + NORMALIZER_PLACE + panel * NORMALIZER_PANEL, thread);
+    ring.template copy<NORMALIZER_PANEL>(position, stage, state + NORMALIZER_PLACE + panel * NORMALIZER_PANEL, thread);
     ring.end(position);
 }
 
@@ -50,8 +50,8 @@ __device__ __forceinline__ void copy_window(
             for (int i = 0; i < tiles; ++i, tile += StateTiles::numbers(group))
 #pragma unroll
                 for (int column = 0; column < VALUE_WIDTH; column += 64)
-                    copy_numbers<64 * rows>(
-                        stage + column * rows * tiles + 64 * rows * i, tile + column * StateTiles::rows(group), thread);
+                    ring.template copy<64 * rows>(
+                        position, stage + column * rows * tiles + 64 * rows * i, tile + column * StateTiles::rows(group), thread);
             ring.end(position);
         }
     });

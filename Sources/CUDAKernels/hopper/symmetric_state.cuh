@@ -62,14 +62,6 @@ struct SymmetricPlace {
     }
 };
 
-// Numbers as they stand, a multiple of 8, by a warpgroup.
-template <int count>
-__device__ __forceinline__ void copy_numbers(elem *shared, const elem *global, int thread) {
-    static_assert(count % 1024 == 0, "every thread has as much to do");
-#pragma unroll
-    for (int n = 0; n < count; n += 1024) copy_16(shared + n + thread * 8, global + n + thread * 8, true);
-}
-
 // Brings all tiles of a state, as many a stage as there is room for; stages are `stageNumbers` apart.
 template <int room, int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void copy_tiles(Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state) {
@@ -79,7 +71,7 @@ __device__ __forceinline__ void copy_tiles(Ring<stageCount, groups> &ring, RingP
 #pragma unroll 1
         for (int n = 0; n < GROUP_FIRSTS / tiles; ++n) {
             elem *stage = stages + ring.begin(position) * stageNumbers;
-            copy_numbers<count>(stage, state + StateTiles::place(number) + n * count, thread_index() % 128);
+            ring.template copy<count>(position, stage, state + StateTiles::place(number) + n * count, thread_index() % 128);
             ring.end(position);
         }
     });

@@ -71,6 +71,17 @@ static inline void barrier_arrive_after_copies(unsigned long long *barrier) {
     barrier_arrive(barrier);
 }
 
+// The bytes arrive when the thread does.
+static inline void copy_bulk(void *shared, const void *global, int bytes, unsigned long long *barrier) {
+    using namespace emulation;
+    SharedBarrier::at(barrier);
+    requireAligned(shared, "a bulk copy to an address that is no multiple of 16");
+    requireAligned(global, "a bulk copy from an address that is no multiple of 16");
+    if (bytes <= 0 || bytes % 16 != 0) fail("a bulk copy of no multiple of 16 bytes");
+    for (int n = 0; n < bytes; n += 16)
+        startCopy(static_cast<unsigned char *>(shared) + n, static_cast<const unsigned char *>(global) + n, 16, true);
+}
+
 EMULATION_NOINLINE void barrier_wait(unsigned long long *barrier, int parity) {
     using namespace emulation;
     if (parity != 0 && parity != 1) fail("a parity is 0 or 1");
