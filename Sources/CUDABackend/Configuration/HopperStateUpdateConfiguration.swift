@@ -34,7 +34,9 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
         else { return nil }
         (groups, tiles) = shares[choice]
         self.isSplit = isSplit
-        let stored = SymmetricStateLayout(problem) == nil ? 0 : 2 * 4 * groups * Panels.numbers(16, problem.valueWidth)
+        // Room for the blocks of 16 features of every warp that leave at once.
+        let storedBlocks = SymmetricStateLayout(problem) == nil ? 0 : groups == 3 ? 1 : tiles
+        let stored = 2 * 4 * groups * storedBlocks * Panels.numbers(16, problem.valueWidth)
         for tokens in Self.tokenCounts(problem, tiles: tiles, work: work) {
             // Vectors, as they are and turned, and values, what belongs to a chunk, and two barriers; one more that a state is stored.
             let columns = Panels.numbers(tokens, problem.width) + Panels.numbers(tokens, problem.valueWidth + 8)

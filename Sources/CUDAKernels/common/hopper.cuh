@@ -38,6 +38,18 @@ __device__ __forceinline__ void copy_bulk(void *shared, const void *global, int 
                  : "memory");
 }
 
+// The other way: the memory is written, and seen by this thread, once its group of such copies is waited for; until then shared memory stays
+// as it is.
+__device__ __forceinline__ void store_bulk(void *global, const void *shared, int bytes) {
+    asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(global), "r"(shared_address(shared)), "r"(bytes)
+                 : "memory");
+}
+
+__device__ __forceinline__ void commit_bulk_stores() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+__device__ __forceinline__ void wait_bulk_stores() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+// Shared memory has been read.
+__device__ __forceinline__ void wait_bulk_reads() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
+
 // Waits for the completion of this parity; that before the first one has parity 1, and has happened.
 __device__ __forceinline__ void barrier_wait(unsigned long long *barrier, int parity) {
     asm volatile(

@@ -5,8 +5,8 @@
 // states may start beside it: blocks count for every state that they have stored their parts of it.
 //
 // Grid: features by 64 · TILES · GROUPS, key heads, sequences. Shared memory: STAGES of x [TOKENS, WIDTH] and v [TOKENS, VALUE_WIDTH + 8]
-// in panels, and above degree 2 of x turned (turned_vectors.cuh); up to degree 2 a tile of 16 features of every warp in panels; STAGES of what
-// belongs to a chunk; barriers.
+// in panels, and above degree 2 of x turned (turned_vectors.cuh); up to degree 2 STORED_BLOCKS of 16 features of every warp in panels; STAGES
+// of what belongs to a chunk; barriers.
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
 #include "common/exponents.cuh"
@@ -25,8 +25,11 @@ constexpr bool TURNS_VECTORS = DEGREE > 2;
 // Those of the step at hand and of the next, or, where registers are few, of one of both.
 constexpr int FACTORS = TURNS_VECTORS || GROUPS == 3 ? 1 : 2;
 constexpr int STAGE = VECTOR_TILE + VALUE_TILE + (TURNS_VECTORS ? TOKENS * WIDTH : 0);
-// What warps that store states need.
-constexpr int STORED = DEGREE <= 2 ? 4 * GROUPS * panel_numbers(16, VALUE_WIDTH) : 0;
+// States of panels leave by way of shared memory, where warps have room for their blocks of them: for all, or, where room is scarce, for one.
+constexpr bool STORES_PANELS = DEGREE <= 2;
+constexpr int STORED_BLOCKS = GROUPS == 3 ? 1 : TILES;
+constexpr int STORED_BLOCK = panel_numbers(16, VALUE_WIDTH);
+constexpr int STORED = STORES_PANELS ? 4 * GROUPS * STORED_BLOCKS * STORED_BLOCK : 0;
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
 // Steps of a tile, of DEPTH fragments of tokens each.
@@ -191,27 +194,33 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 
     // Stores the state in bfloat16.
 #if DEGREE <= 2
-    // By way of shared memory, so that a lane stores 16 bytes of a row.
+    // By way of shared memory: 16 rows of a panel stand there as they do in a state.
     auto store = [&](elem *numbers) {
         const Place at;
-        elem *rows = stages + STAGES * STAGE + (4 * at.group + at.warp) * panel_numbers(16, VALUE_WIDTH);
 #pragma unroll
         for (int m = 0; m < TILES; ++m) {
             if (firstBlock + m >= blockCount) continue;
             // What follows from it is made again each time: kept, it would take registers from the products.
             unsigned word[1] = {block[m]};
             words_ready(word);
-            __syncwarp();
+            elem *rows = stages + STAGES * STAGE + ((4 * at.group + at.warp) * STORED_BLOCKS + m % STORED_BLOCKS) * STORED_BLOCK;
+            if (m >= STORED_BLOCKS) {
+                if (at.lane == 0) wait_bulk_reads();
+                __syncwarp();
+            }
 #pragma unroll
-            for (int n = 0; n < VALUE_WIDTH / 4; ++n)
-                *reinterpret_cast<unsigned *>(rows + panel_place(n % 2 * 8 + at.g, n / 2 * 8 + 2 * at.t, 16)) =
-                    pack_bfloat16(state[m][2 * n], state[m][2 * n + 1]);
+            for (int n = 0; n < VALUE_WIDTH; n += 16) {
+                unsigned pairs[4];
+                make_operand(pairs, state[m], n / 2);
+                store_matrices(rows + panel_place(at.lane % 16, n + at.lane / 16 * 8, 16), pairs);
+            }
+            fence_products();
             __syncwarp();
+            if (at.lane == 0) {
 #pragma unroll
-            for (int n = 0; n < VALUE_WIDTH / 16; ++n) {
-                const int piece = n * 32 + at.lane, row = piece / (VALUE_WIDTH / 8), column = piece % (VALUE_WIDTH / 8) * 8;
-                const uint4 eight = *reinterpret_cast<const uint4 *>(rows + panel_place(row, column, 16));
-                *reinterpret_cast<uint4 *>(numbers + SymmetricPlace(word[0], row).values(column)) = eight;
+                for (int column = 0; column < VALUE_WIDTH; column += 64)
+                    store_bulk(numbers + SymmetricPlace(word[0], 0).values(column), rows + panel_place(0, column, 16), 16 * 64 * sizeof(elem));
+                commit_bulk_stores();
             }
             if (at.t != 0) continue;
 #pragma unroll
@@ -363,7 +372,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         if (step > 0 || initial != nullptr) {
             store(states + (static_cast<size_t>(chunkOf(step)) * keyHeads + head) * stateNumbers);
         }
-        arrive_warp(storing, lane);
+        // What warps have stored is there once its copies are, which takes a while.
+        auto finishStoring = [&] {
+            if (STORES_PANELS && lane == 0) wait_bulk_stores();
+            arrive_warp(storing, lane);
+        };
+        if (!STORES_PANELS || tileCount == 0) finishStoring();
         scaleState(chunkDecay);
         // The features of one step are made while the products of the step before are under way, from factors that are loaded before.
         RingPosition<STAGES> previous = position;
@@ -393,6 +407,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 products_wait<1>();
                 if (n == 0 && tile > 0) ring.release(previous, lane);
             });
+            if (STORES_PANELS && tile == 0) finishStoring();
             previous = position;
             position = next;
         }

@@ -178,6 +178,18 @@ void checkHopper(Card &card) {
         "if (threadIdx.x == 0) barrier_init(barrier, 256); __syncthreads();\n"
         "if (threadIdx.x != 9) barrier_arrive(barrier); barrier_wait(barrier, 0);", 719);
     results("a barrier that was not initialized", "barrier_arrive(barrier);", 719);
+    const char *const copies = "if (threadIdx.x == 0) { barrier_init(barrier, 1); ";
+    results("a bulk copy off its alignment", std::string(copies) + "copy_bulk(memory + 8, data, 32, barrier); }", 719);
+    results("a bulk copy of a few bytes", std::string(copies) + "store_bulk(data, memory, 24); commit_bulk_stores(); wait_bulk_stores(); }", 719);
+    results("a bulk copy that nobody waits for", std::string(copies) + "store_bulk(data, memory, 32); commit_bulk_stores(); }", 719);
+    results(
+        "bulk copies there and back",
+        std::string(copies) + "int *words = reinterpret_cast<int *>(memory); for (int n = 0; n < 8; ++n) data[n] = n + 1;\n"
+        "copy_bulk(memory, data, 32, barrier); barrier_arrive_after_copies(barrier); barrier_wait(barrier, 0);\n"
+        "store_bulk(data + 8, memory, 32); commit_bulk_stores(); words[1] = 77; wait_bulk_stores(); }",
+        0);
+    const std::vector<int> copied = card.download<int>(data, 256);
+    expect(copied[8] == 1 && copied[9] == 77 && copied[15] == 8, "bulk copies read shared memory as late as they may");
     results("products that were not begun", "multiply_group<true>(c, a, b, false); products_commit(); products_wait<0>();", 719);
     results(
         "products that were begun before the last wait",

@@ -41,6 +41,18 @@ struct CopyQueue {
     u32 groupEnds[32];
 };
 
+// Bulk copies to global memory: shared memory is read when they are waited for.
+struct BulkStore {
+    unsigned char *destination;
+    const unsigned char *source;
+    u32 size;
+};
+
+struct BulkStores {
+    BulkStore items[32];
+    u32 count, committed;
+};
+
 struct alignas(4096) Warp {
     u32 index, exists, runnable, waiting, atBarrier, exited;
     // Lanes that wait for threads of other warps, but for __syncthreads.
@@ -83,6 +95,7 @@ struct alignas(256) Fiber {
     Context context;
     Index3 thread;
     CopyQueue copies;
+    BulkStores stores;
     ProductState products;
 };
 

@@ -233,6 +233,7 @@ static void startFiber() {
     const Self me = self();
     Block &block = me.arena.block;
     block.call(block.function, block.parameters);
+    if (me.fiber().stores.count > 0) fail("a thread ends before its bulk copies are over");
     me.warp().exited |= me.bit();
     if (--block.live > 0 && block.arrived == block.live) releaseBarrier(block);
     suspend(me);
@@ -267,6 +268,7 @@ extern "C" __attribute__((visibility("default"))) void emulation_run_block(emula
         Fiber &fiber = arena->fibers()[n];
         fiber.thread = {n % block.threads.x, n / block.threads.x % block.threads.y, n / (block.threads.x * block.threads.y)};
         fiber.copies.first = fiber.copies.count = fiber.copies.groupCount = 0;
+        fiber.stores.count = fiber.stores.committed = 0;
         fiber.products = {};
         // Stacks of a warp begin in different lines of the cache.
         unsigned char *top = arena->stack(n) + slotBytes - 128 * (1 + n % 32);

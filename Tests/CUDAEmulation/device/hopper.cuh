@@ -82,6 +82,33 @@ static inline void copy_bulk(void *shared, const void *global, int bytes, unsign
         startCopy(static_cast<unsigned char *>(shared) + n, static_cast<const unsigned char *>(global) + n, 16, true);
 }
 
+static inline void store_bulk(void *global, const void *shared, int bytes) {
+    using namespace emulation;
+    requireAligned(shared, "a bulk copy from an address that is no multiple of 16");
+    requireAligned(global, "a bulk copy to an address that is no multiple of 16");
+    if (bytes <= 0 || bytes % 16 != 0) fail("a bulk copy of no multiple of 16 bytes");
+    BulkStores &stores = self().fiber().stores;
+    if (stores.count == sizeof(stores.items) / sizeof(BulkStore)) fail("too many bulk copies that nobody waits for");
+    stores.items[stores.count++] = {static_cast<unsigned char *>(global), static_cast<const unsigned char *>(shared), static_cast<u32>(bytes)};
+}
+
+static inline void commit_bulk_stores() {
+    emulation::BulkStores &stores = emulation::self().fiber().stores;
+    stores.committed = stores.count;
+}
+
+// Shared memory is read as late as may be.
+EMULATION_NOINLINE void wait_bulk_stores() {
+    using namespace emulation;
+    BulkStores &stores = self().fiber().stores;
+    for (u32 n = 0; n < stores.committed; ++n) __builtin_memcpy(stores.items[n].destination, stores.items[n].source, stores.items[n].size);
+    stores.count -= stores.committed;
+    __builtin_memmove(stores.items, stores.items + stores.committed, stores.count * sizeof(BulkStore));
+    stores.committed = 0;
+}
+
+static inline void wait_bulk_reads() { wait_bulk_stores(); }
+
 EMULATION_NOINLINE void barrier_wait(unsigned long long *barrier, int parity) {
     using namespace emulation;
     if (parity != 0 && parity != 1) fail("a parity is 0 or 1");
