@@ -23,9 +23,9 @@ HEADS = 12
 OTHER_BYTES = 37e9
 
 
-def shapes() -> list[tuple[int, int, int, int]]:
-    """(m, n, k, how often in a step) of every product."""
-    return [(m, n, k, times) for _, m, n, k, *_, times in PRODUCTS if times > 0]
+def shapes() -> list[tuple[int, int, int, bool, bool, int]]:
+    """(m, n, k, whether A and B are stored transposed, how often in a step) of every product."""
+    return [(*shape, times) for _, *shape, _, _, _, times in PRODUCTS if times > 0]
 
 
 class Meter:
@@ -58,18 +58,20 @@ def seconds_of(run, seconds: float) -> tuple[float, Meter]:
     return late[len(late) // 2], meter
 
 
-def products(sizes: list[tuple[int, int, int, int]], seconds: float) -> tuple[float, Meter, float]:
-    def matrix(rows, columns):
-        return torch.randn(rows, columns, device="cuda", dtype=torch.bfloat16)
+def products(sizes: list[tuple[int, int, int, bool, bool, int]], seconds: float) -> tuple[float, Meter, float]:
+    def matrix(rows, columns, is_transposed=False):
+        rows, columns = (columns, rows) if is_transposed else (rows, columns)
+        stored = torch.randn(rows, columns, device="cuda", dtype=torch.bfloat16)
+        return stored.t() if is_transposed else stored
 
-    work = [(matrix(m, k), matrix(k, n), matrix(m, n), count) for m, n, k, count in sizes]
+    work = [(matrix(m, k, first), matrix(k, n, second), matrix(m, n), count) for m, n, k, first, second, count in sizes]
 
     def step():
         for a, b, c, count in work:
             for _ in range(count):
                 torch.mm(a, b, out=c)
 
-    return *seconds_of(step, seconds), float(sum(2 * m * n * k * count for m, n, k, count in sizes))
+    return *seconds_of(step, seconds), float(sum(2 * m * n * k * count for m, n, k, *_, count in sizes))
 
 
 def copies(seconds: float) -> tuple[float, Meter, float]:
@@ -112,7 +114,7 @@ def main() -> None:
     print(f"| together | {1e3 * total:.1f} | | | |")
     flops = measured[2]
     side, calls = 8192, 50
-    spent, meter, square = products([(side, side, side, calls)], options.seconds)
+    spent, meter, square = products([(side, side, side, False, False, calls)], options.seconds)
     row(f"products at the rate of {side} × {side} × {side}", spent * flops / square, meter, flops)
 
 
