@@ -2,8 +2,33 @@ import BackendInterface
 package import CUDARuntime
 package import Tensors
 
-/// The kernels that people need first, to be compiled ahead: every family in every precision, and the shapes of common models.
+/// Kernels to be compiled ahead: those that people need first, every family in every precision and the shapes of common models, or those of given
+/// shapes.
 package enum KernelTable {
+    /// What kernels are compiled for, at eight heads and sequences of a few thousand tokens.
+    package struct Shape: Sendable {
+        let mechanism: AttentionConfiguration.Mechanism
+        let width, valueWidth: Int
+        let dataType: DataType
+        let isGated: Bool
+
+        package init(degree: Int, width: Int, valueWidth: Int, _ dataType: DataType, isGated: Bool) {
+            mechanism = .power(degree: degree)
+            self.width = width
+            self.valueWidth = valueWidth
+            self.dataType = dataType
+            self.isGated = isGated
+        }
+
+        init(_ mechanism: AttentionConfiguration.Mechanism, width: Int, _ dataType: DataType) {
+            self.mechanism = mechanism
+            self.width = width
+            valueWidth = width
+            self.dataType = dataType
+            isGated = true
+        }
+    }
+
     package struct Entry: Sendable {
         package let name: String
         package let sources: [KernelSource]
@@ -17,7 +42,7 @@ package enum KernelTable {
                 (.power(degree: 2), 256), (.power(degree: 1), 64), (.power(degree: 1), 128), (.power(degree: 3), 32),
                 (.power(degree: 4), 16), (.exponential(window: nil), 64), (.exponential(window: nil), 128),
             ] {
-                entries.append(try entry(mechanism, width, type, limits))
+                entries.append(try entry(Shape(mechanism, width: width, type), limits))
             }
         }
         for type in [DataType.bfloat16, .float32] {
@@ -26,14 +51,14 @@ package enum KernelTable {
         return entries
     }
 
-    private static func entry(
-        _ mechanism: AttentionConfiguration.Mechanism, _ width: Int, _ type: DataType, _ limits: CardLimits
-    ) throws(PowerAttentionError) -> Entry {
+    /// The kernels of the operator, forward and backward, with states.
+    package static func entry(_ shape: Shape, _ limits: CardLimits) throws(PowerAttentionError) -> Entry {
+        let (mechanism, width, type) = (shape.mechanism, shape.width, shape.dataType)
         let problem = AttentionProblem(
             mechanism: mechanism, normalization: mechanism.defaultNormalization, form: .chunked, scale: 1, chunkSize: 1024,
-            tile: 1,
-            sequences: [0..<4096], tokenCount: 4096, queryHeads: 8, keyHeads: 8, keyWidth: width, valueWidth: width)
-        let kernels = KernelProblem(problem, dataType: type, isGated: true)
+            tile: 1, sequences: [0..<4096], tokenCount: 4096, queryHeads: 8, keyHeads: 8, keyWidth: width,
+            valueWidth: shape.valueWidth)
+        let kernels = KernelProblem(problem, dataType: type, isGated: shape.isGated)
         let isPower = problem.degree != nil
         let attention = try AttentionKernels(
             kernels, states: .init(queries: isPower, keys: isPower), fewTokens: false, work: StateWork(problem), limits: limits
@@ -41,9 +66,10 @@ package enum KernelTable {
         var sources = attention.sources(backward: true, movesState: isPower)
         if let power = problem.expansion {
             sources.append(attention.measureMagnitudes)
-            sources.append(kernels.step(StepConfiguration(kernels, valueWidth: width, dimension: power.dimension)))
+            sources.append(kernels.step(StepConfiguration(kernels, valueWidth: shape.valueWidth, dimension: power.dimension)))
         }
         let name = isPower ? "p = \(kernels.degree)" : "exponential"
-        return Entry(name: "\(name), \(type), d = e = \(width)", sources: sources)
+        let widths = width == shape.valueWidth ? "d = e = \(width)" : "d = \(width), e = \(shape.valueWidth)"
+        return Entry(name: "\(name), \(type), \(widths)\(shape.isGated ? "" : ", no gates")", sources: sources)
     }
 }

@@ -19,20 +19,49 @@ struct KernelsBuildCommand: ParsableCommand {
             Compiles every kernel family in every precision for the shapes of common models, and lists what each takes of a card. A \
             kernel that spills registers to memory is marked, and with --strict an error.
 
+            With --width, those of the power of such widths instead, each with each value width and degree, for eight heads and \
+            sequences of a few thousand tokens.
+
               power kernels build --arch sm_90a
               power kernels build --arch sm_80 --filter "p = 2, bfloat16" --table
+              power kernels build --arch sm_90a --width 48 96 --value-width 64 --degree 1 2 --strict
             """)
 
     @Option(help: "The architecture of the card: sm_80, sm_90a, sm_100a, …; that of the card at hand if not given.") var arch:
         String?
     @Option(help: "Only problems whose name contains this text, as in \"p = 2, bfloat16\".") var filter: String?
+    @Option(parsing: .upToNextOption, help: "Widths of queries and keys, not those of common models.")
+    var width: [Int] = []
+    @Option(parsing: .upToNextOption, help: "Widths of values; those of the keys if not given.")
+    var valueWidth: [Int] = []
+    @Option(parsing: .upToNextOption, help: "Powers p of such widths.") var degree: [Int] = [2]
+    @Option(help: "The type of their inputs: float32, bfloat16 or float16.") var dtype = DataType.bfloat16
+    @Flag(inversion: .prefixedNo, help: "Whether they have gates.") var gated = true
     @Flag(help: "Print registers, spills and shared memory of every kernel.") var table = false
     @Flag(help: "End with an error if a kernel spills registers.") var strict = false
     @Flag(help: "Compile anew, and leave the cache alone.") var noCache = false
 
+    func validate() throws {
+        func check(_ name: String, _ given: [Int], _ legal: ClosedRange<Int>) throws {
+            if let wrong = given.first(where: { !legal.contains($0) }) {
+                throw ValidationError("--\(name): \(wrong) given, expected \(legal.lowerBound) to \(legal.upperBound)")
+            }
+        }
+        try check("width", width, 1...256)
+        try check("value-width", valueWidth, 1...256)
+        try check("degree", degree, 1...4)
+        guard [.float32, .bfloat16, .float16].contains(dtype) else {
+            throw ValidationError("--dtype: \(dtype) given, expected float32, bfloat16 or float16")
+        }
+        if width.isEmpty && !(valueWidth.isEmpty && degree == [2] && dtype == .bfloat16 && gated) {
+            throw ValidationError("--value-width, --degree, --dtype and --no-gated are for a --width")
+        }
+    }
+
     func run() throws {
         let architecture = try arch ?? CUDAContext.card().properties.architecture
-        let entries = try KernelTable.entries(CardLimits(architecture: architecture))
+        let limits = CardLimits(architecture: architecture)
+        let entries = try (width.isEmpty ? KernelTable.entries(limits) : shapes.map { try KernelTable.entry($0, limits) })
             .filter { filter.map($0.name.contains) ?? true }
         guard !entries.isEmpty else {
             throw PowerAttentionError(argument: "filter", given: filter ?? "", expected: "part of a problem's name")
@@ -70,6 +99,16 @@ struct KernelsBuildCommand: ParsableCommand {
         if strict && !spilling.isEmpty {
             throw PowerAttentionError(
                 .device, argument: "kernels", given: "\(spilling.count) that spill registers", expected: "none")
+        }
+    }
+
+    private var shapes: [KernelTable.Shape] {
+        degree.flatMap { degree in
+            width.flatMap { width in
+                (valueWidth.isEmpty ? [width] : valueWidth).map {
+                    KernelTable.Shape(degree: degree, width: width, valueWidth: $0, dtype, isGated: gated)
+                }
+            }
         }
     }
 

@@ -153,6 +153,16 @@ import Testing
         #expect(kernels.sharedBytes.allSatisfy { $0 <= limit })
     }
 
+    @Test func shapesAreTheGivenOnes() throws {
+        let limits = CardLimits(architecture: "sm_90a")
+        let shape = KernelTable.Shape(degree: 2, width: 48, valueWidth: 80, .bfloat16, isGated: false)
+        let entry = try KernelTable.entry(shape, limits)
+        #expect(entry.name == "p = 2, bfloat16, d = 48, e = 80, no gates")
+        let keys = try #require(entry.sources.first { $0.path == "hopper/backward_keys.cu" })
+        let macros = Dictionary(uniqueKeysWithValues: keys.macros.map { ($0.name, $0.value) })
+        #expect([macros["DEGREE"], macros["WIDTH"], macros["VALUE_WIDTH"], macros["GATED"]] == [2, 48, 80, 0])
+    }
+
     @Test func tableNamesEveryFamily() throws {
         let entries = try KernelTable.entries(CardLimits(architecture: "sm_90a"))
         let functions = Set(entries.flatMap(\.sources).map(\.function))

@@ -1,5 +1,5 @@
 // The instructions of Hopper (sm_90a) that plain C++ cannot say, one function an instruction, as in common/ptx.cuh: barriers in shared
-// memory, the division of registers between warpgroups, and products of a warpgroup of 128 threads.
+// memory, bulk copies, the division of registers between warpgroups, and products of a warpgroup of 128 threads.
 //
 // Matrices in shared memory are panels of 64 columns, rows of 128 bytes, in which the hardware mixes the row into the place of a piece of
 // 16 bytes (its swizzle of 128 bytes): number (r, c) stands at 64 · (c / 64 · rows + r) + 8 · (c / 8 mod 8 ⊕ r mod 8) + c mod 8, and the matrix
@@ -29,8 +29,8 @@ __device__ __forceinline__ void barrier_arrive_after_copies(unsigned long long *
     asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
-// Copies a multiple of 16 bytes at once, by the unit for bulk copies. A completion of the barrier waits for them too, and it is not complete until
-// this thread has arrived.
+// Copies a multiple of 16 bytes at once, by the tensor memory accelerator. A completion of the barrier waits for them too, and it is not complete
+// until this thread has arrived.
 __device__ __forceinline__ void copy_bulk(void *shared, const void *global, int bytes, unsigned long long *barrier) {
     asm volatile("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes) : "memory");
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(shared)),
