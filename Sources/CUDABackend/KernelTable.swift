@@ -1,4 +1,4 @@
-import BackendInterface
+package import BackendInterface
 package import CUDARuntime
 package import Tensors
 
@@ -12,20 +12,14 @@ package enum KernelTable {
         let dataType: DataType
         let isGated: Bool
 
-        package init(degree: Int, width: Int, valueWidth: Int, _ dataType: DataType, isGated: Bool) {
-            mechanism = .power(degree: degree)
+        package init(
+            _ mechanism: AttentionConfiguration.Mechanism, width: Int, valueWidth: Int, _ dataType: DataType, isGated: Bool
+        ) {
+            self.mechanism = mechanism
             self.width = width
             self.valueWidth = valueWidth
             self.dataType = dataType
             self.isGated = isGated
-        }
-
-        init(_ mechanism: AttentionConfiguration.Mechanism, width: Int, _ dataType: DataType) {
-            self.mechanism = mechanism
-            self.width = width
-            valueWidth = width
-            self.dataType = dataType
-            isGated = true
         }
     }
 
@@ -42,7 +36,8 @@ package enum KernelTable {
                 (.power(degree: 2), 256), (.power(degree: 1), 64), (.power(degree: 1), 128), (.power(degree: 3), 32),
                 (.power(degree: 4), 16), (.exponential(window: nil), 64), (.exponential(window: nil), 128),
             ] {
-                entries.append(try entry(Shape(mechanism, width: width, type), limits))
+                entries.append(
+                    try entry(Shape(mechanism, width: width, valueWidth: width, type, isGated: true), limits))
             }
         }
         for type in [DataType.bfloat16, .float32] {

@@ -2,6 +2,7 @@ import ArgumentParser
 import CUDABackend
 import CUDARuntime
 import Foundation
+import PowerAttention
 import Tensors
 
 /// `power kernels`: the GPU kernels, without a card.
@@ -50,9 +51,7 @@ struct KernelsBuildCommand: ParsableCommand {
         try check("width", width, 1...256)
         try check("value-width", valueWidth, 1...256)
         try check("degree", degree, 1...4)
-        guard [.float32, .bfloat16, .float16].contains(dtype) else {
-            throw ValidationError("--dtype: \(dtype) given, expected float32, bfloat16 or float16")
-        }
+        try dtype.checkInput()
         if width.isEmpty && !(valueWidth.isEmpty && degree == [2] && dtype == .bfloat16 && gated) {
             throw ValidationError("--value-width, --degree, --dtype and --no-gated are for a --width")
         }
@@ -106,7 +105,7 @@ struct KernelsBuildCommand: ParsableCommand {
         degree.flatMap { degree in
             width.flatMap { width in
                 (valueWidth.isEmpty ? [width] : valueWidth).map {
-                    KernelTable.Shape(degree: degree, width: width, valueWidth: $0, dtype, isGated: gated)
+                    KernelTable.Shape(.power(degree: degree), width: width, valueWidth: $0, dtype, isGated: gated)
                 }
             }
         }

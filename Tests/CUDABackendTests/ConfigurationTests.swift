@@ -155,7 +155,7 @@ import Testing
 
     @Test func shapesAreTheGivenOnes() throws {
         let limits = CardLimits(architecture: "sm_90a")
-        let shape = KernelTable.Shape(degree: 2, width: 48, valueWidth: 80, .bfloat16, isGated: false)
+        let shape = KernelTable.Shape(.power(degree: 2), width: 48, valueWidth: 80, .bfloat16, isGated: false)
         let entry = try KernelTable.entry(shape, limits)
         #expect(entry.name == "p = 2, bfloat16, d = 48, e = 80, no gates")
         let keys = try #require(entry.sources.first { $0.path == "hopper/backward_keys.cu" })

@@ -5,6 +5,8 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     /// Tokens of a stage, and how many fragments of 16 are multiplied at once.
     let tokens, depth: Int
     let stages: Int
+    /// The blocks of 16 features of a warp that leave at once by way of shared memory, where states are panels: one where room is scarce.
+    let storedBlocks: Int
     let sharedBytes: Int
     /// Whether blocks sum single chunks: see ``StateWork``.
     let isSplit: Bool
@@ -16,7 +18,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     func macros(_ problem: KernelProblem) -> [(String, Int)] {
         [
             ("VALUE_WIDTH", problem.valueWidth), ("GROUPS", groups), ("TILES", tiles), ("TOKENS", tokens), ("DEPTH", depth),
-            ("STAGES", stages),
+            ("STAGES", stages), ("STORED_BLOCKS", storedBlocks),
         ]
     }
 
@@ -34,8 +36,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
         else { return nil }
         (groups, tiles) = shares[choice]
         self.isSplit = isSplit
-        // Room for the blocks of 16 features of every warp that leave at once.
-        let storedBlocks = SymmetricStateLayout(problem) == nil ? 0 : groups == 3 ? 1 : tiles
+        storedBlocks = SymmetricStateLayout(problem) == nil ? 0 : groups == 3 ? 1 : tiles
         let stored = 2 * 4 * groups * storedBlocks * Panels.numbers(16, problem.valueWidth)
         for tokens in Self.tokenCounts(problem, tiles: tiles, work: work) {
             // Vectors, as they are and turned, and values, what belongs to a chunk, and two barriers; one more that a state is stored.

@@ -142,12 +142,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
                 if (stored != nullptr) wait_for_count(stored + number, storedCount);
 #if DEGREE <= 2
                 const elem *state = states + number * STATE_NUMBERS;
-                for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) {
-                    const int stage = ring.begin(position);
-                    ring.template copy<NORMALIZER_PANEL>(
-                        position, stages + stage * STAGE, state + NORMALIZER_PLACE + n * NORMALIZER_PANEL, thread);
-                    ring.end(position);
-                }
+                for (int n = 0; NORMALIZED && n < NORMALIZER_PANELS; ++n) copy_normalizer<STAGE>(ring, position, stages, state, n, thread);
                 copy_tiles<STATE_ROOM, STAGE>(ring, position, stages, state);
 #else
                 const elem *state = states + number * stateStages.features * COLUMNS;

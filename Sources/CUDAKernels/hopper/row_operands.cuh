@@ -81,3 +81,15 @@ __device__ __forceinline__ void make_operand(unsigned (&a)[4], const float (&c)[
     a[2] = pack_bfloat16(c[first + 4], c[first + 5]);
     a[3] = pack_bfloat16(c[first + 6], c[first + 7]);
 }
+
+// A warp's 16 rows of sums, `columns` of them at most 64 from column `first` on, as a panel of 16 rows.
+template <int count>
+__device__ __forceinline__ void store_panel(elem *panel, const float (&sums)[count], int first, int columns, int lane) {
+#pragma unroll
+    for (int n = 0; n < 64; n += 16) {
+        if (n >= columns) break;
+        unsigned pairs[4];
+        make_operand(pairs, sums, (first + n) / 2);
+        store_matrices(panel + panel_place(lane % 16, n + lane / 16 * 8, 16), pairs);
+    }
+}

@@ -25,11 +25,11 @@ constexpr bool TURNS_VECTORS = DEGREE > 2;
 // Those of the step at hand and of the next, or, where registers are few, of one of both.
 constexpr int FACTORS = TURNS_VECTORS || GROUPS == 3 ? 1 : 2;
 constexpr int STAGE = VECTOR_TILE + VALUE_TILE + (TURNS_VECTORS ? TOKENS * WIDTH : 0);
-// States of panels leave by way of shared memory, where warps have room for their blocks of them: for all, or, where room is scarce, for one.
+// States of panels leave by way of shared memory, where every warp has room for STORED_BLOCKS of its blocks.
 constexpr bool STORES_PANELS = DEGREE <= 2;
-constexpr int STORED_BLOCKS = GROUPS == 3 ? 1 : TILES;
 constexpr int STORED_BLOCK = panel_numbers(16, VALUE_WIDTH);
-constexpr int STORED = STORES_PANELS ? 4 * GROUPS * STORED_BLOCKS * STORED_BLOCK : 0;
+constexpr int STORED = 4 * GROUPS * STORED_BLOCKS * STORED_BLOCK;
+static_assert((STORED_BLOCKS > 0) == STORES_PANELS, "room where it is needed");
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 static_assert(DEGREE > 0, "exponential attention has no state");
 // Steps of a tile, of DEPTH fragments of tokens each.
@@ -209,11 +209,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 __syncwarp();
             }
 #pragma unroll
-            for (int n = 0; n < VALUE_WIDTH; n += 16) {
-                unsigned pairs[4];
-                make_operand(pairs, state[m], n / 2);
-                store_matrices(rows + panel_place(at.lane % 16, n + at.lane / 16 * 8, 16), pairs);
-            }
+            for (int column = 0; column < VALUE_WIDTH; column += 64)
+                store_panel(rows + panel_place(0, column, 16), state[m], column, VALUE_WIDTH - column, at.lane);
             fence_products();
             __syncwarp();
             if (at.lane == 0) {

@@ -25,16 +25,6 @@ struct Window {
 constexpr int WINDOW_NUMBERS = panel_numbers(DEGREE == 2 || WIDTH > WINDOW_COLUMNS ? WINDOW_COLUMNS : WIDTH, VALUE_WIDTH);
 constexpr int STATE_STAGE = WINDOW_NUMBERS > NORMALIZER_PANEL ? WINDOW_NUMBERS : NORMALIZER_PANEL;
 
-// Brings a panel of the normalizer.
-template <int stageNumbers, int stageCount, int groups>
-__device__ __forceinline__ void copy_normalizer(
-    Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state, int panel, int thread
-) {
-    elem *stage = stages + ring.begin(position) * stageNumbers;
-    ring.template copy<NORMALIZER_PANEL>(position, stage, state + NORMALIZER_PLACE + panel * NORMALIZER_PANEL, thread);
-    ring.end(position);
-}
-
 // Brings a window of a state.
 template <typename Columns, int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void copy_window(

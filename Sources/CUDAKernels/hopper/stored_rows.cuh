@@ -17,12 +17,7 @@ __device__ __forceinline__ void store_rows(
 #pragma unroll
     for (int first = 0; first < columns; first += 64) {
         __syncwarp();
-#pragma unroll
-        for (int n = 0; n < 64 && first + n < columns; n += 16) {
-            unsigned pairs[4];
-            make_operand(pairs, sums, (first + n) / 2);
-            store_matrices(room + panel_place(lane % 16, n + lane / 16 * 8, 16), pairs);
-        }
+        store_panel(room, sums, first, columns - first, lane);
         __syncwarp();
         const int left = width - first - column;
         input *place = rows + row * stride + first + column;

@@ -62,6 +62,16 @@ struct SymmetricPlace {
     }
 };
 
+// Brings a panel of the normalizer.
+template <int stageNumbers, int stageCount, int groups>
+__device__ __forceinline__ void copy_normalizer(
+    Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state, int panel, int thread
+) {
+    elem *stage = stages + ring.begin(position) * stageNumbers;
+    ring.template copy<NORMALIZER_PANEL>(position, stage, state + NORMALIZER_PLACE + panel * NORMALIZER_PANEL, thread);
+    ring.end(position);
+}
+
 // Brings all tiles of a state, as many a stage as there is room for; stages are `stageNumbers` apart.
 template <int room, int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void copy_tiles(Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state) {

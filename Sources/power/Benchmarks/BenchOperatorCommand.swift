@@ -62,9 +62,7 @@ struct BenchOperatorCommand: ParsableCommand {
         for context in context where context < 1 || !tokens.isMultiple(of: context) {
             throw ValidationError("--context: \(context) given, expected a divisor of the \(tokens) tokens")
         }
-        guard [.float32, .bfloat16, .float16].contains(dtype) else {
-            throw ValidationError("--dtype: \(dtype) given, expected float32, bfloat16 or float16")
-        }
+        try dtype.checkInput()
         guard mechanism == .exponential || window == nil else {
             throw ValidationError("--window: \(window ?? 0) given with a power, expected --mechanism exponential")
         }

@@ -71,22 +71,28 @@ static inline void barrier_arrive_after_copies(unsigned long long *barrier) {
     barrier_arrive(barrier);
 }
 
+namespace emulation {
+
+static inline void requireBulk(const void *destination, const void *source, int bytes) {
+    requireAligned(destination, "a bulk copy to an address that is no multiple of 16");
+    requireAligned(source, "a bulk copy from an address that is no multiple of 16");
+    if (bytes <= 0 || bytes % 16 != 0) fail("a bulk copy of no multiple of 16 bytes");
+}
+
+}  // namespace emulation
+
 // The bytes arrive when the thread does.
 static inline void copy_bulk(void *shared, const void *global, int bytes, unsigned long long *barrier) {
     using namespace emulation;
     SharedBarrier::at(barrier);
-    requireAligned(shared, "a bulk copy to an address that is no multiple of 16");
-    requireAligned(global, "a bulk copy from an address that is no multiple of 16");
-    if (bytes <= 0 || bytes % 16 != 0) fail("a bulk copy of no multiple of 16 bytes");
+    requireBulk(shared, global, bytes);
     for (int n = 0; n < bytes; n += 16)
         startCopy(static_cast<unsigned char *>(shared) + n, static_cast<const unsigned char *>(global) + n, 16, true);
 }
 
 static inline void store_bulk(void *global, const void *shared, int bytes) {
     using namespace emulation;
-    requireAligned(shared, "a bulk copy from an address that is no multiple of 16");
-    requireAligned(global, "a bulk copy to an address that is no multiple of 16");
-    if (bytes <= 0 || bytes % 16 != 0) fail("a bulk copy of no multiple of 16 bytes");
+    requireBulk(global, shared, bytes);
     BulkStores &stores = self().fiber().stores;
     if (stores.count == sizeof(stores.items) / sizeof(BulkStore)) fail("too many bulk copies that nobody waits for");
     stores.items[stores.count++] = {static_cast<unsigned char *>(global), static_cast<const unsigned char *>(shared), static_cast<u32>(bytes)};
