@@ -21,6 +21,7 @@ import torch
 TOKENS, LAYERS, WIDTH, HIDDEN, VOCABULARY, JOINED, PARTS = 65_536, 12, 768, 3072, 50_304, 2368, 6
 WORKSPACE_BYTES, OFFERS, OFFER_WORDS = 128 << 20, 64, 12
 GELU, GELU_GRADIENT = 160, 192
+SMALL_TILE = 128 * 160
 # What cuBLASLt calls the types, attributes of a product, and a limit of the workspace.
 TYPES = {torch.bfloat16: 14, torch.float32: 0}
 TRANSPOSED_FIRST, TRANSPOSED_SECOND, EPILOGUE, AUXILIARY, AUXILIARY_STRIDE = 3, 4, 7, 11, 12
@@ -84,7 +85,7 @@ class Product:
             self.set(AUXILIARY_STRIDE, ctypes.c_int64(n))
             self.set(AUXILIARY, ctypes.c_uint64(self.auxiliary.data_ptr()))
         self.offers, self.waves = self.ask()
-        self.taken = self.choose(k, output, epilogue)
+        self.taken = self.choose(m * n, k, output)
 
     def layout(self, shape, dtype):
         layout = ctypes.c_void_p()
@@ -112,12 +113,13 @@ class Product:
         usable = [offer for offer in offers if offer[9] & 0xFFFFFFFF == 0]
         return usable, [struct.unpack("f", struct.pack("I", offer[9] >> 32))[0] for offer in usable]
 
-    def choose(self, k, output, epilogue) -> int:
-        """As ProductChoice does: of many waves of short sums in 16 bits that of most waves among eight, else the first."""
-        waves = self.waves[:8]
-        if output != HALF or epilogue == GELU_GRADIENT or k > 3072 or waves[0] < 8:
+    def choose(self, results, k, output) -> int:
+        """As ProductChoice does, among eight: of many short sums in 16 bits the largest of the small tiles, else the first."""
+        waves, multiprocessors = self.waves[:8], torch.cuda.get_device_properties(0).multi_processor_count
+        if output != HALF or k > 3072 or results < 8 * SMALL_TILE * multiprocessors:
             return 0
-        return max(range(len(waves)), key=lambda n: waves[n])
+        small = [n for n in range(len(waves)) if results <= waves[n] * SMALL_TILE * multiprocessors]
+        return min(small, key=lambda n: waves[n]) if small else max(range(len(waves)), key=lambda n: waves[n])
 
     def run(self, offer: int, count: int) -> None:
         words = (ctypes.c_uint64 * OFFER_WORDS)(*self.offers[offer])

@@ -80,7 +80,8 @@ package final class MatrixProducts: Sendable {
     private func plan(_ key: Key) throws(PowerAttentionError) -> ProductPlan? {
         if let known = plans.withLock({ $0[key] }) { return known }
         let plan = try ProductPlan(
-            key.shape, alignments: key.alignments, workspace: Self.workspaceBytes, library, handle)
+            key.shape, alignments: key.alignments, workspace: Self.workspaceBytes,
+            multiprocessors: context.properties.multiprocessorCount, library, handle)
         plans.withLock { $0[key] = .some(plan) }
         return plan
     }

@@ -16,9 +16,11 @@ final class ProductPlan: @unchecked Sendable {
     /// - Parameters:
     ///   - alignments: those of A, B, C, what is added and the epilogue's matrix in bytes.
     ///   - workspace: bytes that the algorithm may use.
+    ///   - multiprocessors: those of the card.
     /// - Returns: `nil` where the library has no algorithm.
     init?(
-        _ shape: ProductShape, alignments: ProductAlignments, workspace: Int, _ library: CUBLASLt, _ handle: CUBLASLt.Handle
+        _ shape: ProductShape, alignments: ProductAlignments, workspace: Int, multiprocessors: Int, _ library: CUBLASLt,
+        _ handle: CUBLASLt.Handle
     ) throws(PowerAttentionError) {
         self.library = library
         // CUBLAS_COMPUTE_32F, with factors in CUDA_R_32F.
@@ -72,8 +74,11 @@ final class ProductPlan: @unchecked Sendable {
             let word = choices[Self.choiceWords * n + 9]
             return UInt32(truncatingIfNeeded: word) == 0 ? Float(bitPattern: UInt32(word >> 32)) : 0
         }
-        let writesHalves = shape.output.byteCount == 2 && shape.epilogue != .geluGradient
-        guard let index = ProductChoice.preferred(waves, terms: shape.k, writesHalves: writesHalves) else { return nil }
+        let results = Float(shape.m) * Float(shape.n) / Float(multiprocessors)
+        guard
+            let index = ProductChoice.preferred(
+                waves, results: results, terms: shape.k, writesHalves: shape.output.byteCount == 2)
+        else { return nil }
         choice = Array(choices[Self.choiceWords * index..<Self.choiceWords * (index + 1)])
     }
 
