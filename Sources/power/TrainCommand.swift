@@ -119,6 +119,7 @@ extension Trainer {
 
     private var memory: String {
         guard let (run, card) = expectedMemory else { return "" }
-        return ", about \(MemoryReport.text(run)) of the card's \(MemoryReport.text(card))"
+        let advice = ", which is not enough: more --accumulation, --recomputation or a shorter --context take less"
+        return ", about \(MemoryReport.text(run)) of the card's \(MemoryReport.text(card))" + (run > card ? advice : "")
     }
 }
