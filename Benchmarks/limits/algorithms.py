@@ -14,14 +14,17 @@ import glob
 import statistics
 import struct
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 
-TOKENS, LAYERS, WIDTH, HIDDEN, VOCABULARY, JOINED, PARTS = 65_536, 12, 768, 3072, 50_304, 2368, 6
+TOKENS, LAYERS, WIDTH, HIDDEN, VOCABULARY, JOINED, PARTS = 65_536, 12, 768, 3072, 50_304, 2368, 3
 WORKSPACE_BYTES, OFFERS, OFFER_WORDS = 128 << 20, 64, 12
 GELU, GELU_GRADIENT = 160, 192
 SMALL_TILE = 128 * 160
+# CUBLAS_COMPUTE_32F, with factors in CUDA_R_32F.
+COMPUTE, FACTOR = 68, 0
 # What cuBLASLt calls the types, attributes of a product, and a limit of the workspace.
 TYPES = {torch.bfloat16: 14, torch.float32: 0}
 TRANSPOSED_FIRST, TRANSPOSED_SECOND, EPILOGUE, AUXILIARY, AUXILIARY_STRIDE = 3, 4, 7, 11, 12
@@ -69,14 +72,13 @@ class Product:
 
     def __init__(self, library, handle, workspace, m, n, k, transposes_a, transposes_b, output, epilogue, adds):
         self.library, self.handle, self.workspace = library, handle, workspace
-        self.flops, self.beta = 2 * m * n * k, 1.0 if adds else 0.0
+        self.flops, self.beta, self.output = 2 * m * n * k, 1.0 if adds else 0.0, output
         stored_a, stored_b = (k, m) if transposes_a else (m, k), (n, k) if transposes_b else (k, n)
         self.a, self.b = (torch.randn(*shape, device="cuda", dtype=HALF) for shape in (stored_a, stored_b))
         self.c = torch.zeros(m, n, device="cuda", dtype=output)
         self.auxiliary = torch.randn(m, n, device="cuda", dtype=HALF) if epilogue else None
         self.product = ctypes.c_void_p()
-        # CUBLAS_COMPUTE_32F, with factors in float32.
-        check(library.cublasLtMatmulDescCreate(ctypes.byref(self.product), 68, 0))
+        check(library.cublasLtMatmulDescCreate(ctypes.byref(self.product), COMPUTE, FACTOR))
         self.layouts = [self.layout(stored_b, HALF), self.layout(stored_a, HALF), self.layout((m, n), output)]
         self.set(TRANSPOSED_FIRST, ctypes.c_int(int(transposes_b)))
         self.set(TRANSPOSED_SECOND, ctypes.c_int(int(transposes_a)))
@@ -137,7 +139,10 @@ class Product:
 
     def milliseconds(self, offer: int, seconds: float) -> float:
         """Of one among as many as take so long, of the second half of them."""
-        count = max(int(seconds * 550e12 / self.flops / 2), 4)
+        return self.timed(offer, max(int(seconds * 550e12 / self.flops / 2), 4))
+
+    def timed(self, offer: int, count: int) -> float:
+        """Milliseconds of one among so many, after as many that are not timed."""
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         self.run(offer, count)
         start.record()
@@ -145,6 +150,11 @@ class Product:
         end.record()
         torch.cuda.synchronize()
         return start.elapsed_time(end) / count
+
+    def medians(self, offers: Iterable[int], rounds: int, seconds: float) -> dict[int, float]:
+        """Milliseconds of several, in turns."""
+        measured = [{n: self.milliseconds(n, seconds) for n in offers} for _ in range(rounds)]
+        return {n: statistics.median(one[n] for one in measured) for n in measured[0]}
 
 
 def heat(seconds: float) -> None:
@@ -155,33 +165,40 @@ def heat(seconds: float) -> None:
         torch.cuda.synchronize()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(description: str, seconds: float, meaning: str) -> argparse.Namespace:
+    """Those of a command that takes products of a step one by one; `meaning` says what `--seconds` are."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], help="products whose name contains this text; may be repeated")
-    parser.add_argument("--seconds", type=float, default=0.12, help="how long each algorithm runs at once")
-    options = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=seconds, help=meaning)
+    return parser.parse_args()
+
+
+def products(only: list[str]) -> Iterator[tuple[str, int, Product]]:
+    """The name, how often in a step, and the product, of all or of those whose name contains one of the texts; one exists at a time."""
     library, handle = load(), ctypes.c_void_p()
     check(library.cublasLtCreate(ctypes.byref(handle)))
     workspace = torch.empty(WORKSPACE_BYTES, device="cuda", dtype=torch.uint8)
+    for name, *shape, times in PRODUCTS:
+        if not only or any(text in name for text in only):
+            yield name, times, Product(library, handle, workspace, *shape)
+            torch.cuda.empty_cache()
+
+
+def main() -> None:
+    given = options(__doc__, 0.12, "how long each algorithm runs at once")
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}\n")
     print("| product | offers | first, ms | taken, ms | TFLOP/s | best, ms | TFLOP/s |\n|---|---|---|---|---|---|---|")
     heat(1.5)
     sums = [0.0, 0.0, 0.0]
-    for name, *shape, times in PRODUCTS:
-        if options.only and not any(text in name for text in options.only):
-            continue
-        product = Product(library, handle, workspace, *shape)
-        once = {n: product.milliseconds(n, options.seconds) for n in range(len(product.offers))}
+    for name, times, product in products(given.only):
+        once = {n: product.milliseconds(n, given.seconds) for n in range(len(product.offers))}
         # The fastest again, in turns with the others of the row.
-        again = {0, product.taken, *sorted(once, key=once.get)[:4]}
-        rounds = [{n: product.milliseconds(n, options.seconds) for n in again} for _ in range(4)]
-        medians = {n: statistics.median(one[n] for one in rounds) for n in again}
+        medians = product.medians({0, product.taken, *sorted(once, key=once.get)[:4]}, 4, given.seconds)
         row = [medians[0], medians[product.taken], min(medians.values())]
         taken, best = (product.flops / time / 1e9 for time in row[1:])
         print(f"| {name} | {len(once)} | {row[0]:.3f} | {row[1]:.3f} | {taken:.0f} | {row[2]:.3f} | {best:.0f} |", flush=True)
         sums = [total + times * time for total, time in zip(sums, row)]
         del product
-        torch.cuda.empty_cache()
     print("| a step | | {:.1f} | {:.1f} | | {:.1f} | |".format(*sums))
 
 
