@@ -41,7 +41,7 @@ package enum KernelTable {
             }
         }
         for type in [DataType.bfloat16, .float32] {
-            entries.append(Entry(name: "layers, \(type)", sources: try LayerSources.all(type)))
+            entries.append(Entry(name: "layers, \(type)", sources: try LayerSources.all(type, limits)))
         }
         return entries
     }

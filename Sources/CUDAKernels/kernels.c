@@ -86,8 +86,14 @@ static const char hopper_key_item[] = {
 static const char hopper_linear_keys[] = {
 #embed "hopper/linear_keys.cuh"
 };
+static const char hopper_odds[] = {
+#embed "hopper/odds.cu"
+};
 static const char hopper_panels[] = {
 #embed "hopper/panels.cuh"
+};
+static const char hopper_product[] = {
+#embed "hopper/product.cuh"
 };
 static const char hopper_queue[] = {
 #embed "hopper/queue.cuh"
@@ -145,6 +151,9 @@ static const char layers_loss[] = {
 };
 static const char layers_norm[] = {
 #embed "layers/norm.cu"
+};
+static const char layers_odds[] = {
+#embed "layers/odds.cu"
 };
 static const char layers_optimizer[] = {
 #embed "layers/optimizer.cu"
@@ -214,7 +223,9 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/item.cuh", hopper_item),
     FILE_ENTRY("hopper/key_item.cuh", hopper_key_item),
     FILE_ENTRY("hopper/linear_keys.cuh", hopper_linear_keys),
+    FILE_ENTRY("hopper/odds.cu", hopper_odds),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
+    FILE_ENTRY("hopper/product.cuh", hopper_product),
     FILE_ENTRY("hopper/queue.cuh", hopper_queue),
     FILE_ENTRY("hopper/row_operands.cuh", hopper_row_operands),
     FILE_ENTRY("hopper/row_sets.cuh", hopper_row_sets),
@@ -234,6 +245,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("layers/gate.cu", layers_gate),
     FILE_ENTRY("layers/loss.cu", layers_loss),
     FILE_ENTRY("layers/norm.cu", layers_norm),
+    FILE_ENTRY("layers/odds.cu", layers_odds),
     FILE_ENTRY("layers/optimizer.cu", layers_optimizer),
     FILE_ENTRY("layers/pointwise.cu", layers_pointwise),
     FILE_ENTRY("layers/reduction.cuh", layers_reduction),

@@ -109,11 +109,38 @@ package protocol LayerKernels: Sendable {
     func crossEntropy(
         _ logits: inout Tensor, columns: Int, targets: Tensor, gradientScale: Double?
     ) throws(PowerAttentionError) -> Tensor
+
+    /// The same from `x` and the first `vocabulary` rows of `weight`, whose product nobody stores: for losses alone, or for the gradients of
+    /// `gradientScale · Σ_r loss_r`. `nil` where the backend has no kernel for it.
+    ///
+    /// A token that is 2⁹⁶ times as likely as the target, or more, counts as that much.
+    func targetOdds(
+        _ x: Tensor, weight: Tensor, vocabulary: Int, targets: Tensor, gradientScale: Double?
+    ) throws(PowerAttentionError) -> TargetOdds?
+    /// Adds the targets' part to the gradient of a weight, to which `oddsᵀ · scaled` was added.
+    func addTargets(_ odds: TargetOdds.Gradients, weightGradient: inout Tensor) throws(PowerAttentionError)
+    /// Turns `odds · weight` into the gradient of `x`.
+    func finishOddsGradient(
+        _ product: inout Tensor, _ odds: TargetOdds.Gradients, weight: Tensor) throws(PowerAttentionError)
 }
 
 extension LayerKernels {
     /// A number of rows or columns made a multiple of ``columnAlignment``.
     package func aligned(_ count: Int) -> Int { (count + columnAlignment - 1) / columnAlignment * columnAlignment }
+
+    package func targetOdds(
+        _ x: Tensor, weight: Tensor, vocabulary: Int, targets: Tensor, gradientScale: Double?
+    ) throws(PowerAttentionError) -> TargetOdds? { nil }
+
+    package func addTargets(_ odds: TargetOdds.Gradients, weightGradient: inout Tensor) throws(PowerAttentionError) {
+        preconditionFailure("a backend without odds")
+    }
+
+    package func finishOddsGradient(
+        _ product: inout Tensor, _ odds: TargetOdds.Gradients, weight: Tensor
+    ) throws(PowerAttentionError) {
+        preconditionFailure("a backend without odds")
+    }
 
     package func rotateMeasuring(
         _ x: inout Tensor, cosines: Tensor, sines: Tensor

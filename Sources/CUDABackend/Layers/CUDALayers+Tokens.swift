@@ -18,6 +18,13 @@ extension CUDALayers {
     package func embedBackward(
         _ tokens: Tensor, gradient: Tensor, tableGradient: inout Tensor
     ) throws(PowerAttentionError) {
+        try addRows(gradient, factors: nil, to: &tableGradient, at: tokens)
+    }
+
+    /// Adds row `r`, `factors[r]` times where these are given, to row `tokens[r]` of a table.
+    func addRows(
+        _ gradient: Tensor, factors: Tensor?, to tableGradient: inout Tensor, at tokens: Tensor
+    ) throws(PowerAttentionError) {
         let (count, vocabulary, width) = (tokens.count, tableGradient.rowCount, tableGradient.rowWidth)
         let vector = vector(width)
         let order = try sort(tokens, vocabulary: vocabulary, vector: vector)
@@ -29,12 +36,19 @@ extension CUDALayers {
         try launch(
             source("embedding", "embed_backward", vector: vector), grid: grid, threads: Self.columnThreads,
             [
-                .tensor(tokens), .tensor(order), .tensor(gradient), .pointer(table), .tensor(partials), .int(count),
-                .int(width),
+                .tensor(tokens), .tensor(order), .tensor(gradient), .tensor(factors), .pointer(table), .tensor(partials),
+                .int(count), .int(width),
             ])
         try launch(
             source("embedding", "join_embed_backward", vector: vector), grid: grid, threads: Self.columnThreads,
             [.tensor(tokens), .tensor(order), .pointer(table), .tensor(partials), .int(count), .int(width)])
+    }
+
+    /// Follows ``addRows(_:factors:to:at:)``, of which nothing is left.
+    static func takeRows(_ memory: inout RecordedMemory, count: Int, width: Int) {
+        let order = [memory.take(4 * count), memory.take(4 * count)]
+        let partials = memory.take(4 * (count + tile - 1) / tile * 2 * width)
+        memory.release(order + [partials])
     }
 
     /// The places of tokens in ascending order, equal ones in the order of their places.

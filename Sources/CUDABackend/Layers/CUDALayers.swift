@@ -79,7 +79,9 @@ extension CUDALayers {
                 + (gateSource(width: width, heads: gates, weightRows: aligned(gates)).map { [$0] } ?? [])
                 + [source("gate", "log_sigmoid_backward_columns", vector: vector(columnAlignment))]
                 + ["add_partial_sums", "add_sum"].map { source("sums", $0, vector: 1) }
-                + [crossEntropySource(vector: vector(columnAlignment), threads: 512, keepsRow: true)]
+                + (multipliesOdds(width: width)
+                    ? oddsSources(vector: wide)
+                    : [crossEntropySource(vector: vector(columnAlignment), threads: 512, keepsRow: true)])
                 + ["square_sums", "decide_update", "adamw"].map { source("optimizer", $0, vector: 1) })
     }
 

@@ -12,7 +12,7 @@ enum LayerSources {
     }
 
     /// All of them, for rows of common widths.
-    static func all(_ activations: DataType) throws(PowerAttentionError) -> [KernelSource] {
+    static func all(_ activations: DataType, _ limits: CardLimits) throws(PowerAttentionError) -> [KernelSource] {
         var sources: [KernelSource] = []
         for vector in [16 / activations.byteCount, 1] {
             func add(_ file: String, _ functions: [String], _ macros: [(String, Int)] = []) {
@@ -38,6 +38,10 @@ enum LayerSources {
         if activations == .bfloat16 {
             for tiles in [1, 2] {
                 sources.append(source("gate", "project_gates", activations, vector: 1, [("TILES", tiles)]))
+            }
+            if limits.isHopper {
+                sources.append(OddsConfiguration().source)
+                sources += OddsConfiguration.rowFunctions.map { source("odds", $0, activations, vector: 8) }
             }
         }
         return sources

@@ -8,6 +8,12 @@
 #pragma once
 #include "common/ptx.cuh"
 
+// A matrix in memory as the tensor memory accelerator knows it (`cuTensorMapEncodeTiled`): its rows and columns, and those of the boxes that it
+// copies, at most 64 columns.
+struct __align__(64) TensorMap {
+    unsigned long long words[16];
+};
+
 // Four matrices of 8 x 8 numbers in the order of load_matrices.
 __device__ __forceinline__ void store_matrices(void *address, const unsigned (&r)[4]) {
     asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(shared_address(address)), "r"(r[0]), "r"(r[1]),
@@ -38,6 +44,18 @@ __device__ __forceinline__ void copy_bulk(void *shared, const void *global, int 
                  : "memory");
 }
 
+// The same for a box of a matrix, from (row, column) on, which becomes a panel of 64 columns; what is beyond the matrix becomes zero. `bytes` are the
+// whole box's.
+__device__ __forceinline__ void copy_box(
+    void *shared, const TensorMap &matrix, int row, int column, int bytes, unsigned long long *barrier
+) {
+    asm volatile("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes) : "memory");
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(
+                     shared_address(shared)),
+                 "l"(&matrix), "r"(column), "r"(row), "r"(shared_address(barrier))
+                 : "memory");
+}
+
 // The other way: the memory is written, and seen by this thread, once its group of such copies is waited for; until then shared memory stays
 // as it is.
 __device__ __forceinline__ void store_bulk(void *global, const void *shared, int bytes) {
@@ -45,10 +63,20 @@ __device__ __forceinline__ void store_bulk(void *global, const void *shared, int
                  : "memory");
 }
 
+// The same for a box that is a panel. What is beyond the matrix is not written.
+__device__ __forceinline__ void store_box(const TensorMap &matrix, int row, int column, const void *shared) {
+    asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(&matrix), "r"(column), "r"(row),
+                 "r"(shared_address(shared))
+                 : "memory");
+}
+
 __device__ __forceinline__ void commit_bulk_stores() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
 __device__ __forceinline__ void wait_bulk_stores() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
-// Shared memory has been read.
-__device__ __forceinline__ void wait_bulk_reads() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
+// Shared memory has been read, but for the newest `pending` groups.
+template <int pending = 0>
+__device__ __forceinline__ void wait_bulk_reads() {
+    asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(pending) : "memory");
+}
 
 // Waits for the completion of this parity; that before the first one has parity 1, and has happened.
 __device__ __forceinline__ void barrier_wait(unsigned long long *barrier, int parity) {
@@ -212,6 +240,8 @@ __device__ __forceinline__ void words_ready(unsigned (&words)[count]) {
 #define SUMS_60 SUMS_56, SUMS_4(56)
 #define SUMS_64 SUMS_60, SUMS_4(60)
 #define SUMS_68 SUMS_64, SUMS_4(64)
+#define SUMS_16_FROM(n) SUMS_4(n), SUMS_4(n + 4), SUMS_4(n + 8), SUMS_4(n + 12)
+#define SUMS_128 SUMS_64, SUMS_16_FROM(64), SUMS_16_FROM(80), SUMS_16_FROM(96), SUMS_16_FROM(112)
 #define NAMES_8 "%0, %1, %2, %3, %4, %5, %6, %7"
 #define NAMES_12 NAMES_8 ", %8, %9, %10, %11"
 #define NAMES_16 NAMES_12 ", %12, %13, %14, %15"
@@ -228,6 +258,11 @@ __device__ __forceinline__ void words_ready(unsigned (&words)[count]) {
 #define NAMES_60 NAMES_56 ", %56, %57, %58, %59"
 #define NAMES_64 NAMES_60 ", %60, %61, %62, %63"
 #define NAMES_68 NAMES_64 ", %64, %65, %66, %67"
+#define NAMES_128 \
+    NAMES_64 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79" \
+             ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95" \
+             ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111" \
+             ", %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
 
 // Whether to add is written into the instruction: where a register says so, the compiler may keep what it thinks the sums hold before the
 // first product, all around a loop.
@@ -278,6 +313,7 @@ DEFINE_PRODUCTS(112, 56, 56, 57, 58, 59, 60, 61, 62)
 DEFINE_PRODUCTS(120, 60, 60, 61, 62, 63, 64, 65, 66)
 DEFINE_PRODUCTS(128, 64, 64, 65, 66, 67, 68, 69, 70)
 DEFINE_PRODUCTS(136, 68, 68, 69, 70, 71, 72, 73, 74)
+DEFINE_PRODUCTS(256, 128, 128, 129, 130, 131, 132, 133, 134)
 
 #undef DEFINE_PRODUCTS
 #undef MULTIPLY_SHARED

@@ -52,6 +52,20 @@ __device__ __forceinline__ unsigned larger_float16(unsigned x, unsigned y) {
     return larger;
 }
 
+// Two numbers rounded to float16, the first in the low half.
+__device__ __forceinline__ unsigned pack_float16(float low, float high) {
+    unsigned packed;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+    return packed;
+}
+
+// The larger of each two numbers in the halves of two words, NaN where one is.
+__device__ __forceinline__ unsigned larger_or_nan_float16(unsigned x, unsigned y) {
+    unsigned larger;
+    asm("max.NaN.f16x2 %0, %1, %2;" : "=r"(larger) : "r"(x), "r"(y));
+    return larger;
+}
+
 // The bits of x with the 10 bits of precision of TF32.
 __device__ __forceinline__ unsigned round_to_tf32(float x) {
     unsigned rounded;

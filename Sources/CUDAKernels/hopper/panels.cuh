@@ -109,8 +109,8 @@ __device__ __forceinline__ void arrive_warp(unsigned long long *barrier, int lan
     if (lane == 0) barrier_arrive(barrier);
 }
 
-// `stages` of tiles: barriers that a warpgroup's copies have filled them, and that `groups` warpgroups have read them. Of 256 `arrivals` that fill
-// a stage 128 are the filling side's own, after what else it does to the stage.
+// `stages` of tiles: barriers that copies of `arrivals` threads have filled them, and that `groups` warpgroups have read them. Of 256 that fill a
+// stage 128 are the filling side's own, after what else it does to the stage.
 template <int stages, int groups, int arrivals = 128>
 struct Ring {
     unsigned long long *full, *empty;
@@ -135,6 +135,14 @@ struct Ring {
     __device__ __forceinline__ void copy(const RingPosition<stages> &at, elem *shared, const elem *global, int thread) const {
         static_assert(count * sizeof(elem) % 16 == 0, "bulk copies are of 16 bytes");
         if (thread == 0) copy_bulk(shared, global, count * sizeof(elem), full + at.stage);
+    }
+
+    // A box of a matrix of so many numbers.
+    template <int count>
+    __device__ __forceinline__ void copy_box(
+        const RingPosition<stages> &at, elem *shared, const TensorMap &matrix, int row, int column
+    ) const {
+        ::copy_box(shared, matrix, row, column, count * sizeof(elem), full + at.stage);
     }
 
     __device__ __forceinline__ void end(RingPosition<stages> &at) {

@@ -131,11 +131,11 @@ extern "C" __global__ void __launch_bounds__(DIGITS) sort_by_digit(
 }
 
 // Sums of the runs of one token in a tile of sorted places. A run that ends within the tile where it began is added to the table. The part
-// of one that began before goes to partials[tile, 0], that of one that goes on behind to partials[tile, 1]. Grid: tiles, width /
-// (128 · VECTOR).
+// of one that began before goes to partials[tile, 0], that of one that goes on behind to partials[tile, 1]. Rows count `factors` times where
+// these are given. Grid: tiles, width / (128 · VECTOR).
 extern "C" __global__ void __launch_bounds__(128) embed_backward(
-    const int *__restrict__ tokens, const int *__restrict__ order, const activation *__restrict__ gradient, float *__restrict__ table,
-    float *__restrict__ partials, int count, int width
+    const int *__restrict__ tokens, const int *__restrict__ order, const activation *__restrict__ gradient,
+    const float *__restrict__ factors, float *__restrict__ table, float *__restrict__ partials, int count, int width
 ) {
     constexpr int BATCH = 8;
     static_assert(TILE % BATCH == 0 && TILE + 2 <= 128, "whole batches; a thread looks up a token");
@@ -165,8 +165,9 @@ extern "C" __global__ void __launch_bounds__(128) embed_backward(
             if (n >= end - first) break;
             float values[VECTOR];
             unpack(values, rows[i]);
+            const float factor = factors == nullptr ? 1 : factors[places[n]];
 #pragma unroll
-            for (int j = 0; j < VECTOR; ++j) sums[j] += values[j];
+            for (int j = 0; j < VECTOR; ++j) sums[j] += factor * values[j];
             if (next == token && n + 1 < end - first) continue;
             float *place = partials + (static_cast<size_t>(blockIdx.x) * 2 + (hasBegun ? 0 : 1)) * width + column;
             if (!hasBegun && next != token) {

@@ -34,7 +34,7 @@ extension CUDAContext {
             let (observer, capturing) = state.withLock { ($0.observer, $0.capture != nil) }
             observer?(launch)
             if capturing {
-                for case .pointer(let pointer?, _) in launch.arguments { allocator.use(pointer) }
+                for case let pointer? in launch.arguments.map(\.address) { allocator.use(pointer) }
             }
             session.remember(launch.kernel)
             let result = launch.withArguments { arguments in
@@ -65,26 +65,17 @@ extension CUDAContext {
 extension KernelLaunch {
     /// Calls `body` with pointers to the arguments, as the driver takes them.
     func withArguments<R>(_ body: (UnsafeMutablePointer<UnsafeMutableRawPointer?>) -> R) -> R {
-        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: max(1, arguments.count)) { values in
+        let wordCount = arguments.reduce(0) { $0 + $1.wordCount }
+        return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: max(1, wordCount)) { values in
             withUnsafeTemporaryAllocation(of: UnsafeMutableRawPointer?.self, capacity: max(1, arguments.count)) { pointers in
+                var place = 0
                 for (index, argument) in arguments.enumerated() {
-                    values.initializeElement(at: index, to: argument.bits)
-                    pointers.initializeElement(at: index, to: UnsafeMutableRawPointer(values.baseAddress! + index))
+                    argument.store(to: values.baseAddress! + place)
+                    pointers.initializeElement(at: index, to: UnsafeMutableRawPointer(values.baseAddress! + place))
+                    place += argument.wordCount
                 }
                 return body(pointers.baseAddress!)
             }
-        }
-    }
-}
-
-extension KernelArgument {
-    /// The bytes of the value, the lowest first, zeros behind.
-    var bits: UInt64 {
-        switch self {
-        case .pointer(let pointer, _): (pointer?.address ?? 0).littleEndian
-        case .int32(let value): UInt64(UInt32(bitPattern: value)).littleEndian
-        case .int64(let value): UInt64(bitPattern: value).littleEndian
-        case .float(let value): UInt64(value.bitPattern).littleEndian
         }
     }
 }

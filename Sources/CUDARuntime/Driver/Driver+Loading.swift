@@ -131,6 +131,7 @@ extension Driver {
                 Out<UnsafeMutableRawPointer?>?, Out<UnsafeMutableRawPointer?>?
             ) -> Result
         let launch = try library.function("cuLaunchKernel", as: Launch.self)
+        tensorMapEncodeTiled = library.function(ifPresent: "cuTensorMapEncodeTiled", as: EncodeTensorMap.self)
         let early = EarlyLaunch(library, driverGetVersion)
         launchKernel = { function, grid, block, sharedBytes, stream, arguments, startsEarly in
             if startsEarly, let early { return early(function, grid, block, sharedBytes, stream, arguments) }

@@ -11,6 +11,12 @@ package struct Driver: Sendable {
     package typealias LaunchKernel =
         @Sendable (Handle, Extent, Extent, CUnsignedInt, Handle, Out<UnsafeMutableRawPointer?>, Bool) -> Result
 
+    package typealias EncodeTensorMap =
+        @convention(c) @Sendable (
+            Out<UInt64>, CInt, CUnsignedInt, UInt64, UnsafePointer<UInt64>, UnsafePointer<UInt64>, UnsafePointer<CUnsignedInt>,
+            UnsafePointer<CUnsignedInt>, CInt, CInt, CInt, CInt
+        ) -> Result
+
     package var initialize: @Sendable (CUnsignedInt) -> Result
     package var driverGetVersion: @Sendable (Out<CInt>) -> Result
     package var getErrorName: @Sendable (Result, Out<Text?>) -> Result
@@ -60,6 +66,8 @@ package struct Driver: Sendable {
     package var funcGetParamInfo: (@Sendable (Handle, Int, Out<Int>, Out<Int>) -> Result)?
     /// The last argument says whether blocks may start while the kernel before is under way.
     package var launchKernel: LaunchKernel
+    /// Words of the map, type, rank, address, extents, strides, box, steps, interleaving, swizzle, promotion, filling. Absent before CUDA 12.
+    package var tensorMapEncodeTiled: EncodeTensorMap?
 
     /// A table of one's own: every function has to be there.
     package init(

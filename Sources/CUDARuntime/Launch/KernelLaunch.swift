@@ -40,23 +40,3 @@ package struct KernelLaunch: Sendable, CustomStringConvertible {
         "\(kernel) grid \(grid.x)×\(grid.y)×\(grid.z), \(threads) threads, \(sharedBytes) bytes shared"
     }
 }
-
-/// An argument of a kernel, as the driver takes it.
-package enum KernelArgument: Sendable {
-    /// An address, or null, and what keeps the memory there until the launch is queued: another thread would be given memory that is let
-    /// go before.
-    case pointer(DevicePointer?, heldBy: (any Sendable)? = nil)
-    case int32(Int32)
-    case int64(Int64)
-    case float(Float)
-
-    package static func memory(_ memory: DeviceMemory?) -> KernelArgument { .pointer(memory?.pointer, heldBy: memory) }
-
-    /// The size of the parameter.
-    var byteCount: Int {
-        switch self {
-        case .pointer, .int64: 8
-        case .int32, .float: 4
-        }
-    }
-}

@@ -4,7 +4,7 @@ package import Tensors
 /// The language model's head: logits `x·Wᵀ` over the vocabulary, and the cross-entropy of the next token.
 ///
 /// At a vocabulary of 50,257 the logits of a batch would be larger than everything else together: they exist for one chunk of
-/// rows at a time, and their gradient takes their place.
+/// rows at a time, and their gradient takes their place. Where the kernels can, nobody sees logits at all, but odds (``TargetOdds``).
 package struct Head {
     let weight: Parameter
     let kernels: any LayerKernels
@@ -33,10 +33,7 @@ package struct Head {
     package func losses(_ x: Tensor, targets: Tensor) throws(PowerAttentionError) -> Tensor {
         var losses = try kernels.uninitialized([targets.count], weight.value.dataType)
         for rows in chunks(targets.count) {
-            var logits = try logits(x.rows(rows))
-            let part = try kernels.crossEntropy(
-                &logits, columns: vocabulary, targets: targets.rows(rows), gradientScale: nil)
-            try kernels.setRows(&losses, from: rows.lowerBound, to: part)
+            try kernels.setRows(&losses, from: rows.lowerBound, to: partLosses(x.rows(rows), targets: targets.rows(rows)))
         }
         return losses
     }
@@ -48,18 +45,48 @@ package struct Head {
         var losses = try kernels.uninitialized([targets.count], weight.value.dataType)
         var gradient = try kernels.uninitialized(x.shape, x.dataType)
         for rows in chunks(targets.count) {
-            let x = x.rows(rows)
-            var logits = try logits(x)
-            let part = try kernels.crossEntropy(
-                &logits, columns: vocabulary, targets: targets.rows(rows), gradientScale: gradientScale)
-            try kernels.setRows(&losses, from: rows.lowerBound, to: part)
-            try weight.addProduct(logits, x, by: kernels)
-            var rowGradient = try kernels.uninitialized(x.shape, x.dataType)
-            try kernels.multiply(
-                logits, transposeA: false, weight.operand, transposeB: false, into: &rowGradient, accumulate: false)
-            try kernels.setRows(&gradient, from: rows.lowerBound, to: rowGradient)
+            let part = try partBackward(x.rows(rows), targets: targets.rows(rows), gradientScale: gradientScale)
+            try kernels.setRows(&losses, from: rows.lowerBound, to: part.losses)
+            try kernels.setRows(&gradient, from: rows.lowerBound, to: part.gradient)
         }
         return (losses, gradient)
+    }
+
+    private func partLosses(_ x: Tensor, targets: Tensor) throws(PowerAttentionError) -> Tensor {
+        if let odds = try kernels.targetOdds(
+            x, weight: weight.operand, vocabulary: vocabulary, targets: targets, gradientScale: nil)
+        {
+            return odds.losses
+        }
+        var logits = try logits(x)
+        return try kernels.crossEntropy(&logits, columns: vocabulary, targets: targets, gradientScale: nil)
+    }
+
+    private func partBackward(
+        _ x: Tensor, targets: Tensor, gradientScale: Double
+    ) throws(PowerAttentionError) -> (losses: Tensor, gradient: Tensor) {
+        if let result = try kernels.targetOdds(
+            x, weight: weight.operand, vocabulary: vocabulary, targets: targets, gradientScale: gradientScale),
+            let odds = result.gradients
+        {
+            try weight.addProduct(odds.odds, odds.scaled, by: kernels)
+            try kernels.addTargets(odds, weightGradient: &weight.gradientSum)
+            var gradient = try inputGradient(odds.odds, of: x)
+            try kernels.finishOddsGradient(&gradient, odds, weight: weight.operand)
+            return (result.losses, gradient)
+        }
+        var logits = try logits(x)
+        let losses = try kernels.crossEntropy(&logits, columns: vocabulary, targets: targets, gradientScale: gradientScale)
+        try weight.addProduct(logits, x, by: kernels)
+        return (losses, try inputGradient(logits, of: x))
+    }
+
+    /// `gradient · W`.
+    private func inputGradient(_ gradient: Tensor, of x: Tensor) throws(PowerAttentionError) -> Tensor {
+        var product = try kernels.uninitialized(x.shape, x.dataType)
+        try kernels.multiply(
+            gradient, transposeA: false, weight.operand, transposeB: false, into: &product, accumulate: false)
+        return product
     }
 
     private var vocabulary: Int { weight.value.shape[0] }

@@ -29,7 +29,7 @@ package struct DeviceMemoryEstimate: Sendable, Hashable {
         let (model, training) = (configuration.model, configuration.training)
         func memory(_ sequences: Int, _ length: Int) throws(PowerAttentionError) -> ModelMemory {
             let plan = try Self.plan(model, sequences: sequences, length: length, card)
-            return ModelMemory(model, plan, usesLibrary: try usesLibrary(plan))
+            return ModelMemory(model, plan, usesLibrary: try usesLibrary(plan), on: card)
         }
         let sequences = training.batchSize / training.accumulation
         var recorded = try memory(sequences, training.context)

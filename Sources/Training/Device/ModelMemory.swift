@@ -2,6 +2,7 @@ import BackendInterface
 import CUDABackend
 import CUDARuntime
 import LanguageModel
+import Tensors
 
 /// What passes over a model take of a card's memory: the blocks that its layers ask for, in their order.
 ///
@@ -13,13 +14,16 @@ struct ModelMemory {
     private let model: ModelConfiguration
     private let plan: AttentionPlan
     private let usesLibrary: Bool
+    /// Whether the head multiplies odds instead of storing logits.
+    private let usesOdds: Bool
     private let rows: Int
     private(set) var memory = RecordedMemory()
 
-    init(_ model: ModelConfiguration, _ plan: AttentionPlan, usesLibrary: Bool) {
+    init(_ model: ModelConfiguration, _ plan: AttentionPlan, usesLibrary: Bool, on card: CardLimits) {
         self.model = model
         self.plan = plan
         self.usesLibrary = usesLibrary
+        usesOdds = CUDALayers.multipliesOdds(.bfloat16, width: model.width, on: card)
         rows = plan.problem.tokenCount
     }
 
@@ -88,17 +92,24 @@ struct ModelMemory {
         memory.release([head(trains: false).losses, stream] + normalized)
     }
 
-    /// Logits exist for some rows at a time; where those are all, their results take the place of what was made for all rows.
+    /// Logits, or odds, exist for some rows at a time; where those are all, their results take the place of what was made for all rows.
     private mutating func head(trains: Bool) -> (losses: Block, gradient: [Block]) {
         let losses = numbers(1)
         let gradient = trains ? [activations(model.width)] : []
         let most = max(1, Head.deviceChunkElements / model.vocabularySize)
         let parts = (rows + most - 1) / most
         let length = min(most, CUDALayers.aligned((rows + parts - 1) / parts))
-        let logits = memory.take(2 * length * CUDALayers.aligned(model.vocabularySize))
-        let partLosses = memory.take(4 * length)
+        let partLosses: Block
+        let others: [Block]
+        if usesOdds {
+            (partLosses, others) = CUDALayers.takeOdds(
+                &memory, rows: length, width: model.width, vocabulary: model.vocabularySize, trains: trains)
+        } else {
+            others = [memory.take(2 * length * CUDALayers.aligned(model.vocabularySize))]
+            partLosses = memory.take(4 * length)
+        }
         let partGradient = trains ? [memory.take(2 * length * model.width)] : []
-        memory.release(logits)
+        memory.release(others)
         guard parts == 1 else {
             memory.release([partLosses] + partGradient)
             return (losses, gradient)

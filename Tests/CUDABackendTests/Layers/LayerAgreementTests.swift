@@ -297,4 +297,66 @@ import Testing
         let kept = (0..<rows).flatMap { numbers[$0 * columns.stride..<$0 * columns.stride + columns.count] }
         #expect(relativeError(kept, doubles(logits.host)) < card.tolerance)
     }
+
+    /// Losses and gradients by odds against those by logits in float64: of more rows and tokens than a tile, of widths that are no whole steps or
+    /// more steps than a tile has pieces, with rows that are not scored.
+    @Test(
+        .enabled(if: CardLayers.multipliesByTiles),
+        arguments: [(1, 11, 16), (150, 700, 72), (70, 300, 640), (300, 257, 64)])
+    func targetOdds(rows: Int, vocabulary: Int, width: Int) throws {
+        var card = try CardLayers(.bfloat16)
+        let x = card.random([rows, width])
+        let weight = card.random([vocabulary, width], scale: 3 / Double(width).squareRoot())
+        let padded = try card.layers.place(
+            weight.card.onHost().padded(toRows: CUDALayers.aligned(vocabulary)))
+        let targets = (0..<rows).map { $0 % 7 == 4 ? -1 : Int32(card.generator.next() % UInt64(vocabulary)) }
+        let onCard = try card.layers.place(Tensor([rows], targets))
+        let scale = 0.25
+
+        var logits = Tensor([rows, vocabulary], .float64)
+        card.host.multiply(x.host, transposeA: false, weight.host, transposeB: true, into: &logits, accumulate: false)
+        let losses = card.host.crossEntropy(
+            &logits, columns: vocabulary, targets: Tensor([rows], targets), gradientScale: scale)
+        var inputGradient = Tensor([rows, width], .float64)
+        card.host.multiply(logits, transposeA: false, weight.host, transposeB: false, into: &inputGradient, accumulate: false)
+        var weightGradient = Tensor([vocabulary, width], .float64)
+        card.host.multiply(logits, transposeA: true, x.host, transposeB: false, into: &weightGradient, accumulate: false)
+
+        let scored = try #require(
+            try card.layers.targetOdds(x.card, weight: padded, vocabulary: vocabulary, targets: onCard, gradientScale: nil))
+        #expect(scored.gradients == nil)
+        let trained = try #require(
+            try card.layers.targetOdds(x.card, weight: padded, vocabulary: vocabulary, targets: onCard, gradientScale: scale))
+        #expect(doubles(try trained.losses.onHost()) == doubles(try scored.losses.onHost()))
+        // Differences of logits are rounded by at most 2⁻¹¹ of themselves, which is what their odds err by: those that count are below 2⁴ bits.
+        #expect(relativeError(doubles(try scored.losses.onHost()), doubles(losses)) < 0x1p-10)
+        let odds = try #require(trained.gradients)
+        var gradient = try card.layers.uninitialized([rows, width], .bfloat16)
+        try card.layers.multiply(
+            odds.odds, transposeA: false, padded, transposeB: false, into: &gradient, accumulate: false)
+        try card.layers.finishOddsGradient(&gradient, odds, weight: padded)
+        try card.expect(gradient, inputGradient)
+        var sum = try card.layers.uninitialized([CUDALayers.aligned(vocabulary), width], .float32)
+        try card.layers.multiply(odds.odds, transposeA: true, odds.scaled, transposeB: false, into: &sum, accumulate: false)
+        try card.layers.addTargets(odds, weightGradient: &sum)
+        let kept = Array(doubles(try sum.onHost()).prefix(vocabulary * width))
+        #expect(relativeError(kept, doubles(weightGradient)) < card.tolerance)
+    }
+
+    /// A token that is far more likely than the target counts 2⁹⁶ times, and what is no number is none afterwards.
+    @Test(.enabled(if: CardLayers.multipliesByTiles)) func extremeOdds() throws {
+        let card = try CardLayers(.bfloat16)
+        // Logits are 1, but that of token 5 is 200.
+        let rows = (0..<64 * 8).map { $0 % 8 != 0 ? 0 : $0 == 5 * 8 ? 200.0 : 1 }
+        let weight = try card.layers.place(Tensor([64, 8], rows).converted(to: .bfloat16))
+        let x = Tensor([3, 8], (0..<24).map { $0 == 16 ? Double.nan : $0 % 8 == 0 ? 1 : 0 })
+        let onCard = try card.layers.place(x.converted(to: .bfloat16))
+        let targets = try card.layers.place(Tensor([3], [0, 5, 0] as [Int32]))
+        let result = try #require(
+            try card.layers.targetOdds(onCard, weight: weight, vocabulary: 64, targets: targets, gradientScale: 1))
+        let losses = doubles(try result.losses.onHost())
+        #expect(abs(losses[0] - 96 * 0.6931471805599453) < 1e-3)
+        #expect(losses[1] == 0)
+        #expect(losses[2].isNaN)
+    }
 }

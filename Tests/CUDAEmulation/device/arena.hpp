@@ -41,16 +41,30 @@ struct CopyQueue {
     u32 groupEnds[32];
 };
 
-// Bulk copies to global memory: shared memory is read when they are waited for.
+// What the driver writes to a tensor map: a matrix of numbers of 16 bits, and the extents of its boxes.
+struct Matrix {
+    u64 mark;
+    unsigned char *first;
+    u64 rows, columns, rowBytes;
+    u32 boxRows, boxColumns;
+};
+constexpr u64 matrixMark = 0x6d61747269783031;
+
+// Bulk copies to global memory, of so many bytes or of a box of a matrix: shared memory is read when they are waited for.
 struct BulkStore {
     unsigned char *destination;
     const unsigned char *source;
     u32 size;
+    const Matrix *matrix;
+    int row, column;
 };
 
 struct BulkStores {
     BulkStore items[32];
-    u32 count, committed;
+    u32 count;
+    // The end of every committed group that has not been waited for, oldest first.
+    u32 groupCount;
+    u32 groupEnds[32];
 };
 
 struct alignas(4096) Warp {
@@ -100,7 +114,7 @@ struct alignas(256) Fiber {
 };
 
 constexpr u32 groupThreads = 128, maximumGroups = maximumThreads / groupThreads;
-constexpr u32 maximumColumns = 136, maximumSums = 16;
+constexpr u32 maximumColumns = 256, maximumSums = 16;
 
 // Sums of products that have not been waited for; all threads' own places hold NaN meanwhile.
 struct Sums {

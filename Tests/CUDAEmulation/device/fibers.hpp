@@ -268,7 +268,7 @@ extern "C" __attribute__((visibility("default"))) void emulation_run_block(emula
         Fiber &fiber = arena->fibers()[n];
         fiber.thread = {n % block.threads.x, n / block.threads.x % block.threads.y, n / (block.threads.x * block.threads.y)};
         fiber.copies.first = fiber.copies.count = fiber.copies.groupCount = 0;
-        fiber.stores.count = fiber.stores.committed = 0;
+        fiber.stores.count = fiber.stores.groupCount = 0;
         fiber.products = {};
         // Stacks of a warp begin in different lines of the cache.
         unsigned char *top = arena->stack(n) + slotBytes - 128 * (1 + n % 32);

@@ -16,7 +16,16 @@ struct KernelCall {
 
     static void call(void *function, void **parameters) {
         [[maybe_unused]] u32 n = 0;
-        Invocation{reinterpret_cast<void (*)(Parameters...)>(function), *static_cast<Parameters *>(parameters[n++])...};
+        Invocation{reinterpret_cast<void (*)(Parameters...)>(function), load<Parameters>(parameters[n++])...};
+    }
+
+private:
+    // The host's copy may be less aligned.
+    template <typename Parameter>
+    static Parameter load(const void *place) {
+        Parameter parameter;
+        __builtin_memcpy(static_cast<void *>(&parameter), place, sizeof parameter);
+        return parameter;
     }
 };
 

@@ -214,6 +214,17 @@ EMULATION_INLINE unsigned largerHalves(unsigned x, unsigned y, unsigned infinity
 static inline unsigned larger_bfloat16(unsigned x, unsigned y) { return emulation::largerHalves(x, y, 0x7f80); }
 static inline unsigned larger_float16(unsigned x, unsigned y) { return emulation::largerHalves(x, y, 0x7c00); }
 
+static inline unsigned larger_or_nan_float16(unsigned x, unsigned y) {
+    unsigned larger = larger_float16(x, y);
+    for (int shift = 0; shift < 32; shift += 16)
+        if ((x >> shift & 0x7fff) > 0x7c00 || (y >> shift & 0x7fff) > 0x7c00) larger |= 0x7fffu << shift;
+    return larger;
+}
+
+static inline unsigned pack_float16(float low, float high) {
+    return float_to_float16(low) | static_cast<unsigned>(float_to_float16(high)) << 16;
+}
+
 static inline unsigned round_to_tf32(float x) {
     const unsigned word = __float_as_uint(x), magnitude = word & 0x7fffffff;
     if (magnitude > 0x7f800000) return 0x7fffffff;

@@ -205,3 +205,19 @@ EXPORTED CUresult cuMemsetD8_v2(uint64_t destination, unsigned char value, size_
 EXPORTED CUresult cuMemsetD32_v2(uint64_t destination, unsigned value, size_t count) {
     return fill(nullptr, destination, value, count);
 }
+
+// Matrices of bfloat16 in boxes that are panels of 64 columns with a swizzle of 128 bytes, and zeros beyond the matrix.
+EXPORTED CUresult cuTensorMapEncodeTiled(
+    void *map, int type, unsigned rank, uint64_t address, const uint64_t *extents, const uint64_t *rowBytes, const unsigned *box,
+    const unsigned *steps, int interleaving, int swizzle, int, int filling
+) {
+    constexpr int bfloat16 = 9, swizzle128 = 3;
+    if (reinterpret_cast<uint64_t>(map) % 64 != 0 || type != bfloat16 || rank != 2 || address % 16 != 0 || rowBytes[0] % 16 != 0)
+        return INVALID_VALUE;
+    if (extents[0] == 0 || extents[1] == 0 || box[0] != 64 || box[1] == 0 || box[1] > 256) return INVALID_VALUE;
+    if (steps[0] != 1 || steps[1] != 1 || interleaving != 0 || swizzle != swizzle128 || filling != 0) return INVALID_VALUE;
+    const emulation::Matrix matrix = {
+        emulation::matrixMark, reinterpret_cast<unsigned char *>(address), extents[1], extents[0], rowBytes[0], box[1], box[0]};
+    memcpy(map, &matrix, sizeof matrix);
+    return SUCCESS;
+}

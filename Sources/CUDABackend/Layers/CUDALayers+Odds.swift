@@ -1,0 +1,118 @@
+package import BackendInterface
+package import CUDARuntime
+package import Tensors
+
+extension CUDALayers {
+    /// Rows of a block of the kernels of `layers/odds.cu` that have a warp for every row, and of `sum_odds`.
+    private static let (warpRows, sumRows, rowThreads) = (8, 32, 256)
+
+    package func targetOdds(
+        _ x: Tensor, weight: Tensor, vocabulary: Int, targets: Tensor, gradientScale: Double?
+    ) throws(PowerAttentionError) -> TargetOdds? {
+        let (rows, width) = (x.rowCount, x.rowWidth)
+        guard multipliesOdds(width: width), rows > 0 else { return nil }
+        let stride = Self.aligned(vocabulary)
+        let vector = vector(width)
+        let (references, tableRows) = (try context.tensor([rows], .float32), try context.tensor([rows], .int32))
+        try launch(
+            source("odds", "refer_to_targets", vector: vector), grid: grid(rows, Self.warpRows), threads: Self.rowThreads,
+            [
+                .tensor(x), .tensor(weight), .tensor(targets), .tensor(references), .tensor(tableRows), .int(rows), .int(width),
+            ])
+
+        let configuration = OddsConfiguration()
+        let odds = gradientScale == nil ? nil : try context.tensor([rows, stride], x.dataType)
+        let sums = try context.tensor([configuration.columnTiles(stride), rows], .float32)
+        // Without odds the kernel never looks at their map.
+        let maps = [
+            try map(x, boxRows: OddsConfiguration.rows), try map(weight, boxRows: OddsConfiguration.columns),
+            try map(odds ?? x, boxRows: OddsConfiguration.panelRows),
+        ]
+        try launch(
+            configuration.source,
+            grid: .init(min(configuration.tiles(rows: rows, columns: stride), context.properties.multiprocessorCount)),
+            threads: OddsConfiguration.threads, sharedBytes: configuration.sharedBytes,
+            maps.map(KernelArgument.tensorMap) + [
+                .tensor(references), .tensor(targets), .tensor(sums), .int(rows), .int(width), .int(vocabulary), .int(stride),
+                .flag(odds != nil),
+            ])
+
+        let losses = try context.tensor([rows], .float32)
+        let factors = odds == nil ? nil : try context.tensor([rows], .float32)
+        let targetFactors = odds == nil ? nil : try context.tensor([rows], .float32)
+        let scaled = odds == nil ? nil : try context.tensor(x.shape, x.dataType)
+        try launch(
+            source("odds", "sum_odds", vector: vector), grid: grid(rows, Self.sumRows), threads: Self.rowThreads,
+            [
+                .tensor(sums), .tensor(targets), .tensor(x), .tensor(losses), .tensor(factors), .tensor(targetFactors),
+                .tensor(scaled), .int(rows), .int(width), .int(configuration.columnTiles(stride)), .flag(odds != nil),
+                .float(Float(gradientScale ?? 0)),
+            ])
+        guard let odds, let factors, let targetFactors, let scaled else { return TargetOdds(losses: losses, gradients: nil) }
+        return TargetOdds(
+            losses: losses,
+            gradients: .init(
+                odds: odds, scaled: scaled, factors: factors, targetFactors: targetFactors, tableRows: tableRows))
+    }
+
+    package func addTargets(
+        _ odds: TargetOdds.Gradients, weightGradient: inout Tensor
+    ) throws(PowerAttentionError) {
+        try addRows(odds.scaled, factors: odds.targetFactors, to: &weightGradient, at: odds.tableRows)
+    }
+
+    package func finishOddsGradient(
+        _ product: inout Tensor, _ odds: TargetOdds.Gradients, weight: Tensor
+    ) throws(PowerAttentionError) {
+        let (rows, width) = (product.rowCount, product.rowWidth)
+        let place = try own(&product)
+        try launch(
+            source("odds", "odds_gradient", vector: vector(width)), grid: grid(rows, Self.warpRows), threads: Self.rowThreads,
+            [
+                .pointer(place), .tensor(weight), .tensor(odds.tableRows), .tensor(odds.factors), .tensor(odds.targetFactors),
+                .int(rows), .int(width),
+            ])
+    }
+
+    func multipliesOdds(width: Int) -> Bool {
+        context.hasTensorMaps && Self.multipliesOdds(activations, width: width, on: CardLimits(context.properties))
+    }
+
+    /// Whether there is a kernel for rows of this width: of bfloat16, at multiples of 16 bytes, on Hopper.
+    package static func multipliesOdds(_ activations: DataType, width: Int, on limits: CardLimits) -> Bool {
+        activations == .bfloat16 && width.isMultiple(of: 8) && limits.isHopper
+    }
+
+    /// Follows ``targetOdds(_:weight:vocabulary:targets:gradientScale:)``, and, where a pass trains, ``addTargets(_:weightGradient:)``.
+    ///
+    /// - Returns: what is left of both.
+    package static func takeOdds(
+        _ memory: inout RecordedMemory, rows: Int, width: Int, vocabulary: Int, trains: Bool
+    ) -> (losses: RecordedMemory.Block, others: [RecordedMemory.Block]) {
+        func numbers(_ count: Int) -> RecordedMemory.Block { memory.take(4 * count) }
+        let (references, tableRows) = (numbers(rows), numbers(rows))
+        let odds = trains ? [memory.take(2 * rows * aligned(vocabulary))] : []
+        let sums = numbers(OddsConfiguration().columnTiles(aligned(vocabulary)) * rows)
+        let losses = numbers(rows)
+        guard trains else {
+            memory.release([references, tableRows, sums])
+            return (losses, [])
+        }
+        let kept = [tableRows, numbers(rows), numbers(rows), memory.take(2 * rows * width)] + odds
+        memory.release([references, sums])
+        takeRows(&memory, count: rows, width: width)
+        return (losses, kept)
+    }
+
+    /// The kernels of a head's backward pass.
+    func oddsSources(vector: Int) -> [KernelSource] {
+        [OddsConfiguration().source] + OddsConfiguration.rowFunctions.map { source("odds", $0, vector: vector) }
+    }
+
+    private func grid(_ rows: Int, _ perBlock: Int) -> KernelLaunch.Grid { .init((rows + perBlock - 1) / perBlock) }
+
+    private func map(_ matrix: Tensor, boxRows: Int) throws(PowerAttentionError) -> TensorMap {
+        try context.tensorMap(
+            matrix.devicePointer, rows: matrix.rowCount, columns: matrix.rowWidth, boxRows: boxRows, heldBy: matrix.storage)
+    }
+}
