@@ -95,6 +95,9 @@ static const char hopper_panels[] = {
 static const char hopper_product[] = {
 #embed "hopper/product.cuh"
 };
+static const char hopper_projections[] = {
+#embed "hopper/projections.cu"
+};
 static const char hopper_queue[] = {
 #embed "hopper/queue.cuh"
 };
@@ -226,6 +229,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/odds.cu", hopper_odds),
     FILE_ENTRY("hopper/panels.cuh", hopper_panels),
     FILE_ENTRY("hopper/product.cuh", hopper_product),
+    FILE_ENTRY("hopper/projections.cu", hopper_projections),
     FILE_ENTRY("hopper/queue.cuh", hopper_queue),
     FILE_ENTRY("hopper/row_operands.cuh", hopper_row_operands),
     FILE_ENTRY("hopper/row_sets.cuh", hopper_row_sets),

@@ -79,6 +79,11 @@ package protocol LayerKernels: Sendable {
     /// The same, not inverse, and the largest magnitudes of heads, `[rows, heads]` in float32, where the backend's attention asks for them:
     /// they are known here, and a kernel of its own would read all rows again.
     func rotateMeasuring(_ x: inout Tensor, cosines: Tensor, sines: Tensor) throws(PowerAttentionError) -> Tensor?
+    /// Queries and keys, turned and measured, and values of `x`, by the rows of one weight, those of queries first and of values last. `nil` where
+    /// the backend has no kernel for it.
+    func projectHeads(
+        _ x: Tensor, weight: Tensor, heads: Int, keyHeads: Int, cosines: Tensor, sines: Tensor
+    ) throws(PowerAttentionError) -> ProjectedHeads?
     /// Writes what ``rotate(_:cosines:sines:inverse:)`` makes of `x` to columns of `target`, and zeros where there are more of them.
     func rotate(
         _ x: Tensor, into target: inout Tensor, _ columns: Range<Int>, cosines: Tensor, sines: Tensor, inverse: Bool
@@ -124,6 +129,19 @@ package protocol LayerKernels: Sendable {
         _ product: inout Tensor, _ odds: TargetOdds.Gradients, weight: Tensor) throws(PowerAttentionError)
 }
 
+/// Rows of queries, keys and values, `[rows, heads · d]`.
+package struct ProjectedHeads: Sendable {
+    package let q, k, v: Tensor
+    package let magnitudes: RowMagnitudes?
+
+    package init(q: Tensor, k: Tensor, v: Tensor, magnitudes: RowMagnitudes?) {
+        self.q = q
+        self.k = k
+        self.v = v
+        self.magnitudes = magnitudes
+    }
+}
+
 extension LayerKernels {
     /// A number of rows or columns made a multiple of ``columnAlignment``.
     package func aligned(_ count: Int) -> Int { (count + columnAlignment - 1) / columnAlignment * columnAlignment }
@@ -148,6 +166,10 @@ extension LayerKernels {
         try rotate(&x, cosines: cosines, sines: sines, inverse: false)
         return nil
     }
+
+    package func projectHeads(
+        _ x: Tensor, weight: Tensor, heads: Int, keyHeads: Int, cosines: Tensor, sines: Tensor
+    ) throws(PowerAttentionError) -> ProjectedHeads? { nil }
 
     package func rotate(
         _ x: Tensor, into target: inout Tensor, _ columns: Range<Int>, cosines: Tensor, sines: Tensor, inverse: Bool

@@ -10,7 +10,7 @@ extension CUDALayers {
         _ x: Tensor, weight: Tensor, vocabulary: Int, targets: Tensor, gradientScale: Double?
     ) throws(PowerAttentionError) -> TargetOdds? {
         let (rows, width) = (x.rowCount, x.rowWidth)
-        guard multipliesOdds(width: width), rows > 0 else { return nil }
+        guard multipliesByTiles(width: width), rows > 0 else { return nil }
         let stride = Self.aligned(vocabulary)
         let vector = vector(width)
         let (references, tableRows) = (try context.tensor([rows], .float32), try context.tensor([rows], .int32))
@@ -20,19 +20,12 @@ extension CUDALayers {
                 .tensor(x), .tensor(weight), .tensor(targets), .tensor(references), .tensor(tableRows), .int(rows), .int(width),
             ])
 
-        let configuration = OddsConfiguration()
         let odds = gradientScale == nil ? nil : try context.tensor([rows, stride], x.dataType)
-        let sums = try context.tensor([configuration.columnTiles(stride), rows], .float32)
+        let sums = try context.tensor([TiledProduct.columnTiles(stride), rows], .float32)
         // Without odds the kernel never looks at their map.
-        let maps = [
-            try map(x, boxRows: OddsConfiguration.rows), try map(weight, boxRows: OddsConfiguration.columns),
-            try map(odds ?? x, boxRows: OddsConfiguration.panelRows),
-        ]
         try launch(
-            configuration.source,
-            grid: .init(min(configuration.tiles(rows: rows, columns: stride), context.properties.multiprocessorCount)),
-            threads: OddsConfiguration.threads, sharedBytes: configuration.sharedBytes,
-            maps.map(KernelArgument.tensorMap) + [
+            .odds, x, weight, columns: stride, results: [odds ?? x],
+            [
                 .tensor(references), .tensor(targets), .tensor(sums), .int(rows), .int(width), .int(vocabulary), .int(stride),
                 .flag(odds != nil),
             ])
@@ -45,7 +38,7 @@ extension CUDALayers {
             source("odds", "sum_odds", vector: vector), grid: grid(rows, Self.sumRows), threads: Self.rowThreads,
             [
                 .tensor(sums), .tensor(targets), .tensor(x), .tensor(losses), .tensor(factors), .tensor(targetFactors),
-                .tensor(scaled), .int(rows), .int(width), .int(configuration.columnTiles(stride)), .flag(odds != nil),
+                .tensor(scaled), .int(rows), .int(width), .int(TiledProduct.columnTiles(stride)), .flag(odds != nil),
                 .float(Float(gradientScale ?? 0)),
             ])
         guard let odds, let factors, let targetFactors, let scaled else { return TargetOdds(losses: losses, gradients: nil) }
@@ -74,15 +67,6 @@ extension CUDALayers {
             ])
     }
 
-    func multipliesOdds(width: Int) -> Bool {
-        context.hasTensorMaps && Self.multipliesOdds(activations, width: width, on: CardLimits(context.properties))
-    }
-
-    /// Whether there is a kernel for rows of this width: of bfloat16, at multiples of 16 bytes, on Hopper.
-    package static func multipliesOdds(_ activations: DataType, width: Int, on limits: CardLimits) -> Bool {
-        activations == .bfloat16 && width.isMultiple(of: 8) && limits.isHopper
-    }
-
     /// Follows ``targetOdds(_:weight:vocabulary:targets:gradientScale:)``, and, where a pass trains, ``addTargets(_:weightGradient:)``.
     ///
     /// - Returns: what is left of both.
@@ -92,7 +76,7 @@ extension CUDALayers {
         func numbers(_ count: Int) -> RecordedMemory.Block { memory.take(4 * count) }
         let (references, tableRows) = (numbers(rows), numbers(rows))
         let odds = trains ? [memory.take(2 * rows * aligned(vocabulary))] : []
-        let sums = numbers(OddsConfiguration().columnTiles(aligned(vocabulary)) * rows)
+        let sums = numbers(TiledProduct.columnTiles(aligned(vocabulary)) * rows)
         let losses = numbers(rows)
         guard trains else {
             memory.release([references, tableRows, sums])
@@ -104,15 +88,8 @@ extension CUDALayers {
         return (losses, kept)
     }
 
-    /// The kernels of a head's backward pass.
-    func oddsSources(vector: Int) -> [KernelSource] {
-        [OddsConfiguration().source] + OddsConfiguration.rowFunctions.map { source("odds", $0, vector: vector) }
-    }
+    /// The functions of `layers/odds.cu`.
+    static let oddsFunctions = ["refer_to_targets", "sum_odds", "odds_gradient"]
 
     private func grid(_ rows: Int, _ perBlock: Int) -> KernelLaunch.Grid { .init((rows + perBlock - 1) / perBlock) }
-
-    private func map(_ matrix: Tensor, boxRows: Int) throws(PowerAttentionError) -> TensorMap {
-        try context.tensorMap(
-            matrix.devicePointer, rows: matrix.rowCount, columns: matrix.rowWidth, boxRows: boxRows, heldBy: matrix.storage)
-    }
 }

@@ -1,3 +1,4 @@
+package import BackendInterface
 import CUDARuntime
 package import Tensors
 
@@ -46,6 +47,29 @@ extension CUDALayers {
     package func rotate(_ x: inout Tensor, cosines: Tensor, sines: Tensor, inverse: Bool) throws(PowerAttentionError) {
         let place = try own(&x)
         try rotate(x, to: place, stride: x.rowWidth, cosines: cosines, sines: sines, inverse: inverse)
+    }
+
+    /// The width of heads that `project_heads` turns.
+    static let projectedHead = 64
+
+    package func projectHeads(
+        _ x: Tensor, weight: Tensor, heads: Int, keyHeads: Int, cosines: Tensor, sines: Tensor
+    ) throws(PowerAttentionError) -> ProjectedHeads? {
+        let (rows, width) = (x.rowCount, x.rowWidth)
+        guard 2 * cosines.rowWidth == Self.projectedHead, multipliesByTiles(width: width), rows > 0 else { return nil }
+        func columns(_ heads: Int) throws(PowerAttentionError) -> Tensor {
+            try context.tensor([rows, heads * Self.projectedHead], x.dataType)
+        }
+        let (q, k, v) = (try columns(heads), try columns(keyHeads), try columns(keyHeads))
+        let magnitudes = RowMagnitudes(
+            queries: try context.tensor([rows, heads], .float32), keys: try context.tensor([rows, keyHeads], .float32))
+        try launch(
+            .projections, x, weight, columns: (heads + 2 * keyHeads) * Self.projectedHead, results: [q, k, v],
+            [
+                .tensor(cosines), .tensor(sines), .tensor(magnitudes.queries), .tensor(magnitudes.keys), .int(rows),
+                .int(width), .int(heads), .int(keyHeads), .int(cosines.rowCount),
+            ])
+        return ProjectedHeads(q: q, k: k, v: v, magnitudes: magnitudes)
     }
 
     package func rotateMeasuring(

@@ -64,9 +64,10 @@ extension CUDALayers {
     /// Compiles what a training step of a usual model launches, all at once; other kernels are compiled when they are first launched.
     ///
     /// - Parameters:
+    ///   - headWidth: of a head of queries or keys.
     ///   - gates: the number of its gates a layer.
     ///   - isCentered: whether its norms are layer norms.
-    package func prepare(width: Int, gates: Int, isCentered: Bool) throws(PowerAttentionError) {
+    package func prepare(width: Int, headWidth: Int, gates: Int, isCentered: Bool) throws(PowerAttentionError) {
         let wide = vector(width)
         let norm = try NormConfiguration(width: width, vector: wide)
         let centered = norm.macros + [("CENTERED", isCentered ? 1 : 0)]
@@ -79,9 +80,10 @@ extension CUDALayers {
                 + (gateSource(width: width, heads: gates, weightRows: aligned(gates)).map { [$0] } ?? [])
                 + [source("gate", "log_sigmoid_backward_columns", vector: vector(columnAlignment))]
                 + ["add_partial_sums", "add_sum"].map { source("sums", $0, vector: 1) }
-                + (multipliesOdds(width: width)
-                    ? oddsSources(vector: wide)
+                + (multipliesByTiles(width: width)
+                    ? [TiledProduct.odds.source] + Self.oddsFunctions.map { source("odds", $0, vector: wide) }
                     : [crossEntropySource(vector: vector(columnAlignment), threads: 512, keepsRow: true)])
+                + (multipliesByTiles(width: width) && headWidth == Self.projectedHead ? [TiledProduct.projections.source] : [])
                 + ["square_sums", "decide_update", "adamw"].map { source("optimizer", $0, vector: 1) })
     }
 

@@ -40,8 +40,8 @@ enum LayerSources {
                 sources.append(source("gate", "project_gates", activations, vector: 1, [("TILES", tiles)]))
             }
             if limits.isHopper {
-                sources.append(OddsConfiguration().source)
-                sources += OddsConfiguration.rowFunctions.map { source("odds", $0, activations, vector: 8) }
+                sources += [TiledProduct.odds.source, TiledProduct.projections.source]
+                sources += CUDALayers.oddsFunctions.map { source("odds", $0, activations, vector: 8) }
             }
         }
         return sources

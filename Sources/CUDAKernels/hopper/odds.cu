@@ -35,7 +35,7 @@ struct Odds {
         }
     }
 
-    __device__ __forceinline__ void pack(unsigned (&words)[TILE_WORDS], float (&products)[TILE_COLUMNS / 2]) const {
+    __device__ __forceinline__ void pack(unsigned (&words)[TILE_WORDS], float (&products)[TILE_COLUMNS / 2], int) const {
         const Place at;
         const bool hasTarget = static_cast<unsigned>(target[0]) < TILE_COLUMNS || static_cast<unsigned>(target[1]) < TILE_COLUMNS;
         if (__any_sync(~0u, hasTarget || end < TILE_COLUMNS)) {
@@ -53,7 +53,7 @@ struct Odds {
     template <int piece>
     __device__ __forceinline__ void finish(const PackedTile &tile, const ResultPanels &panels) {
         if (piece == 0) sums[0] = sums[1] = 0;
-        if (areStored && piece % 2 == 0) panels.begin();
+        if (areStored && piece % 2 == 0) panels.begin<1>();
 #pragma unroll
         for (int n = 0; n < PIECE_WORDS; n += 4) {
             unsigned four[4];

@@ -11,7 +11,7 @@
 
 constexpr int TILE_ROWS = 128, TILE_COLUMNS = 256, DEPTH = 64, CONSUMERS = 2;
 constexpr int THREADS = 128 * (CONSUMERS + 1), PRODUCER_THREADS = 32;
-constexpr int PRODUCER_REGISTERS = 40, CONSUMER_REGISTERS = 232;
+constexpr int PRODUCER_REGISTERS = 24, CONSUMER_REGISTERS = 240;
 static_assert(share_registers(CONSUMERS, PRODUCER_REGISTERS, CONSUMER_REGISTERS), "registers for all");
 constexpr int VECTOR_TILE = panel_numbers(TILE_ROWS, DEPTH), WEIGHT_TILE = panel_numbers(TILE_COLUMNS, DEPTH);
 constexpr int STAGE = VECTOR_TILE + WEIGHT_TILE, PANEL = panel_numbers(16, 64);
@@ -44,10 +44,11 @@ struct ResultPanels {
 
     __device__ __forceinline__ elem *panel(int number) const { return first + number % 2 * PANEL; }
 
-    // Waits until a panel may be written again: all but the last one has left.
+    // Waits until a panel may be written again, where `pending` of the two may still be on their way.
+    template <int pending>
     __device__ __forceinline__ void begin() const {
         const Place at;
-        if (at.lane == 0) wait_bulk_reads<1>();
+        if (at.lane == 0) wait_bulk_reads<pending>();
         __syncwarp();
     }
 
@@ -71,7 +72,7 @@ struct ResultPanels {
 // All tiles of a block, `width` the length of x and w. For a warp's rows of every tile `results` gets
 //
 //     begin(row, column)               before its products,
-//     pack(words, products)            after them, and
+//     pack(words, products, row)       after them, and
 //     finish<piece>(tile, panels)      for all pieces, later
 template <typename Results>
 __device__ __forceinline__ void multiply_rows(
@@ -153,7 +154,7 @@ __device__ __forceinline__ void multiply_rows(
         products_wait<0>();
         products_use(products);
         ring.release(before, at.lane);
-        results.pack(packed.words, products);
+        results.pack(packed.words, products, row);
         packed.row = row, packed.column = tile.column;
         isPending = true;
     }

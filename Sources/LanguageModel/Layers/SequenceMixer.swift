@@ -54,22 +54,34 @@ package struct SequenceMixer {
     func inputs(
         _ x: Tensor, _ layout: SequenceLayout
     ) throws(PowerAttentionError) -> (AttentionInputs, Gate.Context?) {
-        // Each is turned while the second-level cache has the end of it.
-        let positions = layout.positions
-        var q = try query.forward(x)
-        let queryMagnitudes = try kernels.rotateMeasuring(&q, cosines: positions.cosines, sines: positions.sines)
-        var k = try key.forward(x)
-        let keyMagnitudes = try kernels.rotateMeasuring(&k, cosines: positions.cosines, sines: positions.sines)
         let gates = try gate?.forward(x)
+        let projected = try project(x, layout.positions)
         let (batch, length) = (layout.batch, layout.length)
         var inputs = AttentionInputs(
-            q: q.reshaped([batch, length, heads, headWidth]), k: k.reshaped([batch, length, keyHeads, headWidth]),
-            v: try value.forward(x).reshaped([batch, length, keyHeads, headWidth]),
+            q: projected.q.reshaped([batch, length, heads, headWidth]),
+            k: projected.k.reshaped([batch, length, keyHeads, headWidth]),
+            v: projected.v.reshaped([batch, length, keyHeads, headWidth]),
             logG: gates?.0.reshaped([batch, length, keyHeads]))
-        if let queryMagnitudes, let keyMagnitudes {
-            inputs.magnitudes = RowMagnitudes(queries: queryMagnitudes, keys: keyMagnitudes)
-        }
+        inputs.magnitudes = projected.magnitudes
         return (inputs, gates?.1)
+    }
+
+    private func project(_ x: Tensor, _ positions: RotaryPositions) throws(PowerAttentionError) -> ProjectedHeads {
+        if let stack, query.bias == nil, stack.rows[2].lowerBound == (heads + keyHeads) * headWidth,
+            let projected = try kernels.projectHeads(
+                x, weight: stack.operand, heads: heads, keyHeads: keyHeads, cosines: positions.cosines,
+                sines: positions.sines)
+        {
+            return projected
+        }
+        // Each is turned while the second-level cache has the end of it.
+        var q = try query.forward(x)
+        let queries = try kernels.rotateMeasuring(&q, cosines: positions.cosines, sines: positions.sines)
+        var k = try key.forward(x)
+        let keys = try kernels.rotateMeasuring(&k, cosines: positions.cosines, sines: positions.sines)
+        var magnitudes: RowMagnitudes?
+        if let queries, let keys { magnitudes = RowMagnitudes(queries: queries, keys: keys) }
+        return ProjectedHeads(q: q, k: k, v: try value.forward(x), magnitudes: magnitudes)
     }
 
     /// Adds the output to the residual stream.

@@ -23,7 +23,7 @@ struct ModelMemory {
         self.model = model
         self.plan = plan
         self.usesLibrary = usesLibrary
-        usesOdds = CUDALayers.multipliesOdds(.bfloat16, width: model.width, on: card)
+        usesOdds = CUDALayers.multipliesByTiles(.bfloat16, width: model.width, on: card)
         rows = plan.problem.tokenCount
     }
 

@@ -298,6 +298,40 @@ import Testing
         #expect(relativeError(kept, doubles(logits.host)) < card.tolerance)
     }
 
+    /// Queries, keys and values by one product: of tiles with heads of two kinds, of rows that are no whole tiles, of several sequences.
+    @Test(
+        .enabled(if: CardLayers.multipliesByTiles),
+        arguments: [(heads: 3, keyHeads: 1, width: 72, rows: 150, length: 50), (4, 4, 640, 129, 129), (1, 1, 16, 3, 1)])
+    func projectedHeads(shape: (heads: Int, keyHeads: Int, width: Int, rows: Int, length: Int)) throws {
+        var card = try CardLayers(.bfloat16)
+        let x = card.random([shape.rows, shape.width])
+        let weight = card.random([64 * (shape.heads + 2 * shape.keyHeads) + 64, shape.width])
+        let (cosines, sines) = (card.random([shape.length, 32], .float32), card.random([shape.length, 32], .float32))
+        let projected = try #require(
+            try card.layers.projectHeads(
+                x.card, weight: weight.card, heads: shape.heads, keyHeads: shape.keyHeads, cosines: cosines.card,
+                sines: sines.card))
+        let magnitudes = try #require(projected.magnitudes)
+        var first = 0
+        for (result, sizes) in [
+            (projected.q, magnitudes.queries), (projected.k, magnitudes.keys), (projected.v, nil),
+        ] {
+            let columns = result.shape[1]
+            var expected = Tensor([shape.rows, columns], .float64)
+            card.host.multiply(
+                x.host, transposeA: false, weight.host.rows(first..<first + columns), transposeB: true, into: &expected,
+                accumulate: false)
+            first += columns
+            if let sizes {
+                card.host.rotate(&expected, cosines: cosines.host, sines: sines.host, inverse: false)
+                let numbers = doubles(try result.onHost()).map(abs)
+                let largest = stride(from: 0, to: numbers.count, by: 64).map { numbers[$0..<$0 + 64].reduce(0, max) }
+                #expect(doubles(try sizes.onHost()) == largest)
+            }
+            try card.expect(result, expected)
+        }
+    }
+
     /// Losses and gradients by odds against those by logits in float64: of more rows and tokens than a tile, of widths that are no whole steps or
     /// more steps than a tile has pieces, with rows that are not scored.
     @Test(

@@ -89,6 +89,10 @@ struct alignas(4096) Warp {
         } twice;
         u64 values[32];
         const unsigned char *addresses[32];
+        struct {
+            unsigned char *addresses[32];
+            u32 registers[4][32];
+        } stored;
     } in;
     alignas(64) union {
         float single[2][64];

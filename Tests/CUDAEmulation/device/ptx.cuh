@@ -122,13 +122,14 @@ EMULATION_INLINE void loadMatrices(const char *operation, unsigned *r, const voi
 EMULATION_INLINE void storeMatrices(const char *operation, const unsigned *r, void *address) {
     const Self me = self();
     requireAligned(address, "stmatrix to an address that is no multiple of 16");
-    me.warp().in.addresses[me.lane()] = static_cast<const unsigned char *>(address);
-    for (int m = 0; m < 4; ++m) me.warp().out.registers[m][me.lane()] = r[m];
+    auto &in = me.warp().in.stored;
+    in.addresses[me.lane()] = static_cast<unsigned char *>(address);
+    for (int m = 0; m < 4; ++m) in.registers[m][me.lane()] = r[m];
     meet(me, operation, ~0u, [](Warp &warp) {
+        const auto &in = warp.in.stored;
         for (int m = 0; m < 4; ++m)
             for (int lane = 0; lane < 32; ++lane)
-                __builtin_memcpy(
-                    const_cast<unsigned char *>(warp.in.addresses[8 * m + lane / 4]) + 4 * (lane % 4), &warp.out.registers[m][lane], 4);
+                __builtin_memcpy(in.addresses[8 * m + lane / 4] + 4 * (lane % 4), &in.registers[m][lane], 4);
     });
 }
 

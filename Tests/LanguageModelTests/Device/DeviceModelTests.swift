@@ -63,13 +63,21 @@ import Testing
         try check(configuration(mixer: mixer, gated: gated), activations: .float32)
     }
 
+    /// Heads that are projected and turned by one kernel.
+    @Test func headsOf64() throws {
+        try check(
+            ModelConfiguration(
+                vocabularySize: 31, layers: 1, width: 128, heads: 2, keyValueHeads: 1, mixer: .power(degree: 2), gated: true,
+                chunkSize: 16))
+    }
+
     @Test func everyLayer() throws {
         var configuration = configuration(mixer: .power(degree: 2), gated: true)
         configuration.mlp = .swiglu
         configuration.norm = .rmsNorm
         configuration.tiedEmbeddings = false
         configuration.biases = true
-        try check(configuration, recomputes: true, draws: 3)
+        try check(configuration, recomputes: true, draws: 5)
         try check(configuration, activations: .float32, recomputes: true)
     }
 

@@ -1,0 +1,31 @@
+import CUDARuntime
+package import Tensors
+
+extension CUDALayers {
+    /// Whether there are kernels of ``TiledProduct`` for rows of this width: of bfloat16, at multiples of 16 bytes, on Hopper.
+    func multipliesByTiles(width: Int) -> Bool {
+        context.hasTensorMaps && Self.multipliesByTiles(activations, width: width, on: CardLimits(context.properties))
+    }
+
+    /// The same where the driver is a new one.
+    package static func multipliesByTiles(_ activations: DataType, width: Int, on limits: CardLimits) -> Bool {
+        activations == .bfloat16 && width.isMultiple(of: 8) && limits.isHopper
+    }
+
+    /// Queues a product of `x` with `columns` rows of a weight.
+    func launch(
+        _ product: TiledProduct, _ x: Tensor, _ weight: Tensor, columns: Int, results: [Tensor], _ arguments: [KernelArgument]
+    ) throws(PowerAttentionError) {
+        var maps = [try map(x, boxRows: TiledProduct.rows), try map(weight, boxRows: TiledProduct.columns)]
+        for result in results { maps.append(try map(result, boxRows: TiledProduct.panelRows)) }
+        let tiles = TiledProduct.tiles(rows: x.rowCount, columns: columns)
+        try launch(
+            product.source, grid: .init(min(tiles, context.properties.multiprocessorCount)), threads: TiledProduct.threads,
+            sharedBytes: TiledProduct.sharedBytes, maps.map(KernelArgument.tensorMap) + arguments)
+    }
+
+    private func map(_ matrix: Tensor, boxRows: Int) throws(PowerAttentionError) -> TensorMap {
+        try context.tensorMap(
+            matrix.devicePointer, rows: matrix.rowCount, columns: matrix.rowWidth, boxRows: boxRows, heldBy: matrix.storage)
+    }
+}
