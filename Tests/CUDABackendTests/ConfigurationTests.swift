@@ -93,15 +93,15 @@ import Testing
         }
     }
 
-    /// A third warpgroup makes a walk longer and leaves more multiprocessors to what reads the states, on an H100: (degree, d, e, heads,
-    /// sequences of 65,536 tokens, warpgroups).
+    /// What makes a walk longer and leaves more multiprocessors to what reads the states, a third warpgroup, or eight tiles for two, is for walks that
+    /// are not waited for, on an H100: (degree, d, e, heads, sequences of 65,536 tokens), (warpgroups of the walk, and in reverse).
     @Test(arguments: [
-        (2, 64, 64, 8, 1, 2), (2, 64, 64, 4, 1, 1), (2, 64, 64, 12, 1, 3), (2, 64, 64, 8, 4, 3), (2, 128, 128, 8, 1, 2),
-        (3, 32, 32, 8, 1, 3), (4, 16, 16, 8, 1, 3), (4, 48, 16, 8, 1, 2),
+        ((2, 64, 64, 8, 1), (2, 3)), ((2, 64, 64, 4, 1), (1, 1)), ((2, 64, 64, 12, 1), (3, 3)), ((2, 64, 64, 8, 4), (3, 3)),
+        ((2, 128, 128, 8, 1), (2, 2)), ((3, 32, 32, 8, 1), (3, 3)), ((4, 16, 16, 8, 1), (3, 2)), ((4, 48, 16, 8, 1), (2, 2)),
     ])
-    func threeWarpgroupsWalkWhereTheyAreNotWaitedFor(
-        _ degree: Int, _ width: Int, _ valueWidth: Int, _ heads: Int, _ sequences: Int, _ groups: Int
-    ) throws {
+    func longWalksAreThoseThatAreNotWaitedFor(_ shape: (Int, Int, Int, Int, Int), _ groups: (forward: Int, reverse: Int)) throws
+    {
+        let (degree, width, valueWidth, heads, sequences) = shape
         let problem = AttentionProblem(
             mechanism: .power(degree: degree), normalization: .none, form: .chunked, scale: 1, chunkSize: 768, tile: 1,
             sequences: (0..<sequences).map { $0 * 65_536..<($0 + 1) * 65_536 }, tokenCount: sequences * 65_536,
@@ -110,8 +110,13 @@ import Testing
             KernelProblem(problem, dataType: .bfloat16, isGated: true), states: .init(queries: true, keys: true),
             fewTokens: false, work: StateWork(problem), limits: CardLimits(architecture: "sm_90a"))
         let walks = kernels.sources(backward: true, movesState: true).filter { $0.path == "hopper/state_update.cu" }
-        #expect(!walks.isEmpty)
-        for walk in walks { #expect(walk.macros.first { $0.name == "GROUPS" }?.value == groups, "\(walk)") }
+        func macro(_ name: String, _ walk: KernelSource) -> Int? { walk.macros.first { $0.name == name }?.value }
+        #expect(walks.count == 2)
+        for walk in walks {
+            let expected = macro("REVERSE", walk) == 1 ? groups.reverse : groups.forward
+            #expect(macro("GROUPS", walk) == expected, "\(walk)")
+            #expect((macro("TILES", walk) == 8) == (degree == 4 && width == 16 && expected == 2), "\(walk)")
+        }
     }
 
     /// Tiles of twice the queries share the work for a state, where they leave no multiprocessor idle.

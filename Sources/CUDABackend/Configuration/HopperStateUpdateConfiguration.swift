@@ -47,7 +47,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
             guard stages >= (tokens == 128 ? 4 : 3) else { continue }
             self.tokens = tokens
             // Registers of three warpgroups are few.
-            depth = groups < 3 ? tokens / 32 : tiles == 4 ? 1 : 2
+            depth = tiles == 8 ? 1 : groups < 3 ? tokens / 32 : tiles == 4 ? 1 : 2
             self.stages = stages
             sharedBytes = stages * stage + stored + 8
             return
@@ -62,11 +62,13 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     }
 
     /// How many tiles a warpgroup may have: no more than there are, and fewer where sums of wide values, or many factors, take the registers.
-    /// From degree 2 on four read the same factors of their features.
+    /// From degree 2 on four read the same factors of their features. Where there are no more than 16 last factors, fours that come one after another
+    /// have those and mostly the first ones in common, and two of them load less than each by itself.
     private static func tileCounts(_ problem: KernelProblem, work: StateWork) -> [Int] {
         let most =
             problem.valueWidth > 64 ? (problem.degree > 2 ? 1 : 2) : problem.valueWidth > 32 || problem.degree == 1 ? 2 : 4
-        let counts = [4, 2].filter { $0 <= most && 64 * $0 <= work.features }
+        let pairsFours = problem.degree > 2 && problem.width == 16 && problem.valueWidth <= 16
+        let counts = (pairsFours ? [8, 4, 2] : [4, 2]).filter { $0 <= (pairsFours ? 8 : most) && 64 * $0 <= work.features }
         return counts.isEmpty ? [1] : counts
     }
 
@@ -82,14 +84,15 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
 
     /// A block has a multiprocessor to itself, and takes as long as its products and the loads of its factors, but no less than a warpgroup
     /// takes that waits for its own: 290 ns for 64 tokens, two tiles and 72 columns. The tiles of a warpgroup share the loads, which take as
-    /// long as 160 columns. A third warpgroup takes less long than the second, and above degree 2, where every one waits as long as it works, so
-    /// does the second.
+    /// long as 160 columns, for two fours of tiles as long as 220. A third warpgroup takes less long than the second, and above degree 2, where
+    /// every one waits as long as it works, so does the second.
     private static func block(
         _ problem: KernelProblem, groups: Int, tiles: Int, work: StateWork, limits: CardLimits
     ) -> StateWork.Block {
         let shares = problem.degree > 2 ? Double(groups + 1) * 2 / 3 : [1.2, 2, 2.6][groups - 1]
+        let loads = tiles == 8 ? 220 : 160
         return StateWork.Block(
             features: 64 * groups * tiles, slots: limits.multiprocessors,
-            tileTime: 290 * shares * Double(160 + tiles * work.stride) / (160 + 144))
+            tileTime: 290 * shares * Double(loads + tiles * work.stride) / (160 + 144))
     }
 }

@@ -74,8 +74,8 @@ package struct StateWork: Sendable, Hashable {
     }
 
     /// The block with which the states, and what reads them, are done first, and whether chunks are summed one by one: where that saves a tenth
-    /// of the fastest walk at least, because it takes more memory. What reads states takes the multiprocessors that a walk leaves, about as
-    /// long as the best of the walks.
+    /// of the fastest walk at least, because it takes more memory. What reads states takes the multiprocessors that a walk leaves: about as long
+    /// as the best of the walks, and in reverse, where it makes the gradients of keys and values, twice as long.
     ///
     /// - Parameter split: those of the blocks that may sum single chunks, all if not given.
     func fastest(_ blocks: [Block], split: [Block]? = nil, reverse: Bool) -> (block: Block, isSplit: Bool)? {
@@ -84,7 +84,8 @@ package struct StateWork: Sendable, Hashable {
         func sum(_ block: Block) -> Double { splitTime(block, reverse: reverse) }
         func best(_ blocks: [Block], _ time: (Block) -> Double) -> Block? { blocks.min { time($0) < time($1) } }
         guard let least = blocks.map(shared).min(), let fastestWalk = best(blocks, walk),
-            let fastestSum = best(split ?? blocks, sum), let fastest = best(blocks, { max(walk($0), shared($0) + least) })
+            let fastestSum = best(split ?? blocks, sum),
+            let fastest = best(blocks, { max(walk($0), shared($0) + (reverse ? 2 : 1) * least) })
         else { return nil }
         let isSplit = longest > 1 && chunks <= Self.chunkLimit && sum(fastestSum) < 0.9 * walk(fastestWalk)
         return (isSplit ? fastestSum : fastest, isSplit)

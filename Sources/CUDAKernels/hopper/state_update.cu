@@ -36,7 +36,11 @@ static_assert(DEGREE > 0, "exponential attention has no state");
 constexpr int STEPS = TOKENS / (16 * DEPTH);
 static_assert(GROUPS <= 3, "registers are shared out for so many");
 static_assert(TOKENS % (16 * DEPTH) == 0 && STEPS % 2 == 0, "an even number of steps");
-static_assert(TILES == 1 || TILES == 2 || TILES == 4, "blocks that share all but their first factors come in fours");
+// Blocks that share all but their first factors come in fours. Where all last factors are the same, a warp may have two such, most of which share
+// the first ones too.
+constexpr int QUADS = TILES == 8 ? 2 : 1, QUAD_TILES = TILES / QUADS;
+static_assert(QUAD_TILES == 1 || QUAD_TILES == 2 || QUAD_TILES == 4, "at most four share all but their first factors");
+static_assert(QUADS == 1 || (DEGREE > 2 && WIDTH == 16), "one fragment of last factors");
 
 // What comes with the first stage of a chunk: the log-gates of its last token, its first token and their number, its exponent and that of
 // the chunk before it.
@@ -270,12 +274,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     struct Factors {
         FragmentA last[DEPTH];
         // Of the lane's four tokens, two in a word.
-        uint2 firsts[DEPTH][TILES], others[DEPTH][DEGREE - 2];
+        uint2 firsts[DEPTH][QUADS][QUAD_TILES], others[DEPTH][QUADS][DEGREE - 2];
     };
     const int tileLastPlace = lastPlace(block[0]);
-    int prefixPlaces[DEGREE - 1];
+    int prefixPlaces[QUADS][DEGREE - 1];
 #pragma unroll
-    for (int i = 0; i < DEGREE - 1; ++i) prefixPlaces[i] = turned_place(prefix_index(block[0], i), t);
+    for (int quad = 0; quad < QUADS; ++quad)
+#pragma unroll
+        for (int i = 0; i < DEGREE - 1; ++i) prefixPlaces[quad][i] = turned_place(prefix_index(block[QUAD_TILES * quad], i), t);
+    // What a warp without blocks, or with one four of them, makes of the others is not stored.
+    const bool sharesFirsts = QUADS == 1 || prefix_index(block[0], 0) == prefix_index(block[TILES - QUAD_TILES], 0);
 #endif
     auto load = [&](Factors &factors, const elem *vectors, int step) {
 #pragma unroll
@@ -300,26 +308,30 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             }
 #elif DEGREE > 2
             const elem *turned = vectors + VECTOR_TILE + VALUE_TILE + 16 * WIDTH * (DEPTH * step + k);
-            load_turned(factors.firsts[k], turned + prefixPlaces[0]);
 #pragma unroll
-            for (int i = 1; i < DEGREE - 1; ++i) factors.others[k][i - 1] = *reinterpret_cast<const uint2 *>(turned + prefixPlaces[i]);
+            for (int quad = 0; quad < QUADS; ++quad) {
+                if (quad == 0 || !sharesFirsts) load_turned(factors.firsts[k][quad], turned + prefixPlaces[quad][0]);
+#pragma unroll
+                for (int i = 1; i < DEGREE - 1; ++i)
+                    factors.others[k][quad][i - 1] = *reinterpret_cast<const uint2 *>(turned + prefixPlaces[quad][i]);
+            }
 #endif
         }
     };
-    auto expand = [&](unsigned (&phi)[DEPTH * TILES][4], const Factors &factors) {
+    auto expand = [&](unsigned (&phi)[DEPTH * QUAD_TILES][4], const Factors &factors, [[maybe_unused]] int quad) {
 #pragma unroll
         for (int k = 0; k < DEPTH; ++k) {
 #if DEGREE > 2
             // All factors but the first.
-            uint2 others = factors.others[k][0];
+            uint2 others = factors.others[k][quad][0];
 #pragma unroll
-            for (int i = 1; i < DEGREE - 2; ++i) others = multiply_both(others, factors.others[k][i]);
+            for (int i = 1; i < DEGREE - 2; ++i) others = multiply_both(others, factors.others[k][quad][i]);
             unsigned products[4];
 #pragma unroll
             for (int n = 0; n < 4; ++n) products[n] = multiply_bfloat16(factors.last[k].r[n], n < 2 ? others.x : others.y);
 #endif
 #pragma unroll
-            for (int m = 0; m < TILES; ++m) {
+            for (int m = 0; m < QUAD_TILES; ++m) {
                 // Of two tokens in the halves of a word.
 #if DEGREE == 2
                 auto both = [&](int n) {
@@ -328,28 +340,29 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 const uint2 first = make_uint2(both(0), both(2));
                 const unsigned (&products)[4] = factors.last[k].r;
 #elif DEGREE > 2
-                const uint2 first = factors.firsts[k][m];
+                const uint2 first = sharesFirsts ? factors.firsts[k][0][m] : factors.firsts[k][quad][m];
 #endif
 #pragma unroll
                 for (int n = 0; n < 4; ++n) {
 #if DEGREE == 1
                     // Made by an instruction: the compiler would have products wait for what a load brings.
-                    phi[k * TILES + m][n] = multiply_bfloat16(factors.last[k][m].r[n], 0x3f803f80);
+                    phi[k * QUAD_TILES + m][n] = multiply_bfloat16(factors.last[k][m].r[n], 0x3f803f80);
 #else
-                    phi[k * TILES + m][n] = multiply_bfloat16(products[n], n < 2 ? first.x : first.y);
+                    phi[k * QUAD_TILES + m][n] = multiply_bfloat16(products[n], n < 2 ? first.x : first.y);
 #endif
                 }
             }
         }
     };
-    auto multiply = [&](const unsigned (&phi)[DEPTH * TILES][4], const elem *values) {
+    auto multiply = [&](const unsigned (&phi)[DEPTH * QUAD_TILES][4], const elem *values, int quad) {
         const unsigned long long matrix = panel_descriptor(values, TOKENS, true);
         products_begin();
 #pragma unroll
         for (int k = 0; k < DEPTH; ++k)
 #pragma unroll
-            for (int m = 0; m < TILES; ++m)
-                multiply_group<true>(state[m], phi[k * TILES + m], panel_advance(matrix, panel_offset(16 * k, 0, TOKENS)), true);
+            for (int m = 0; m < QUAD_TILES; ++m)
+                multiply_group<true>(
+                    state[QUAD_TILES * quad + m], phi[k * QUAD_TILES + m], panel_advance(matrix, panel_offset(16 * k, 0, TOKENS)), true);
         products_commit();
     };
 
@@ -381,7 +394,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         Factors factors[FACTORS];
         load(factors[0], stages + position.stage * STAGE, 0);
         for (int tile = 0; tile < tileCount; ++tile) {
-            unsigned phi[2][DEPTH * TILES][4];
+            unsigned phi[2][DEPTH * QUAD_TILES][4];
             const elem *vectors = stages + position.stage * STAGE;
             // The next tile of the chunk, or the same again.
             RingPosition<STAGES> next = position;
@@ -398,11 +411,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                     }
                 };
                 if constexpr (FACTORS == 2) loadNext();
-                expand(phi[n % 2], factors[n % FACTORS]);
-                if constexpr (FACTORS == 1) loadNext();
-                multiply(phi[n % 2], vectors + VECTOR_TILE + 64 * 16 * DEPTH * n);
-                products_wait<1>();
-                if (n == 0 && tile > 0) ring.release(previous, lane);
+#pragma unroll
+                for (int quad = 0; quad < QUADS; ++quad) {
+                    unsigned (&features)[DEPTH * QUAD_TILES][4] = phi[(QUADS * n + quad) % 2];
+                    expand(features, factors[n % FACTORS], quad);
+                    if (FACTORS == 1 && quad == QUADS - 1) loadNext();
+                    multiply(features, vectors + VECTOR_TILE + 64 * 16 * DEPTH * n, quad);
+                    products_wait<1>();
+                    if (n == 0 && quad == 0 && tile > 0) ring.release(previous, lane);
+                }
             });
             if (STORES_PANELS && tile == 0) finishStoring();
             previous = position;
