@@ -5,7 +5,8 @@ epilogues, while the card is at its power cap.
     python3 algorithms.py
     python3 algorithms.py --only up --only down --seconds 0.5
 
-A row has the first offer, the one that the package takes (ProductChoice.swift), and the best; the last row is the sum over a step.
+A row has the first offer, the one that the package takes (ProductChoice.swift), and the best; the last row is the sum over a step. Queries, keys and
+values, "joined", and the logits are products of the package's own on Hopper, which do more; here they are plain ones.
 """
 
 import argparse
