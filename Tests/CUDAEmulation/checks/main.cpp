@@ -190,6 +190,22 @@ void checkHopper(Card &card) {
         0);
     const std::vector<int> copied = card.download<int>(data, 256);
     expect(copied[8] == 1 && copied[9] == 77 && copied[15] == 8, "bulk copies read shared memory as late as they may");
+    results(
+        "the newest group of bulk copies is not waited for",
+        std::string(copies) + "int *words = reinterpret_cast<int *>(memory); for (int n = 0; n < 16; ++n) words[n] = n + 1;\n"
+        "store_bulk(data, memory, 32); commit_bulk_stores(); store_bulk(data + 8, memory + 32, 32); commit_bulk_stores();\n"
+        "wait_bulk_reads<1>(); words[0] = words[8] = 77; wait_bulk_stores(); }",
+        0);
+    const std::vector<int> grouped = card.download<int>(data, 256);
+    expect(grouped[0] == 1 && grouped[8] == 77, "bulk copies are waited for by groups");
+    results("a box of what is no tensor map", std::string(copies) + "TensorMap map = {}; copy_box(memory, map, 0, 0, 2048, barrier); }", 719);
+    results(
+        "matrices are stored while others have yet to read what a shuffle gave",
+        "const unsigned zeros[4] = {}; const int other = __shfl_xor_sync(~0u, static_cast<int>(threadIdx.x), 1);\n"
+        "store_matrices(memory + 16 * threadIdx.x, zeros); data[threadIdx.x] = other;",
+        0);
+    const std::vector<int> others = card.download<int>(data, 256);
+    for (int n = 0; n < 256; ++n) expect(others[n] == (n ^ 1), "a shuffle's results stay until all have read them");
     results("products that were not begun", "multiply_group<true>(c, a, b, false); products_commit(); products_wait<0>();", 719);
     results(
         "products that were begun before the last wait",

@@ -109,6 +109,23 @@ import Testing
         #expect(recorder.takeTrace().filter { $0.hasPrefix("launch") }.count == 1)
     }
 
+    @Test func tensorMapsAreArguments() throws {
+        #expect(throws: PowerAttentionError.self) {
+            try recordedContext(recorder).tensorMap(DevicePointer(address: 256), rows: 2, columns: 64, boxRows: 2)
+        }
+        recorder.encodesTensorMaps = true
+        recorder.parameterSizes = [8, 128, 4]
+        let context = try recordedContext(recorder)
+        #expect(context.hasTensorMaps)
+        let error = #expect(throws: PowerAttentionError.self) {
+            try context.tensorMap(DevicePointer(address: 256), rows: 3, columns: 64, boxRows: 2)
+        }
+        #expect(error?.argument.contains("cuTensorMapEncodeTiled of [3, 64] in boxes of 2 rows") == true)
+        let map = try context.tensorMap(DevicePointer(address: 256), rows: 2, columns: 64, boxRows: 2)
+        try context.launch(launch([.pointer(nil), .tensorMap(map), .int32(7)]))
+        #expect(throws: PowerAttentionError.self) { try context.launch(launch([.pointer(nil), .int64(1), .int32(7)])) }
+    }
+
     /// Between the last use of its owner and the launch, another thread might be given the memory.
     @Test func argumentsHoldTheirMemoryUntilTheLaunchIsQueued() throws {
         let context = try recordedContext(recorder)

@@ -13,6 +13,7 @@ final class RecordingDriver: Sendable {
         var capacity = 1 << 40
         var failures: [String: Driver.Result] = [:]
         var parameterSizes: [Int]?
+        var encodesTensorMaps = false
         var functions: [Driver.Handle: String] = [:]
     }
 
@@ -44,6 +45,12 @@ final class RecordingDriver: Sendable {
     var parameterSizes: [Int]? {
         get { state.withLock { $0.parameterSizes } }
         set { state.withLock { $0.parameterSizes = newValue } }
+    }
+
+    /// Whether this driver has tensor maps.
+    var encodesTensorMaps: Bool {
+        get { state.withLock { $0.encodesTensorMaps } }
+        set { state.withLock { $0.encodesTensorMaps = newValue } }
     }
 
     private func parameter(_ index: Int, _ offset: Driver.Out<Int>, _ size: Driver.Out<Int>) -> Driver.Result {
@@ -117,6 +124,13 @@ extension RecordingDriver {
     var driver: Driver {
         var driver = complete
         if parameterSizes == nil { driver.funcGetParamInfo = nil }
+        if encodesTensorMaps {
+            // An odd number of rows is what this driver refuses.
+            driver.tensorMapEncodeTiled = { words, _, _, address, extents, _, _, _, _, _, _, _ in
+                words[0] = address
+                return extents[1].isMultiple(of: 2) ? 0 : 1
+            }
+        }
         return driver
     }
 
