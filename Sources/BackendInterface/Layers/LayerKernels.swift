@@ -79,8 +79,8 @@ package protocol LayerKernels: Sendable {
     /// The same, not inverse, and the largest magnitudes of heads, `[rows, heads]` in float32, where the backend's attention asks for them:
     /// they are known here, and a kernel of its own would read all rows again.
     func rotateMeasuring(_ x: inout Tensor, cosines: Tensor, sines: Tensor) throws(PowerAttentionError) -> Tensor?
-    /// Queries and keys, turned and measured, and values of `x`, by the rows of one weight, those of queries first and of values last. `nil` where
-    /// the backend has no kernel for it.
+    /// Queries and keys, turned and measured, and values of `x`, by the rows of one weight, those of queries, of keys and of values; others may
+    /// stand behind. `nil` where the backend has no kernel for it, or several smaller ones are better.
     func projectHeads(
         _ x: Tensor, weight: Tensor, heads: Int, keyHeads: Int, cosines: Tensor, sines: Tensor
     ) throws(PowerAttentionError) -> ProjectedHeads?

@@ -47,7 +47,7 @@ extension CUDALayers {
     /// Follows ``addRows(_:factors:to:at:)``, of which nothing is left.
     static func takeRows(_ memory: inout RecordedMemory, count: Int, width: Int) {
         let order = [memory.take(4 * count), memory.take(4 * count)]
-        let partials = memory.take(4 * (count + tile - 1) / tile * 2 * width)
+        let partials = memory.take(4 * ((count + tile - 1) / tile) * 2 * width)
         memory.release(order + [partials])
     }
 

@@ -64,10 +64,10 @@ extension CUDALayers {
     /// Compiles what a training step of a usual model launches, all at once; other kernels are compiled when they are first launched.
     ///
     /// - Parameters:
-    ///   - headWidth: of a head of queries or keys.
+    ///   - headWidth: of a head of queries or keys, where projections have no biases.
     ///   - gates: the number of its gates a layer.
     ///   - isCentered: whether its norms are layer norms.
-    package func prepare(width: Int, headWidth: Int, gates: Int, isCentered: Bool) throws(PowerAttentionError) {
+    package func prepare(width: Int, headWidth: Int?, gates: Int, isCentered: Bool) throws(PowerAttentionError) {
         let wide = vector(width)
         let norm = try NormConfiguration(width: width, vector: wide)
         let centered = norm.macros + [("CENTERED", isCentered ? 1 : 0)]

@@ -4,7 +4,7 @@
 //
 // The target's logit, which is known before (layers/odds.cu), stands in for the largest one: then 1 / (1 + Σ odds) is the target's probability,
 // and nobody has to read logits again to make probabilities of them. A token that is 2^96 times as likely as the target, or more, counts as much
-// as that. Grid and shared memory: hopper/product.cuh.
+// as that; where a logit is no number, or the target's is infinite, nor are the odds. Grid and shared memory: hopper/product.cuh.
 #include "common/fragments.cuh"
 #include "hopper/product.cuh"
 

@@ -1,6 +1,6 @@
-// Queries, keys and values of rows x of activations, heads of 64 columns, by one product with the rows of their weights, queries' first and values'
-// last: queries and keys turned by the angles of their positions as layers/pointwise.cu turns them, with the largest magnitude of every head. Grid
-// and shared memory: hopper/product.cuh.
+// Queries, keys and values of rows x of activations, heads of 64 columns, by one product with the rows of their weights, queries' first, then keys',
+// then values', whatever stands behind: queries and keys turned by the angles of their positions as layers/pointwise.cu turns them, with the largest
+// magnitude of every head. Grid and shared memory: hopper/product.cuh.
 #include "common/fragments.cuh"
 #include "hopper/product.cuh"
 

@@ -2,7 +2,7 @@
 //
 //     loss = log(1 + s),   ∂x = f (Σ_j o_j w_j − s w_target),   ∂W = Σ_r f x_r ⊗ (o_r − s e_target),   f = scale / (1 + s)
 //
-// so that rows of odds are operands of products as they are. A row whose target is negative is not scored: its s is 0, and so is its f.
+// so that rows of odds are operands of products as they are. A row whose target is negative is not scored: its f is 0, and so is what is made with it.
 #include "layers/activations.cuh"
 #include "layers/reduction.cuh"
 
@@ -15,7 +15,8 @@ __device__ __forceinline__ void for_columns(int width, Body body) {
     for (int column = threadIdx.x % 32 * VECTOR; column < width; column += 32 * VECTOR) body(column);
 }
 
-// references[row] = log2 e · x · w_target, infinity where there is no target; rows[row] = the target, 0 where there is none. Grid: rows / WARPS.
+// references[row] = log2 e · x · w_target, infinity where there is no target, NaN where that is no number; tableRows[row] = the target, 0 where there
+// is none. Grid: rows / WARPS.
 extern "C" __global__ void __launch_bounds__(THREADS) refer_to_targets(
     const activation *__restrict__ x, const activation *__restrict__ weights, const int *__restrict__ targets,
     float *__restrict__ references, int *__restrict__ tableRows, int rows, int width
@@ -34,7 +35,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) refer_to_targets(
     });
     sum = sum_over<32>(sum);
     if (threadIdx.x % 32 != 0) return;
-    references[row] = target < 0 ? __int_as_float(0x7f800000) : LOG2_E * sum;
+    const float infinity = __int_as_float(0x7f800000), reference = LOG2_E * sum;
+    references[row] = target < 0 ? infinity : fabsf(reference) < infinity ? reference : __int_as_float(0x7fffffff);
     tableRows[row] = max(target, 0);
 }
 
@@ -75,7 +77,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) sum_odds(
             float values[VECTOR];
             load(values, x + begin + column);
 #pragma unroll
-            for (int i = 0; i < VECTOR; ++i) values[i] *= factor;
+            for (int i = 0; i < VECTOR; ++i) values[i] = factor == 0 ? 0 : factor * values[i];
             store(scaled + begin + column, values);
         });
     }
@@ -96,7 +98,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) odds_gradient(
         load(values, own + column);
         load(weight, target + column);
 #pragma unroll
-        for (int i = 0; i < VECTOR; ++i) values[i] = factor * (values[i] + targetFactor * weight[i]);
+        for (int i = 0; i < VECTOR; ++i) values[i] = factor == 0 ? 0 : factor * (values[i] + targetFactor * weight[i]);
         store(own + column, values);
     });
 }

@@ -16,7 +16,8 @@ extension CUDAContext {
 
     /// The matrix `[rows, columns]` at `address`, of which kernels copy boxes of `boxRows` rows and 64 columns.
     ///
-    /// - Throws: `device` where the driver refuses it: rows are to be multiples of 16 bytes, boxes to have at most 256 rows.
+    /// - Throws: `device` where the driver refuses it: the address and rows are to be multiples of 16 bytes, boxes to have
+    ///   at most 256 rows.
     package func tensorMap(
         _ address: DevicePointer, rows: Int, columns: Int, boxRows: Int, heldBy owner: (any Sendable)? = nil
     ) throws(PowerAttentionError) -> TensorMap {
@@ -28,6 +29,7 @@ extension CUDAContext {
         let extents = [UInt64(columns), UInt64(rows)]
         let rowBytes = [2 * UInt64(columns)]
         let box = [64, CUnsignedInt(boxRows)]
+        try session.makeCurrent()
         // The driver wants them at a multiple of 64 bytes.
         let result: (status: Driver.Result, words: [UInt64]) = withUnsafeTemporaryAllocation(
             byteCount: 8 * TensorMap.wordCount, alignment: 64

@@ -59,7 +59,8 @@ final class DeviceStepRunner: StepRunner {
         self.configuration = configuration
         step = optimizer.step
         try layers.prepare(
-            width: model.configuration.width, headWidth: model.configuration.keyWidth,
+            width: model.configuration.width,
+            headWidth: model.configuration.biases ? nil : model.configuration.keyWidth,
             gates: model.configuration.gated ? model.configuration.keyHeads : 0,
             isCentered: model.configuration.norm == .layerNorm)
         overwritesGradients = configuration.accumulation == 1

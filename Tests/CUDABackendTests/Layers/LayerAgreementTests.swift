@@ -301,7 +301,7 @@ import Testing
     /// Queries, keys and values by one product: of tiles with heads of two kinds, of rows that are no whole tiles, of several sequences.
     @Test(
         .enabled(if: CardLayers.multipliesByTiles),
-        arguments: [(heads: 3, keyHeads: 1, width: 72, rows: 150, length: 50), (4, 4, 640, 129, 129), (1, 1, 16, 3, 1)])
+        arguments: [(heads: 3, keyHeads: 1, width: 72, rows: 150, length: 50), (4, 4, 640, 129, 129), (1, 1, 16, 65, 1)])
     func projectedHeads(shape: (heads: Int, keyHeads: Int, width: Int, rows: Int, length: Int)) throws {
         var card = try CardLayers(.bfloat16)
         let x = card.random([shape.rows, shape.width])
@@ -383,12 +383,21 @@ import Testing
         // Logits are 1, but that of token 5 is 200.
         let rows = (0..<64 * 8).map { $0 % 8 != 0 ? 0 : $0 == 5 * 8 ? 200.0 : 1 }
         let weight = try card.layers.place(Tensor([64, 8], rows).converted(to: .bfloat16))
-        let x = Tensor([3, 8], (0..<24).map { $0 == 16 ? Double.nan : $0 % 8 == 0 ? 1 : 0 })
+        let firsts: [Double] = [1, 1, .nan, .infinity, -.infinity, .nan]
+        let x = Tensor([6, 8], (0..<48).map { $0 % 8 == 0 ? firsts[$0 / 8] : 0 })
         let onCard = try card.layers.place(x.converted(to: .bfloat16))
-        let targets = try card.layers.place(Tensor([3], [0, 5, 0] as [Int32]))
+        let targets = try card.layers.place(Tensor([6], [0, 5, 0, 5, 5, -1] as [Int32]))
         let result = try #require(
             try card.layers.targetOdds(onCard, weight: weight, vocabulary: 64, targets: targets, gradientScale: 1))
         let losses = doubles(try result.losses.onHost())
+        #expect(losses[3].isNaN && losses[4].isNaN && losses[5] == 0)
+        // A row that is not scored has no gradient, whatever stands there.
+        let odds = try #require(result.gradients)
+        var gradient = try card.layers.uninitialized([6, 8], .bfloat16)
+        try card.layers.multiply(odds.odds, transposeA: false, weight, transposeB: false, into: &gradient, accumulate: false)
+        try card.layers.finishOddsGradient(&gradient, odds, weight: weight)
+        #expect(doubles(try gradient.onHost()).suffix(8).allSatisfy { $0 == 0 })
+        #expect(doubles(try odds.scaled.onHost()).suffix(8).allSatisfy { $0 == 0 })
         #expect(abs(losses[0] - 96 * 0.6931471805599453) < 1e-3)
         #expect(losses[1] == 0)
         #expect(losses[2].isNaN)
