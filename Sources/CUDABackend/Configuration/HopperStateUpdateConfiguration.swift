@@ -65,10 +65,16 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     /// From degree 2 on four read the same factors of their features. Where there are no more than 16 last factors, fours that come one after another
     /// have those and mostly the first ones in common, and two of them load less than each by itself.
     private static func tileCounts(_ problem: KernelProblem, work: StateWork) -> [Int] {
-        let most =
-            problem.valueWidth > 64 ? (problem.degree > 2 ? 1 : 2) : problem.valueWidth > 32 || problem.degree == 1 ? 2 : 4
         let pairsFours = problem.degree > 2 && problem.width == 16 && problem.valueWidth <= 16
-        let counts = (pairsFours ? [8, 4, 2] : [4, 2]).filter { $0 <= (pairsFours ? 8 : most) && 64 * $0 <= work.features }
+        let most =
+            if pairsFours {
+                8
+            } else if problem.valueWidth > 64 {
+                problem.degree > 2 ? 1 : 2
+            } else {
+                problem.valueWidth > 32 || problem.degree == 1 ? 2 : 4
+            }
+        let counts = [8, 4, 2].filter { $0 <= most && 64 * $0 <= work.features }
         return counts.isEmpty ? [1] : counts
     }
 

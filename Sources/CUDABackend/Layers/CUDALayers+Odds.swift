@@ -20,32 +20,31 @@ extension CUDALayers {
                 .tensor(x), .tensor(weight), .tensor(targets), .tensor(references), .tensor(tableRows), .int(rows), .int(width),
             ])
 
-        let odds = gradientScale == nil ? nil : try context.tensor([rows, stride], x.dataType)
+        let gradients =
+            gradientScale == nil
+            ? nil
+            : TargetOdds.Gradients(
+                odds: try context.tensor([rows, stride], x.dataType), scaled: try context.tensor(x.shape, x.dataType),
+                factors: try context.tensor([rows], .float32), targetFactors: try context.tensor([rows], .float32),
+                tableRows: tableRows)
         let sums = try context.tensor([TiledProduct.columnTiles(stride), rows], .float32)
         // Without odds the kernel never looks at their map.
         try launch(
-            .odds, x, weight, columns: stride, results: [odds ?? x],
+            .odds, x, weight, columns: stride, results: [gradients?.odds ?? x],
             [
                 .tensor(references), .tensor(targets), .tensor(sums), .int(rows), .int(width), .int(vocabulary), .int(stride),
-                .flag(odds != nil),
+                .flag(gradients != nil),
             ])
 
         let losses = try context.tensor([rows], .float32)
-        let factors = odds == nil ? nil : try context.tensor([rows], .float32)
-        let targetFactors = odds == nil ? nil : try context.tensor([rows], .float32)
-        let scaled = odds == nil ? nil : try context.tensor(x.shape, x.dataType)
         try launch(
             source("odds", "sum_odds", vector: vector), grid: grid(rows, Self.sumRows), threads: Self.rowThreads,
             [
-                .tensor(sums), .tensor(targets), .tensor(x), .tensor(losses), .tensor(factors), .tensor(targetFactors),
-                .tensor(scaled), .int(rows), .int(width), .int(TiledProduct.columnTiles(stride)), .flag(odds != nil),
-                .float(Float(gradientScale ?? 0)),
+                .tensor(sums), .tensor(targets), .tensor(x), .tensor(losses), .tensor(gradients?.factors),
+                .tensor(gradients?.targetFactors), .tensor(gradients?.scaled), .int(rows), .int(width),
+                .int(TiledProduct.columnTiles(stride)), .flag(gradients != nil), .float(Float(gradientScale ?? 0)),
             ])
-        guard let odds, let factors, let targetFactors, let scaled else { return TargetOdds(losses: losses, gradients: nil) }
-        return TargetOdds(
-            losses: losses,
-            gradients: .init(
-                odds: odds, scaled: scaled, factors: factors, targetFactors: targetFactors, tableRows: tableRows))
+        return TargetOdds(losses: losses, gradients: gradients)
     }
 
     package func addTargets(
@@ -75,17 +74,18 @@ extension CUDALayers {
     ) -> (losses: RecordedMemory.Block, others: [RecordedMemory.Block]) {
         func numbers(_ count: Int) -> RecordedMemory.Block { memory.take(4 * count) }
         let (references, tableRows) = (numbers(rows), numbers(rows))
-        let odds = trains ? [memory.take(2 * rows * aligned(vocabulary))] : []
+        let gradients =
+            trains
+            ? [memory.take(2 * rows * aligned(vocabulary)), memory.take(2 * rows * width), numbers(rows), numbers(rows)] : []
         let sums = numbers(TiledProduct.columnTiles(aligned(vocabulary)) * rows)
         let losses = numbers(rows)
+        memory.release([references, sums])
         guard trains else {
-            memory.release([references, tableRows, sums])
+            memory.release(tableRows)
             return (losses, [])
         }
-        let kept = [tableRows, numbers(rows), numbers(rows), memory.take(2 * rows * width)] + odds
-        memory.release([references, sums])
         takeRows(&memory, count: rows, width: width)
-        return (losses, kept)
+        return (losses, gradients + [tableRows])
     }
 
     /// The functions of `layers/odds.cu`.

@@ -3,7 +3,7 @@ package import Tensors
 
 extension CUDALayers {
     /// Whether there are kernels of ``TiledProduct`` for rows of this width: of bfloat16, at multiples of 16 bytes, on Hopper.
-    func multipliesByTiles(width: Int) -> Bool {
+    package func multipliesByTiles(width: Int) -> Bool {
         context.hasTensorMaps && Self.multipliesByTiles(activations, width: width, on: CardLimits(context.properties))
     }
 

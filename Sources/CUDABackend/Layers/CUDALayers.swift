@@ -71,6 +71,7 @@ extension CUDALayers {
         let wide = vector(width)
         let norm = try NormConfiguration(width: width, vector: wide)
         let centered = norm.macros + [("CENTERED", isCentered ? 1 : 0)]
+        let byTiles = multipliesByTiles(width: width)
         try context.prepare(
             ["normalize", "norm_backward"].map { source("norm", $0, vector: wide, centered) }
                 + ["embed", "count_digits", "sort_by_digit", "embed_backward", "join_embed_backward"].map {
@@ -80,10 +81,10 @@ extension CUDALayers {
                 + (gateSource(width: width, heads: gates, weightRows: aligned(gates)).map { [$0] } ?? [])
                 + [source("gate", "log_sigmoid_backward_columns", vector: vector(columnAlignment))]
                 + ["add_partial_sums", "add_sum"].map { source("sums", $0, vector: 1) }
-                + (multipliesByTiles(width: width)
+                + (byTiles
                     ? [TiledProduct.odds.source] + Self.oddsFunctions.map { source("odds", $0, vector: wide) }
                     : [crossEntropySource(vector: vector(columnAlignment), threads: 512, keepsRow: true)])
-                + (multipliesByTiles(width: width) && headWidth == Self.projectedHead ? [TiledProduct.projections.source] : [])
+                + (byTiles && headWidth == Self.projectedHead ? [TiledProduct.projections.source] : [])
                 + ["square_sums", "decide_update", "adamw"].map { source("optimizer", $0, vector: 1) })
     }
 

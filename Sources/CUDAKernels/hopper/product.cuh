@@ -2,9 +2,9 @@
 // a result is more than a sum, cuBLASLt has no kernel for it, or one in which nothing is multiplied meanwhile.
 //
 // Two warpgroups multiply 64 rows each of a tile [TILE_ROWS, TILE_COLUMNS], and pack the sums in words of two numbers of 16 bits; they finish them
-// in PIECES, one beside each of the first steps of the next tile, if it has so many. One warp brings tiles of x and w. Grid: any number of blocks, which take tiles
-// in turns. Shared memory: STAGES of x [TILE_ROWS, DEPTH] and w [TILE_COLUMNS, DEPTH] in panels; two panels [16, 64] of results for every warp;
-// barriers.
+// in PIECES, one beside each of the first steps of the next tile, if it has so many. One warp brings tiles of x and w. Grid: any number of blocks,
+// which take tiles in turns. Shared memory: STAGES of x [TILE_ROWS, DEPTH] and w [TILE_COLUMNS, DEPTH] in panels; two panels [16, 64] of results for
+// every warp; barriers.
 #pragma once
 #include "common/repeat.cuh"
 #include "hopper/panels.cuh"

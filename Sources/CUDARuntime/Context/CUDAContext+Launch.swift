@@ -34,7 +34,7 @@ extension CUDAContext {
             let (observer, capturing) = state.withLock { ($0.observer, $0.capture != nil) }
             observer?(launch)
             if capturing {
-                for case let pointer? in launch.arguments.map(\.address) { allocator.use(pointer) }
+                for pointer in launch.arguments.compactMap(\.address) { allocator.use(pointer) }
             }
             session.remember(launch.kernel)
             let result = launch.withArguments { arguments in

@@ -12,8 +12,7 @@ struct CardLayers {
     let type: DataType
 
     static let types: [DataType] = [.float32, .bfloat16]
-    static let multipliesByTiles =
-        (try? CUDABackend.shared()).map { $0.context.hasTensorMaps && CardLimits($0.context.properties).isHopper } ?? false
+    static let multipliesByTiles = (try? CardLayers(.bfloat16))?.layers.multipliesByTiles(width: 64) ?? false
     static let isAvailable = (try? CUDABackend.shared().layers()) != nil
 
     init(_ type: DataType) throws {

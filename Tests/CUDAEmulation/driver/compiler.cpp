@@ -119,7 +119,7 @@ std::string kernelTable(const std::string &text, std::vector<std::string> &names
 nvrtcResult compile(Program &program, int optionCount, const char *const *options, const files::path &folder) {
     const files::path own = ownFolder() / "device", source = folder / program.name, log = folder / "log";
     for (const auto &[name, text] : program.headers) write(folder / name, text);
-    for (const char *name : {"ptx.cuh", "hopper.cuh"}) write(folder / "common" / name, read(own / name));
+    for (const char *name : {"ptx.cuh", "barriers.cuh", "hopper.cuh"}) write(folder / "common" / name, read(own / name));
     write(source, "#line 1\n" + program.source);
 
     std::vector<std::string> words = {hostCompiler(), "-x", "c++", "-std=c++17", "-E", "-I", folder, "-include", own / "builtins.hpp"};
