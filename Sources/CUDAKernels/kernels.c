@@ -179,9 +179,6 @@ static const char prepare_gates_header[] = {
 static const char prepare_inputs[] = {
 #embed "prepare/inputs.cu"
 };
-static const char prepare_values[] = {
-#embed "prepare/values.cu"
-};
 static const char state_exchange[] = {
 #embed "state/exchange.cu"
 };
@@ -257,7 +254,6 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("prepare/gates.cu", prepare_gates),
     FILE_ENTRY("prepare/gates.cuh", prepare_gates_header),
     FILE_ENTRY("prepare/inputs.cu", prepare_inputs),
-    FILE_ENTRY("prepare/values.cu", prepare_values),
     FILE_ENTRY("state/exchange.cu", state_exchange),
     FILE_ENTRY("state/scan.cu", state_scan),
     FILE_ENTRY("state/step.cu", state_step),

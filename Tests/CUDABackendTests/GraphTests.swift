@@ -44,9 +44,8 @@ import Testing
         #expect(replayed == expected)
     }
 
-    /// Outputs are written while the walk over the states reads its values, and those while inputs are converted: never to the
-    /// same memory.
-    @Test func kernelsThatStartEarlyHaveMemoryOfTheirOwn() throws {
+    /// What reads states starts beside the walk that makes them, and nothing else does.
+    @Test func readersOfStatesStartBesideTheWalk() throws {
         // One of its own, in which no other test launches anything.
         let context = try CUDAContext(driver: .system(), compiler: .shared, ordinal: 0)
         guard context.properties.architecture.hasPrefix("sm_90") else { return }
@@ -63,17 +62,10 @@ import Testing
         struct Launch: Sendable {
             let function: String
             let startsEarly: Bool
-            let pointers: [DevicePointer?]
         }
         let launches = Mutex<[Launch]>([])
         context.launchObserver = { launch in
-            let pointers: [DevicePointer?] = launch.arguments.map {
-                if case .pointer(let pointer, _) = $0 { pointer } else { nil }
-            }
-            launches.withLock {
-                $0.append(
-                    Launch(function: launch.kernel.function, startsEarly: launch.startsEarly, pointers: pointers))
-            }
+            launches.withLock { $0.append(Launch(function: launch.kernel.function, startsEarly: launch.startsEarly)) }
         }
         defer { context.launchObserver = nil }
         let inputs = PassInputs(q: rows[0].pointer, k: rows[1].pointer, v: rows[2].pointer, logG: nil)
@@ -81,14 +73,8 @@ import Testing
         _ = try pass.backward(inputs, output, dy: rows[3].pointer)
         let all = launches.withLock { $0 }
         let early = all.indices.filter { all[$0].startsEarly }
-        #expect(early.map { all[$0].function } == ["scale_values", "attention_forward", "attention_backward_keys"])
-        #expect(early.map { all[$0 - 1].function } == ["convert_inputs", "state_update", "state_update"])
-        for index in early {
-            // The scaled values: written beside the one kernel, read beside the others.
-            let (scales, place) = all[index].function == "scale_values" ? (index, 5) : (index - 1, 3)
-            let values = try #require(all[scales].pointers[place])
-            #expect(!all[scales == index ? index - 1 : index].pointers.contains(values))
-        }
+        #expect(early.map { all[$0].function } == ["attention_forward", "attention_backward_keys"])
+        #expect(early.map { all[$0 - 1].function } == ["state_update", "state_update"])
     }
 
     private func bytes(_ memory: DeviceMemory, _ context: CUDAContext) throws -> [UInt8] {

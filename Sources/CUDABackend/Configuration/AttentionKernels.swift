@@ -161,20 +161,9 @@ package struct AttentionKernels: Sendable, Hashable {
                     ? [] : [("WIDTH", problem.width), ("VALUE_WIDTH", problem.valueWidth)]))
     }
 
-    /// The values that Hopper's kernel of the states sums.
-    func scaleValues(reverse: Bool) -> KernelSource {
-        KernelSource(
-            "prepare/values.cu", "scale_values",
-            macros: problem.macros + [
-                problem.normalizationMacro, ("GATED", problem.isGated ? 1 : 0), ("VALUE_WIDTH", problem.valueWidth),
-                ("REVERSE", reverse ? 1 : 0), ("ROWS", PreparationConfiguration.scaledRows),
-            ])
-    }
-
     private func stateSources(reverse: Bool) -> [KernelSource] {
         guard let states = states(reverse: reverse) else { return [] }
-        return [stateUpdate(reverse: reverse)] + (states.isHopper ? [scaleValues(reverse: reverse)] : [])
-            + (states.isSplit ? [scanStates] : [])
+        return [stateUpdate(reverse: reverse)] + (states.isSplit ? [scanStates] : [])
     }
 
     /// Queries of a tile of the forward kernel.

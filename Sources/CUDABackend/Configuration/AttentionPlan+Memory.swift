@@ -31,12 +31,10 @@ extension AttentionPlan {
         keep(4 * keyRows, if: !isPower && (isGated || problem.mechanism != .exponential(window: nil)))
         for count in [rows, keyRows] { keep(count * kernels.problem.width * elementBytes, if: isPower || !keepsVectors) }
         keep(keyRows * kernels.problem.valueWidth * elementBytes, if: !keepsValues)
-        let (states, held) = takeWalk(&memory, reverse: false)
-        kept += states
+        if let states = takeStates(&memory, reverse: false) { kept.append(states) }
         keep(outputs * dataType.byteCount)
         keep(4 * outputs, if: dataType != .float32)
         keep(4 * rows)
-        memory.release(held)
         return kept
     }
 
@@ -66,8 +64,7 @@ extension AttentionPlan {
         held.append(memory.take(4 * (2 + chunkStates)))
         if !isTurned { gradients.append(memory.take(queries)) }
         if needsRowSums { held.append(memory.take(4 * kernels.backwardQueriesParts * rows)) }
-        let walk = takeWalk(&memory, reverse: true)
-        held += walk.states + walk.held
+        if let states = takeStates(&memory, reverse: true) { held.append(states) }
         if !isTurned { gradients.append(memory.take(keys)) }
         if !placesValues { gradients.append(memory.take(values)) }
         if kernels.problem.isGated {
@@ -79,20 +76,15 @@ extension AttentionPlan {
         return gradients
     }
 
-    /// The states of a walk over the chunks, and what is held for it until a kernel has read them.
-    private func takeWalk(_ memory: inout RecordedMemory, reverse: Bool) -> (states: Blocks, held: Blocks) {
-        guard hasChunks, let degree = problem.degree, let configuration = kernels.states(reverse: reverse) else {
-            return ([], [])
-        }
-        let stride = kernels.problem.valueWidth + 8
+    /// The states of a walk over the chunks.
+    private func takeStates(_ memory: inout RecordedMemory, reverse: Bool) -> RecordedMemory.Block? {
+        guard hasChunks, let degree = problem.degree, let configuration = kernels.states(reverse: reverse) else { return nil }
         let features = FeatureBlocks.count(degree: degree, width: problem.keyWidth)
         let states = memory.take(chunkStates * kernels.stateNumbers(features) * elementBytes)
+        guard configuration.isSplit else { return states }
         // Sums of single chunks are in float32.
-        let sums = schedule.sums(reverse: reverse, wantsEnd: false).chunks.count * problem.keyHeads * features * stride
-        var held = configuration.isSplit ? [memory.take(4 * sums)] : []
-        if configuration.isHopper { held.append(memory.take((reverse ? rows : keyRows) * stride * elementBytes)) }
-        guard configuration.isSplit else { return ([states], held) }
-        memory.release(held)
-        return ([states], [])
+        let count = schedule.sums(reverse: reverse, wantsEnd: false).chunks.count * problem.keyHeads
+        memory.release([memory.take(4 * count * features * (kernels.problem.valueWidth + 8))])
+        return states
     }
 }

@@ -11,8 +11,15 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
     /// Whether blocks sum single chunks: see ``StateWork``.
     let isSplit: Bool
 
-    /// Features of a block.
-    var features: Int { 64 * groups * tiles }
+    /// Warpgroups that multiply the normalizer, each a tile of 64 of its rows: at degree 2, where values with one more column would take one more
+    /// panel.
+    private let normalizerTiles: Int
+
+    /// The blocks of a state of so many features.
+    func stateBlocks(_ features: Int) -> Int {
+        ((features + 64 * tiles - 1) / (64 * tiles) + normalizerTiles + groups - 1) / groups
+    }
+
     var threads: Int { (groups + 1) * 128 }
 
     func macros(_ problem: KernelProblem) -> [(String, Int)] {
@@ -36,13 +43,15 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
         else { return nil }
         (groups, tiles) = shares[choice]
         self.isSplit = isSplit
+        normalizerTiles = Self.normalizerTiles(problem)
         storedBlocks = SymmetricStateLayout(problem) == nil ? 0 : groups == 3 ? 1 : tiles
         let stored = 2 * 4 * groups * storedBlocks * Panels.numbers(16, problem.valueWidth)
         for tokens in Self.tokenCounts(problem, tiles: tiles, work: work) {
-            // Vectors, as they are and turned, and values, what belongs to a chunk, and two barriers; one more that a state is stored.
-            let columns = Panels.numbers(tokens, problem.width) + Panels.numbers(tokens, problem.valueWidth + 8)
+            // Vectors, as they are and turned, values and factors, what belongs to a chunk, and two barriers; one more that a state is stored.
+            let columns = Panels.numbers(tokens, problem.width) + Panels.numbers(tokens, Self.columns(problem))
             let turned = problem.degree > 2 ? tokens * problem.width : 0
-            let stage = 2 * (columns + turned) + 24 + 16
+            let factors = tokens * (reverse && normalizerTiles > 0 ? 2 : 1)
+            let stage = 2 * (columns + turned + factors) + 24 + 16
             let stages = min((limits.sharedBytes - stored - 8) / stage, 8)
             guard stages >= (tokens == 128 ? 4 : 3) else { continue }
             self.tokens = tokens
@@ -53,6 +62,16 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
             return
         }
         return nil
+    }
+
+    private static func normalizerTiles(_ problem: KernelProblem) -> Int {
+        guard problem.degree == 2, problem.valueWidth.isMultiple(of: 64) else { return 0 }
+        return (problem.width + 63) / 64 * ((problem.width + problem.valueWidth - 1) / problem.valueWidth)
+    }
+
+    /// What a feature is multiplied with: values, and for the normalizer eight more, of which one counts.
+    private static func columns(_ problem: KernelProblem) -> Int {
+        problem.valueWidth + (normalizerTiles(problem) > 0 ? 0 : 8)
     }
 
     /// The tokens of a stage, the best first. The features of half of them are in registers, beside sums of so many columns. The more products
@@ -98,7 +117,7 @@ struct HopperStateUpdateConfiguration: Sendable, Hashable {
         let shares = problem.degree > 2 ? Double(groups + 1) * 2 / 3 : [1.2, 2, 2.6][groups - 1]
         let loads = tiles == 8 ? 220 : 160
         return StateWork.Block(
-            features: 64 * groups * tiles, slots: limits.multiprocessors,
-            tileTime: 290 * shares * Double(loads + tiles * work.stride) / (160 + 144))
+            features: 64 * groups * tiles, others: 64 * tiles * normalizerTiles(problem), slots: limits.multiprocessors,
+            tileTime: 290 * shares * Double(loads + tiles * columns(problem)) / (160 + 144))
     }
 }

@@ -8,9 +8,6 @@ struct PreparationConfiguration: Sendable, Hashable {
     /// The same where it mostly has nothing to do: the fewer blocks, the sooner all have found that out.
     static let mostlySkippedTokens = 2048
     static let measuringThreads = 512
-    /// Rows of values that a block of `prepare/values.cu` scales, and the threads that have eight columns of each.
-    static let scaledRows = 128
-    static func scalingThreads(_ problem: KernelProblem) -> Int { 32 * (problem.valueWidth / 8 + 1) }
 
     let lanes: Int
 

@@ -14,13 +14,14 @@ struct StateConfiguration: Sendable, Hashable {
             byWarpgroups ? HopperStateUpdateConfiguration(problem, work: work, reverse: reverse, limits: limits) : nil
     }
 
-    /// Whether warpgroups multiply, values that are scaled before.
+    /// Whether warpgroups multiply.
     var isHopper: Bool { hopperTiles != nil }
     /// Whether blocks sum single chunks, and a scan adds them up: see ``StateWork``.
     var isSplit: Bool { hopperTiles?.isSplit ?? tiles.isSplit }
-    /// Features of a block, and the blocks of so many.
-    var features: Int { hopperTiles?.features ?? tiles.features }
-    func featureBlocks(_ count: Int) -> Int { (count + features - 1) / features }
+    /// The blocks of a state of so many features.
+    func stateBlocks(_ features: Int) -> Int {
+        hopperTiles?.stateBlocks(features) ?? (features + tiles.features - 1) / tiles.features
+    }
     var threads: Int { hopperTiles?.threads ?? tiles.threads }
     var sharedBytes: Int { hopperTiles?.sharedBytes ?? tiles.sharedBytes }
     /// Blocks that share the columns of the values.

@@ -29,6 +29,8 @@ package struct StateWork: Sendable, Hashable {
     /// What a block can do, and how many work at once.
     struct Block: Sendable, Hashable {
         let features: Int
+        /// What else of a state there is to do, in as many features.
+        var others = 0
         let slots: Int
         /// The nanoseconds of 64 tokens.
         let tileTime: Double
@@ -43,7 +45,7 @@ package struct StateWork: Sendable, Hashable {
     }
 
     private func blockCount(_ states: Int, _ block: Block) -> Int {
-        states * keyHeads * ((features + block.features - 1) / block.features)
+        states * keyHeads * ((features + block.others + block.features - 1) / block.features)
     }
 
     /// How often all multiprocessors are given blocks, for so many states of every key head.

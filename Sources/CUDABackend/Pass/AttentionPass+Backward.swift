@@ -34,8 +34,7 @@ extension AttentionPass {
                 Walk(
                     vectors: prepared.queries, values: dy, extra: offsets, statistics: output.statistics, reverse: true,
                     start: finalGradient,
-                    initialExponents: inputs.initialState?.exponents, wantsEnd: hasInitialState,
-                    startsEarly: false), prepared,
+                    initialExponents: inputs.initialState?.exponents, wantsEnd: hasInitialState), prepared,
                 progress)
             initialGradient = walked.end.flatMap { end in
                 inputs.initialState.map { DeviceState(numbers: end, exponents: $0.exponents, isUsed: nil) }

@@ -80,7 +80,6 @@ extension AttentionPass {
             Walk(
                 vectors: prepared.keys, values: prepared.values, extra: nil, statistics: nil, reverse: false,
                 start: inputs.initialState,
-                initialExponents: inputs.initialState?.exponents, wantsEnd: wantsEnd,
-                startsEarly: prepared.values == inputs.v), prepared, progress)
+                initialExponents: inputs.initialState?.exponents, wantsEnd: wantsEnd), prepared, progress)
     }
 }

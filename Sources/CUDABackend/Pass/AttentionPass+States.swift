@@ -68,8 +68,6 @@ extension AttentionPass {
         var initialExponents: DeviceMemory?
         /// Whether the state after the last chunk of the walk is wanted.
         var wantsEnd: Bool
-        /// Whether the kernel before makes nothing that scaled values are made of, and lets the next one start.
-        var startsEarly: Bool
     }
 
     /// The states before (in reverse, after) every chunk in scratch precision, and the state at the end in float32.
@@ -79,7 +77,6 @@ extension AttentionPass {
         guard let features, let configuration = kernels.states(reverse: walk.reverse) else {
             preconditionFailure("exponential attention has no state")
         }
-        var walk = walk
         let numbers = features.count * stateStride
         let states = try context.allocate(
             hasChunks || walk.start != nil
@@ -89,7 +86,6 @@ extension AttentionPass {
         // them.
         if kernels.stateLayout != nil, !problem.keyWidth.isMultiple(of: 16) || (problem.degree == 1 && walk.start != nil) {
             try context.fill(states.pointer, byte: 0, byteCount: states.byteCount)
-            walk.startsEarly = false
         }
         var walked = WalkedStates(states: states)
         walked.end = walk.wantsEnd ? try context.allocate(pairs * numbers, 4) : nil
@@ -98,15 +94,15 @@ extension AttentionPass {
             var single = walk
             single.start = nil
             single.initialExponents = nil
-            _ = try updateStates(single, prepared, sequences: table.chunks, count: table.count, states: nil, end: sums)
+            try updateStates(single, prepared, sequences: table.chunks, count: table.count, states: nil, end: sums)
             try scanStates(
                 walk, prepared, sums: sums, sequences: table.sequences, states: states, end: walked.end)
         } else {
-            walked.held = try updateStates(
+            try updateStates(
                 walk, prepared, sequences: sequences, count: problem.sequences.count, states: states, end: walked.end,
                 progress)
             if progress != nil, configuration.isHopper {
-                walked.storingBlocks = configuration.featureBlocks(features.count)
+                walked.storingBlocks = configuration.stateBlocks(features.count)
             }
         }
         return walked
@@ -115,17 +111,11 @@ extension AttentionPass {
     /// - Parameters:
     ///   - sequences: a table of `count` sequences, or of single chunks.
     ///   - states: room for the states before every chunk of a sequence; none where it has one chunk and starts with nothing.
-    /// - Returns: what was made for it alone.
     private func updateStates(
         _ walk: Walk, _ prepared: PreparedInputs, sequences: DeviceMemory, count: Int, states: DeviceMemory?,
         end: DeviceMemory?, _ progress: Progress? = nil
-    ) throws(PowerAttentionError) -> [DeviceMemory] {
-        guard let features, let configuration = kernels.states(reverse: walk.reverse) else { return [] }
-        let scaled = configuration.isHopper ? try scaleValues(walk, prepared) : nil
-        let values: [KernelArgument] =
-            configuration.isHopper
-            ? [.memory(scaled)]
-            : [.pointer(walk.values), .memory(walk.extra), .memory(walk.statistics)]
+    ) throws(PowerAttentionError) {
+        guard let features, let configuration = kernels.states(reverse: walk.reverse) else { return }
         let tables: [KernelArgument] = [
             .memory(prepared.gates), .memory(features.blocks), .memory(features.coefficients), .part(prepared.keyExponents),
             .memory(walk.initialExponents), .memory(sequences), .memory(chunks), .memory(walk.start?.numbers), .memory(states),
@@ -135,14 +125,14 @@ extension AttentionPass {
             KernelLaunch(
                 kernels.stateUpdate(reverse: walk.reverse),
                 grid: .init(
-                    configuration.featureBlocks(features.count),
+                    configuration.stateBlocks(features.count),
                     problem.keyHeads * configuration.valueBlocks(kernels.problem), count),
                 threads: configuration.threads, sharedBytes: configuration.sharedBytes,
                 arguments: [
                     .pointer(walk.vectors.given), .pointer(walk.vectors.scaled), .part(prepared.isScaled),
-                ] + values + tables + (configuration.isHopper ? [] : [.int(paddedValueWidth)]) + [.int(features.blockCount)]
+                    .pointer(walk.values), .memory(walk.extra), .memory(walk.statistics),
+                ] + tables + (configuration.isHopper ? [] : [.int(paddedValueWidth)]) + [.int(features.blockCount)]
                     + (configuration.isHopper ? [progress?.stored ?? .pointer(nil)] : [])))
-        return scaled.map { [$0] } ?? []
     }
 
     /// The states from the sums of single chunks.
@@ -165,25 +155,6 @@ extension AttentionPass {
                     .memory(states), .memory(end), .int(problem.tokenCount), .int(problem.keyHeads), .int(features.count),
                     .int(stateStride), .flag(walk.reverse),
                 ]))
-    }
-
-    /// What Hopper's kernel sums over the tokens of a walk.
-    private func scaleValues(_ walk: Walk, _ prepared: PreparedInputs) throws(PowerAttentionError) -> DeviceMemory {
-        let heads = walk.reverse ? problem.queryHeads : problem.keyHeads
-        let values = try context.allocate(problem.tokenCount * heads * stateStride, elementBytes)
-        let chunkRows = min(problem.chunkSize, problem.tokenCount) * heads
-        let rows = PreparationConfiguration.scaledRows
-        try context.launch(
-            KernelLaunch(
-                kernels.scaleValues(reverse: walk.reverse),
-                grid: .init(schedule.chunks.count, min((chunkRows + rows - 1) / rows, 65_535)),
-                threads: PreparationConfiguration.scalingThreads(kernels.problem),
-                arguments: [
-                    .pointer(walk.values), .memory(walk.extra), .memory(walk.statistics), .memory(prepared.gates),
-                    .memory(chunks), .memory(values), .int(problem.tokenCount), .int(heads),
-                    .int(walk.reverse ? problem.group : 1),
-                ], startsEarly: walk.startsEarly))
-        return values
     }
 
     /// Parts of `⟨dS, S⟩ + ⟨dz, z⟩` for every sequence and key head, in float64.

@@ -39,11 +39,7 @@ struct Progress: Sendable {
     func taken(_ queue: Int) -> KernelArgument { .pointer(numbers.pointer.advanced(by: queue * 4), heldBy: numbers) }
 
     /// Blocks that have stored their parts of each state.
-    var stored: KernelArgument { stored(holding: []) }
-
-    fileprivate func stored(holding memory: [DeviceMemory]) -> KernelArgument {
-        .pointer(numbers.pointer.advanced(by: queues * 4), heldBy: [numbers] + memory)
-    }
+    var stored: KernelArgument { .pointer(numbers.pointer.advanced(by: queues * 4), heldBy: numbers) }
 }
 
 /// The states that a walk over the chunks leaves.
@@ -54,13 +50,11 @@ struct WalkedStates: Sendable {
     var end: DeviceMemory?
     /// How many blocks count for every state that they have stored their parts of it; `nil` where nobody counts.
     var storingBlocks: Int?
-    /// What was made for the walk alone. A kernel that starts before it is over must not be given the same memory to write to.
-    var held: [DeviceMemory] = []
 
     static let none = WalkedStates()
 
     /// What a kernel takes that reads the states, and may do so while the walk goes on.
     func waiting(for progress: Progress) -> [KernelArgument] {
-        [storingBlocks == nil ? .pointer(nil) : progress.stored(holding: held), .int(storingBlocks ?? 0)]
+        [storingBlocks == nil ? .pointer(nil) : progress.stored, .int(storingBlocks ?? 0)]
     }
 }

@@ -12,6 +12,9 @@ static_assert(DEGREE >= 0 && DEGREE <= 4, "DEGREE is 1…4, or 0 for exponential
 __device__ __forceinline__ int last_index(unsigned block) { return block >> 24; }
 __device__ __forceinline__ int prefix_index(unsigned block, int n) { return block >> 8 * n & 0xff; }
 
+// The feature of degree 2 with such a first factor and the n-th of 16 last ones of a group.
+__device__ __forceinline__ int pair_feature(int first, int group, int n) { return 16 * (8 * group * (group + 1) + first) + n; }
+
 // The product of a row's prefix; 1 at degree 1.
 __device__ __forceinline__ operand prefix_product(const elem *row, unsigned block) {
     operand product = 1;

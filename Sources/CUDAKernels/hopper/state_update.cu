@@ -1,12 +1,17 @@
 // state/update.cu for Hopper: the same states, from products of warpgroups.
 //
-// A warpgroup holds TILES tiles of 64 features; φ of the tokens is made in registers, as the left operand. One more warpgroup brings
-// vectors and values to a ring of stages; prepare/values.cu has multiplied the values by their tokens' factors. The kernel that reads the
-// states may start beside it: blocks count for every state that they have stored their parts of it.
+// A warpgroup holds TILES tiles of 64 features; φ of the tokens, times their factors, is made in registers, as the left operand. One more
+// warpgroup brings vectors and values to a ring of stages, and finds the factors: the decay exp(G_end − G_j) to the end of the chunk, or under
+// REVERSE r_i exp(G_i), the decay from its start, with r_i as for the gradients of the queries. The kernel that reads the states may start beside
+// it: blocks count for every state that they have stored their parts of it.
 //
-// Grid: features by 64 · TILES · GROUPS, key heads, sequences. Shared memory: STAGES of x [TOKENS, WIDTH] and v [TOKENS, VALUE_WIDTH + 8]
-// in panels, and above degree 2 of x turned (turned_vectors.cuh); up to degree 2 STORED_BLOCKS of 16 features of every warp in panels; STAGES
-// of what belongs to a chunk; barriers.
+// The normalizer sums what `extra` has for a token, ones where it is null. It is one more column of the values; where that would be a panel of
+// its own, and the degree is 2, warpgroups behind those of the features multiply it instead: Z = Σ (f · extra · x) xᵀ, a tile of 64 of its rows and
+// VALUE_WIDTH of its columns each.
+//
+// Grid: features by 64 · TILES · GROUPS, and tiles of the normalizer, key heads, sequences. Shared memory: STAGES of x [TOKENS, WIDTH] and
+// v [TOKENS, COLUMNS] in panels, and above degree 2 of x turned (turned_vectors.cuh); up to degree 2 STORED_BLOCKS of 16 features of every warp in
+// panels; STAGES of factors [FACTOR_KINDS, TOKENS], and of what belongs to a chunk; barriers.
 #include "common/decay.cuh"
 #include "common/expansion.cuh"
 #include "common/exponents.cuh"
@@ -16,7 +21,12 @@
 #include "hopper/turned_vectors.cuh"
 
 constexpr int THREADS = 128 * (GROUPS + 1);
-constexpr int COLUMNS = VALUE_WIDTH + 8;
+// Whether the normalizer has tiles of its own, and how many for the same columns.
+constexpr bool HAS_TILES = DEGREE == 2 && VALUE_WIDTH % 64 == 0;
+constexpr int ROW_TILES = (WIDTH + 63) / 64, NORMALIZER_TILES = ROW_TILES * ((WIDTH + VALUE_WIDTH - 1) / VALUE_WIDTH);
+constexpr int COLUMNS = HAS_TILES ? VALUE_WIDTH : VALUE_WIDTH + 8;
+// Those of features, and, where it differs, of the normalizer.
+constexpr int FACTOR_KINDS = HAS_TILES && REVERSE ? 2 : 1;
 constexpr int VECTOR_TILE = panel_numbers(TOKENS, WIDTH);
 constexpr int VALUE_TILE = panel_numbers(TOKENS, COLUMNS);
 // Where factors of prefixes are read from: of degree 2 a few at once from the vectors as they are, above that from turned ones, which take fewer
@@ -36,6 +46,7 @@ static_assert(DEGREE > 0, "exponential attention has no state");
 constexpr int STEPS = TOKENS / (16 * DEPTH);
 static_assert(GROUPS <= 3, "registers are shared out for so many");
 static_assert(TOKENS % (16 * DEPTH) == 0 && STEPS % 2 == 0, "an even number of steps");
+static_assert(TOKENS <= 128, "a thread finds the factor of a token");
 // Blocks that share all but their first factors come in fours. Where all last factors are the same, a warp may have two such, most of which share
 // the first ones too.
 constexpr int QUADS = TILES == 8 ? 2 : 1, QUAD_TILES = TILES / QUADS;
@@ -50,26 +61,77 @@ struct Chunk {
     int exponent, before;
 };
 
+// What a warp has of a state: blocks of features from `firstBlock` on, or, of the normalizer, 16 rows of a tile. Made anew where it is needed: kept,
+// it would take registers from the products.
+struct WarpShare {
+    Place at;
+    int firstBlock, firstRow, firstColumn, count;
+    bool isNormalizer;
+
+    __device__ __forceinline__ explicit WarpShare(int blockCount) {
+        const int warpgroup = blockIdx.x * GROUPS + at.group, tile = warpgroup - (blockCount + 4 * TILES - 1) / (4 * TILES);
+        isNormalizer = HAS_TILES && tile >= 0;
+        firstBlock = (4 * warpgroup + at.warp) * TILES;
+        firstRow = 64 * (tile % ROW_TILES) + 16 * at.warp, firstColumn = WIDTH > VALUE_WIDTH ? VALUE_WIDTH * (tile / ROW_TILES) : 0;
+        count = !isNormalizer ? min(blockCount - firstBlock, TILES) : firstRow < WIDTH && tile < NORMALIZER_TILES ? 1 : 0;
+    }
+
+    // body(m, n, place) of every number of the lane: n of block m, and where it stands in a state of features.
+    template <typename Body>
+    __device__ __forceinline__ void forFeatures(Body body) const {
+#pragma unroll
+        for (int m = 0; m < TILES; ++m) {
+            if (isNormalizer || m >= count) continue;
+            const int place = ((firstBlock + m) * 16 + at.g) * (VALUE_WIDTH + 8) + 2 * at.t;
+#pragma unroll
+            for (int n = 0; n < COLUMNS / 2; ++n) body(m, n, place + n / 2 % 2 * 8 * (VALUE_WIDTH + 8) + n / 4 * 8 + n % 2);
+        }
+    }
+
+    // body(n, place, isFirst) of every number of the normalizer, which features of a group have twice.
+    template <typename Body>
+    __device__ __forceinline__ void forNormalizer(Body body) const {
+        if (!isNormalizer || count == 0) return;
+        const int rowGroup = firstRow / 16;
+#pragma unroll
+        for (int n = 0; n < COLUMNS / 2; ++n) {
+            const int row = at.g + n / 2 % 2 * 8, column = n / 4 % 2 * 8 + 2 * at.t + n % 2, columnGroup = firstColumn / 16 + n / 8;
+            if (columnGroup >= WIDTH / 16) continue;
+            const bool isFirst = columnGroup <= rowGroup;
+            const int feature = isFirst ? pair_feature(16 * columnGroup + column, rowGroup, row)
+                                        : pair_feature(16 * rowGroup + row, columnGroup, column);
+            body(n, feature * (VALUE_WIDTH + 8) + VALUE_WIDTH, isFirst);
+        }
+    }
+};
+
 extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
-    const elem *givenX, const elem *scaledX, const int *__restrict__ isScaled, const elem *__restrict__ values,
-    const float2 *__restrict__ gates, const unsigned *__restrict__ blocks, const float *__restrict__ coefficients,
+    const elem *givenX, const elem *scaledX, const int *__restrict__ isScaled, const elem *__restrict__ v,
+    const float *__restrict__ extra, const float *__restrict__ statistics, const float2 *__restrict__ gates, const unsigned *__restrict__ blocks, const float *__restrict__ coefficients,
     const int *__restrict__ keyExponents, const int *__restrict__ initialExponents, const int4 *__restrict__ sequences,
     const int4 *__restrict__ chunks, const float *__restrict__ initial, elem *__restrict__ states, float *__restrict__ last, int tokens,
     int keyHeads, int group, int blockCount, int *stored
 ) {
     extern __shared__ __align__(1024) unsigned char memory[];
     elem *stages = reinterpret_cast<elem *>(memory);
-    Chunk *stageChunks = reinterpret_cast<Chunk *>(stages + STAGES * STAGE + STORED);
-    Ring<STAGES, GROUPS, TURNS_VECTORS ? 256 : 128> ring(reinterpret_cast<unsigned long long *>(stageChunks + STAGES));
+    elem *stageFactors = stages + STAGES * STAGE + STORED;
+    Chunk *stageChunks = reinterpret_cast<Chunk *>(stageFactors + STAGES * FACTOR_KINDS * TOKENS);
+    Ring<STAGES, GROUPS, 256> ring(reinterpret_cast<unsigned long long *>(stageChunks + STAGES));
     // That warps have stored a state.
     unsigned long long *storing = reinterpret_cast<unsigned long long *>(stageChunks + STAGES) + 2 * STAGES;
 
-    const int index = thread_index(), thread = index % 128, consumer = index / 128 - 1;
+    const int index = thread_index(), thread = index % 128, consumer = warpgroup_index() - 1;
     const int head = blockIdx.y, sequence = blockIdx.z;
     const int4 span = sequences[sequence];
     if (index == 0) {
         ring.initialize();
         barrier_init(storing, 4 * GROUPS);
+    }
+    // The normalizer's columns: copies of values leave them alone.
+    if constexpr (!HAS_TILES) {
+        for (int n = index; n < STAGES * TOKENS; n += THREADS)
+            *reinterpret_cast<uint4 *>(stages + n / TOKENS * STAGE + VECTOR_TILE + panel_place(n % TOKENS, VALUE_WIDTH, TOKENS)) =
+                make_uint4(pack_bfloat16(1, 0), 0, 0, 0);
     }
     start_next_kernel();
     fence_products();
@@ -99,9 +161,56 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 --waiting;
             }
         };
+        // What the factor of the thread's token is made of, of the stage whose copies began last; it is made when those of the next one have
+        // begun, because memory answers late.
+        RingPosition<STAGES> factored;
+        bool isAsked = false;
+        [[maybe_unused]] float2 gate, chunkGate;
+        [[maybe_unused]] float statistic, extraNumber;
+        auto ask = [&](const float2 *tokenGates, size_t row) {
+            isAsked = true;
+            if (thread >= TOKENS) return;
+#if GATED
+            gate = *tokenGates;
+#endif
+#if REVERSE
+            statistic = statistics[row], extraNumber = extra == nullptr ? 1 : extra[row];
+#endif
+        };
+        auto finishFactors = [&] {
+            if (!isAsked) return;
+            isAsked = false;
+            if (thread < TOKENS) {
+                float factor = 1;
+#if REVERSE
+                factor = NORMALIZED ? fabsf(statistic) : statistic;
+#endif
+#if GATED
+                factor *= REVERSE ? decay_from_start(gate) : decay(chunkGate, gate);
+#endif
+                elem *place = stageFactors + factored.stage * FACTOR_KINDS * TOKENS + thread;
+                *place = to_elem(factor);
+#if REVERSE
+                if constexpr (HAS_TILES) {
+                    place[TOKENS] = to_elem(factor * extraNumber);
+                } else {
+                    *reinterpret_cast<uint4 *>(stages + factored.stage * STAGE + VECTOR_TILE + panel_place(thread, VALUE_WIDTH, TOKENS)) =
+                        make_uint4(pack_bfloat16(extraNumber, 0), 0, 0, 0);
+                    fence_products();
+                }
+#endif
+            }
+            if constexpr (TURNS_VECTORS) {
+                factored.advance();
+            } else {
+                ring.finish(factored);
+            }
+        };
         // A stage's copies have begun.
-        auto end = [&] {
+        auto end = [&](const float2 *tokenGates, size_t row) {
             ring.end(position);
+            finishFactors();
+            ask(tokenGates, row);
             if (!TURNS_VECTORS) return;
             commit_copies();
             if (++waiting <= later) return;
@@ -109,6 +218,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             turn();
         };
         auto endAll = [&] {
+            finishFactors();
             if (!TURNS_VECTORS) return;
             wait_copies<0>();
             while (waiting > 0) turn();
@@ -141,18 +251,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 copy_few<4>(&chunk.exponent, exponent, true);
                 copy_few<4>(&chunk.before, before, true);
             }
-            if (tileCount == 0) end();
+            const float2 *headGates = gates + static_cast<size_t>(head) * tokens + first;
+#if GATED
+            chunkGate = headGates[count - 1];
+#endif
+            if (tileCount == 0) end(headGates, static_cast<size_t>(first) * heads + head * group);
             for (int member = 0; member < (tileCount > 0 ? group : 0); ++member) {
                 const size_t row = static_cast<size_t>(first) * heads + head * group + member;
-                const elem *vectors = x + row * WIDTH, *rows = values + row * COLUMNS;
+                const elem *vectors = x + row * WIDTH, *rows = v + row * VALUE_WIDTH;
                 for (int token = 0; token < count; token += TOKENS) {
                     elem *stage = stages + ring.begin(position) * STAGE;
                     copy_panels<TOKENS, WIDTH / 8>(stage, vectors, static_cast<size_t>(heads) * WIDTH, count - token, thread);
-                    copy_panels<TOKENS, COLUMNS / 8>(
-                        stage + VECTOR_TILE, rows, static_cast<size_t>(heads) * COLUMNS, count - token, thread);
+                    copy_panels<TOKENS, VALUE_WIDTH / 8>(
+                        stage + VECTOR_TILE, rows, static_cast<size_t>(heads) * VALUE_WIDTH, count - token, thread);
                     vectors += static_cast<size_t>(TOKENS) * heads * WIDTH;
-                    rows += static_cast<size_t>(TOKENS) * heads * COLUMNS;
-                    end();
+                    rows += static_cast<size_t>(TOKENS) * heads * VALUE_WIDTH;
+                    const int own = min(token + thread, count - 1);
+                    end(headGates + own, row + static_cast<size_t>(own) * heads);
                 }
             }
             // Before anybody waits for what the consumers do with them.
@@ -164,27 +279,25 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     }
 
     raise_registers<consumer_registers(GROUPS)>();
-    const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
-    const int stateStride = VALUE_WIDTH + 8, featureCount = blockCount * 16;
+    const int lane = thread % 32, t = lane % 4;
+    const int featureCount = blockCount * 16;
 #if DEGREE <= 2
     const size_t stateNumbers = STATE_NUMBERS;
 #else
-    const size_t stateNumbers = static_cast<size_t>(featureCount) * stateStride;
+    const size_t stateNumbers = static_cast<size_t>(featureCount) * (VALUE_WIDTH + 8);
 #endif
-    const int firstBlock = ((blockIdx.x * GROUPS + consumer) * 4 + warp) * TILES;
-    const size_t sequenceState = (static_cast<size_t>(sequence) * keyHeads + head) * featureCount * stateStride;
+    const size_t sequenceState = (static_cast<size_t>(sequence) * keyHeads + head) * featureCount * (VALUE_WIDTH + 8);
+    const WarpShare share(blockCount);
+    const bool isNormalizer = share.isNormalizer;
 
     unsigned block[TILES];
     float state[TILES][COLUMNS / 2] = {};
-    // Where the lane's numbers of block m stand in a state.
-    auto place = [&](int m, int half) { return static_cast<size_t>((firstBlock + m) * 16 + half * 8 + g) * stateStride + 2 * t; };
 #pragma unroll
-    for (int m = 0; m < TILES; ++m) {
-        const bool isUsed = firstBlock + m < blockCount;
-        block[m] = isUsed ? blocks[firstBlock + m] : 0;
-        if (initial == nullptr || !isUsed) continue;
-#pragma unroll
-        for (int n = 0; n < COLUMNS / 2; ++n) state[m][n] = initial[sequenceState + place(m, n / 2 % 2) + n / 4 * 8 + n % 2];
+    for (int m = 0; m < TILES; ++m) block[m] = isNormalizer || m >= share.count ? 0 : blocks[share.firstBlock + m];
+    if (isNormalizer && share.count > 0) block[0] = share.firstRow / 16 << 24;
+    if (initial != nullptr) {
+        share.forFeatures([&](int m, int n, int place) { state[m][n] = initial[sequenceState + place]; });
+        share.forNormalizer([&](int n, int place, bool) { state[0][n] = initial[sequenceState + place]; });
     }
 
     // 2^(p(E_before − E_n)).
@@ -200,10 +313,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 #if DEGREE <= 2
     // By way of shared memory: 16 rows of a panel stand there as they do in a state.
     auto store = [&](elem *numbers) {
-        const Place at;
+        const WarpShare own(blockCount);
+        const Place &at = own.at;
 #pragma unroll
         for (int m = 0; m < TILES; ++m) {
-            if (firstBlock + m >= blockCount) continue;
+            if (m >= own.count) continue;
             // What follows from it is made again each time: kept, it would take registers from the products.
             unsigned word[1] = {block[m]};
             words_ready(word);
@@ -219,31 +333,39 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             __syncwarp();
             if (at.lane == 0) {
 #pragma unroll
-                for (int column = 0; column < VALUE_WIDTH; column += 64)
-                    store_bulk(numbers + SymmetricPlace(word[0], 0).values(column), rows + panel_place(0, column, 16), 16 * 64 * sizeof(elem));
+                for (int column = 0; column < VALUE_WIDTH; column += 64) {
+                    const int panel = NORMALIZER_PLACE + NORMALIZER_PANEL / 64 * (own.firstColumn + column);
+                    if (own.isNormalizer && own.firstColumn + column >= WIDTH) break;
+                    store_bulk(
+                        numbers + (own.isNormalizer ? panel + 64 * own.firstRow : SymmetricPlace(word[0], 0).values(column)),
+                        rows + panel_place(0, column, 16), 16 * 64 * sizeof(elem));
+                }
                 commit_bulk_stores();
             }
-            if (at.t != 0) continue;
+            if constexpr (!HAS_TILES) {
+                if (at.t != 0) continue;
 #pragma unroll
-            for (int half = 0; half < 2; ++half) {
-                const elem number = to_elem(state[m][COLUMNS / 2 - 4 + 2 * half]);
-                SymmetricPlace(word[0], 8 * half + at.g).normalizer([&](int place) { numbers[place] = number; });
+                for (int half = 0; half < 2; ++half) {
+                    const elem number = to_elem(state[m][COLUMNS / 2 - 4 + 2 * half]);
+                    SymmetricPlace(word[0], 8 * half + at.g).normalizer([&](int place) { numbers[place] = number; });
+                }
             }
         }
     };
 #else
     auto store = [&](elem *numbers) {
+        const WarpShare own(blockCount);
+        // Read each time: kept, they would take registers from the products.
+        float factors[TILES][2];
 #pragma unroll
-        for (int m = 0; m < TILES; ++m) {
-            if (firstBlock + m >= blockCount) continue;
-            // Read each time: kept, they would take registers from the products.
-            const float *own = coefficients + (firstBlock + m) * 16 + g;
-            const float coefficient[2] = {own[0], own[8]};
+        for (int m = 0; m < TILES; ++m)
 #pragma unroll
-            for (int n = 0; n < COLUMNS / 2; n += 2)
-                *reinterpret_cast<unsigned *>(numbers + place(m, n / 2 % 2) + n / 4 * 8) =
-                    pack_bfloat16(state[m][n] * coefficient[n / 2 % 2], state[m][n + 1] * coefficient[n / 2 % 2]);
-        }
+            for (int half = 0; half < 2 && m < own.count; ++half) factors[m][half] = coefficients[(own.firstBlock + m) * 16 + 8 * half + own.at.g];
+        own.forFeatures([&](int m, int n, int place) {
+            const float coefficient = factors[m][n / 2 % 2];
+            if (n % 2 == 0)
+                *reinterpret_cast<unsigned *>(numbers + place) = pack_bfloat16(state[m][n] * coefficient, state[m][n + 1] * coefficient);
+        });
     };
 #endif
 
@@ -255,6 +377,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     };
 #if DEGREE == 1
     struct Factors {
+        // Of the lane's four tokens, two in a word.
+        uint2 tokens[DEPTH];
         FragmentA last[DEPTH][TILES];
     };
     int lastPlaces[TILES];
@@ -262,6 +386,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     for (int m = 0; m < TILES; ++m) lastPlaces[m] = lastPlace(block[m]);
 #elif DEGREE == 2
     struct Factors {
+        uint2 tokens[DEPTH];
         FragmentA last[DEPTH];
         unsigned firsts[DEPTH][4][(TILES + 1) / 2];
     };
@@ -272,8 +397,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     for (int n = 0; n < 2; ++n) prefixPlaces[n] = 64 * (2 * t + n) + mixed(prefix_index(block[0], 0), 8 * (2 * t + n));
 #else
     struct Factors {
+        uint2 tokens[DEPTH];
         FragmentA last[DEPTH];
-        // Of the lane's four tokens, two in a word.
         uint2 firsts[DEPTH][QUADS][QUAD_TILES], others[DEPTH][QUADS][DEGREE - 2];
     };
     const int tileLastPlace = lastPlace(block[0]);
@@ -285,10 +410,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     // What a warp without blocks, or with one four of them, makes of the others is not stored.
     const bool sharesFirsts = QUADS == 1 || prefix_index(block[0], 0) == prefix_index(block[TILES - QUAD_TILES], 0);
 #endif
-    auto load = [&](Factors &factors, const elem *vectors, int step) {
+    const int tokenPlace = 2 * t + (isNormalizer ? (FACTOR_KINDS - 1) * TOKENS : 0);
+    auto load = [&](Factors &factors, int stage, int step) {
+        const elem *vectors = stages + stage * STAGE, *tokenFactors = stageFactors + stage * FACTOR_KINDS * TOKENS + tokenPlace;
 #pragma unroll
         for (int k = 0; k < DEPTH; ++k) {
-            const elem *tokens = vectors + 64 * 16 * (DEPTH * step + k);
+            const elem *tokens = vectors + 64 * 16 * (DEPTH * step + k), *own = tokenFactors + 16 * (DEPTH * step + k);
+            factors.tokens[k] = make_uint2(*reinterpret_cast<const unsigned *>(own), *reinterpret_cast<const unsigned *>(own + 8));
 #if DEGREE == 1
 #pragma unroll
             for (int m = 0; m < TILES; ++m) load_matrices_transposed(factors.last[k][m].r, tokens + lastPlaces[m]);
@@ -321,11 +449,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     auto expand = [&](unsigned (&phi)[DEPTH * QUAD_TILES][4], const Factors &factors, [[maybe_unused]] int quad) {
 #pragma unroll
         for (int k = 0; k < DEPTH; ++k) {
-#if DEGREE > 2
             // All factors but the first.
-            uint2 others = factors.others[k][quad][0];
+            uint2 others = factors.tokens[k];
+#if DEGREE > 2
 #pragma unroll
-            for (int i = 1; i < DEGREE - 2; ++i) others = multiply_both(others, factors.others[k][quad][i]);
+            for (int i = 0; i < DEGREE - 2; ++i) others = multiply_both(others, factors.others[k][quad][i]);
+#endif
+#if DEGREE > 1
             unsigned products[4];
 #pragma unroll
             for (int n = 0; n < 4; ++n) products[n] = multiply_bfloat16(factors.last[k].r[n], n < 2 ? others.x : others.y);
@@ -337,16 +467,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 auto both = [&](int n) {
                     return __byte_perm(factors.firsts[k][n][m / 2], factors.firsts[k][n + 1][m / 2], m % 2 == 0 ? 0x5410 : 0x7632);
                 };
-                const uint2 first = make_uint2(both(0), both(2));
-                const unsigned (&products)[4] = factors.last[k].r;
+                const unsigned one = m == 0 ? 0x3f803f80 : 0;
+                const uint2 first = isNormalizer ? make_uint2(one, one) : make_uint2(both(0), both(2));
 #elif DEGREE > 2
                 const uint2 first = sharesFirsts ? factors.firsts[k][0][m] : factors.firsts[k][quad][m];
 #endif
 #pragma unroll
                 for (int n = 0; n < 4; ++n) {
 #if DEGREE == 1
-                    // Made by an instruction: the compiler would have products wait for what a load brings.
-                    phi[k * QUAD_TILES + m][n] = multiply_bfloat16(factors.last[k][m].r[n], 0x3f803f80);
+                    phi[k * QUAD_TILES + m][n] = multiply_bfloat16(factors.last[k][m].r[n], n < 2 ? others.x : others.y);
 #else
                     phi[k * QUAD_TILES + m][n] = multiply_bfloat16(products[n], n < 2 ? first.x : first.y);
 #endif
@@ -392,10 +521,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
         // The features of one step are made while the products of the step before are under way, from factors that are loaded before.
         RingPosition<STAGES> previous = position;
         Factors factors[FACTORS];
-        load(factors[0], stages + position.stage * STAGE, 0);
+        load(factors[0], position.stage, 0);
         for (int tile = 0; tile < tileCount; ++tile) {
             unsigned phi[2][DEPTH * QUAD_TILES][4];
-            const elem *vectors = stages + position.stage * STAGE;
+            const elem *columns = stages + position.stage * STAGE + (isNormalizer ? share.firstColumn * TOKENS : VECTOR_TILE);
             // The next tile of the chunk, or the same again.
             RingPosition<STAGES> next = position;
             next.advance();
@@ -404,10 +533,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 constexpr int n = decltype(step)::value;
                 auto loadNext = [&] {
                     if constexpr (n + 1 < STEPS) {
-                        load(factors[(n + 1) % FACTORS], vectors, n + 1);
+                        load(factors[(n + 1) % FACTORS], position.stage, n + 1);
                     } else {
                         ring.wait_full(ready);
-                        load(factors[0], stages + ready.stage * STAGE, 0);
+                        load(factors[0], ready.stage, 0);
                     }
                 };
                 if constexpr (FACTORS == 2) loadNext();
@@ -416,7 +545,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                     unsigned (&features)[DEPTH * QUAD_TILES][4] = phi[(QUADS * n + quad) % 2];
                     expand(features, factors[n % FACTORS], quad);
                     if (FACTORS == 1 && quad == QUADS - 1) loadNext();
-                    multiply(features, vectors + VECTOR_TILE + 64 * 16 * DEPTH * n, quad);
+                    multiply(features, columns + 64 * 16 * DEPTH * n, quad);
                     products_wait<1>();
                     if (n == 0 && quad == 0 && tile > 0) ring.release(previous, lane);
                 }
@@ -434,11 +563,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     if (REVERSE) scaleState(reverseCarry);
 
     if (last == nullptr) return;
-#pragma unroll
-    for (int m = 0; m < TILES; ++m) {
-        if (firstBlock + m >= blockCount) continue;
-#pragma unroll
-        for (int n = 0; n < COLUMNS / 2; n += 2)
-            *reinterpret_cast<float2 *>(last + sequenceState + place(m, n / 2 % 2) + n / 4 * 8) = make_float2(state[m][n], state[m][n + 1]);
-    }
+    const WarpShare own(blockCount);
+    own.forFeatures([&](int m, int n, int place) {
+        if (n % 2 == 0) *reinterpret_cast<float2 *>(last + sequenceState + place) = make_float2(state[m][n], state[m][n + 1]);
+    });
+    own.forNormalizer([&](int n, int place, bool isFirst) {
+        if (!isFirst) return;
+        float4 *eight = reinterpret_cast<float4 *>(last + sequenceState + place);
+        eight[0] = make_float4(state[0][n], 0, 0, 0), eight[1] = make_float4(0, 0, 0, 0);
+    });
 }
