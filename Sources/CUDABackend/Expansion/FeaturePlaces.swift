@@ -12,7 +12,10 @@ struct FeaturePlaces {
         monomials = Self.monomials(degree: degree, width: width)
         // Kernels keep last factors, and first ones, from one tile to the next: words are sorted by these, then by the others.
         func order(_ word: UInt32) -> UInt32 { word & 0xff00_0000 | word << 16 & 0xff_0000 | word >> 8 & 0xffff }
-        let tiles = Set(monomials.map { Self.tile(of: $0).word }).sorted { order($0) < order($1) }
+        // At degree 2 all tiles of whole sixteens: kernels reckon where a feature stands.
+        let size = FeatureBlocks.size
+        let tiled = degree == 2 ? Self.monomials(degree: 2, width: (width + size - 1) / size * size) : monomials
+        let tiles = Set(tiled.map { Self.tile(of: $0).word }).sorted { order($0) < order($1) }
         let tileBlocks = degree > 1 ? MonomialFactors.firstCount : 1
         blocks = tiles.flatMap { word in (0..<tileBlocks).map { word + UInt32($0) } }
         starts = Dictionary(

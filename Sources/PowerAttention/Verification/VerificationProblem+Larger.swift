@@ -47,11 +47,13 @@ extension VerificationProblem {
                 $0.chunkSizes = [32]
             },
         ]
-        // Widths that are not multiples of 64, which kernels take in unequal parts, or of which one is the other's multiple.
+        // Widths that are not multiples of 64, which kernels take in unequal parts, or of which one is the other's multiple; and such that a last
+        // sixteen has few factors.
         let unevenWidths: [(degree: Int, d: Int, e: Int, gates: Gates, chunkSize: Int)] = [
             (1, 112, 96, .open, 64), (2, 80, 48, .open, 128), (2, 48, 80, .open, 64), (2, 96, 96, .none, 64),
             (2, 112, 112, .open, 64), (2, 128, 80, .open, 64), (2, 64, 64, .open, 64), (2, 96, 64, .none, 64),
-            (2, 128, 64, .open, 64), (2, 48, 128, .open, 64), (3, 48, 48, .open, 64), (4, 16, 80, .open, 64),
+            (2, 128, 64, .open, 64), (2, 48, 128, .open, 64), (2, 40, 64, .open, 64), (2, 24, 128, .open, 64),
+            (3, 48, 48, .open, 64), (4, 16, 80, .open, 64),
         ]
         let uneven = unevenWidths.map { degree, d, e, gates, chunkSize in
             power(degree, .bfloat16, length: 150, heads: 4, keyHeads: 2, width: d) {
@@ -62,7 +64,8 @@ extension VerificationProblem {
             }
         }
         // So many chunks for so few heads that a card sums them one by one.
-        let split = [(1, 32, false), (1, 32, true), (2, 32, false), (2, 32, true), (2, 64, true)].map { degree, width, states in
+        let split = [(1, 32, false), (1, 32, true), (2, 32, false), (2, 32, true), (2, 64, true), (2, 60, true)].map {
+            degree, width, states in
             power(degree, .bfloat16, length: 420, heads: 4, keyHeads: 2, width: width) {
                 $0.cuSeqlens = [0, 100, 100, 357, 420]
                 $0.gates = states ? .open : .closing
