@@ -68,6 +68,9 @@ static const char hopper_features[] = {
 static const char hopper_feature_runs[] = {
 #embed "hopper/feature_runs.cuh"
 };
+static const char hopper_gelu[] = {
+#embed "hopper/gelu.cu"
+};
 static const char hopper_given_rows[] = {
 #embed "hopper/given_rows.cuh"
 };
@@ -217,6 +220,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/column_numbers.cuh", hopper_column_numbers),
     FILE_ENTRY("hopper/features.cuh", hopper_features),
     FILE_ENTRY("hopper/feature_runs.cuh", hopper_feature_runs),
+    FILE_ENTRY("hopper/gelu.cu", hopper_gelu),
     FILE_ENTRY("hopper/given_rows.cuh", hopper_given_rows),
     FILE_ENTRY("hopper/gradient_tile.cuh", hopper_gradient_tile),
     FILE_ENTRY("hopper/forward.cu", hopper_forward),

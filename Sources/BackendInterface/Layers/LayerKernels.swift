@@ -59,7 +59,7 @@ package protocol LayerKernels: Sendable {
     /// Turns the output's gradient into the input's, in place.
     func geluBackward(_ x: Tensor, gradient: inout Tensor) throws(PowerAttentionError)
 
-    /// `hidden = x·Wᵀ`, and its GELU.
+    /// `hidden = x·Wᵀ`, or what the backend keeps of it for ``multiplyGELUBackward(_:weight:hidden:)``, and its GELU.
     func multiplyGELU(
         _ x: Tensor, weight: Tensor
     ) throws(PowerAttentionError) -> (hidden: Tensor, activated: Tensor)

@@ -49,14 +49,15 @@ extension CUDALayers {
         try rotate(x, to: place, stride: x.rowWidth, cosines: cosines, sines: sines, inverse: inverse)
     }
 
-    /// The width of heads that `project_heads` turns, and the rows from which on it does: for few, its blocks are few.
-    static let (projectedHead, fewestProjected) = (64, 64)
+    /// The width of heads that `project_heads` turns.
+    static let projectedHead = 64
 
     package func projectHeads(
         _ x: Tensor, weight: Tensor, heads: Int, keyHeads: Int, cosines: Tensor, sines: Tensor
     ) throws(PowerAttentionError) -> ProjectedHeads? {
         let (rows, width) = (x.rowCount, x.rowWidth)
-        guard 2 * cosines.rowWidth == Self.projectedHead, multipliesByTiles(width: width), rows >= Self.fewestProjected else {
+        guard 2 * cosines.rowWidth == Self.projectedHead, multipliesByTiles(width: width), rows >= TiledProduct.fewestRows
+        else {
             return nil
         }
         func columns(_ heads: Int) throws(PowerAttentionError) -> Tensor {

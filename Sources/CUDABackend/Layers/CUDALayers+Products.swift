@@ -25,50 +25,6 @@ extension CUDALayers {
         withExtendedLifetime(shared) {}
     }
 
-    package func multiplyGELU(
-        _ x: Tensor, weight: Tensor
-    ) throws(PowerAttentionError) -> (hidden: Tensor, activated: Tensor) {
-        let (m, n, k) = (x.rowCount, weight.rowCount, x.rowWidth)
-        let hidden = try context.tensor([m, n], x.dataType)
-        let activated = try context.tensor([m, n], x.dataType)
-        let shape = ProductShape(
-            m: m, n: n, k: k, transposeA: false, transposeB: true, strideA: k, strideB: k, strideC: n, input: x.dataType,
-            output: x.dataType, epilogue: .gelu)
-        if fusesGELU(n),
-            try products.attempt(
-                shape, x.devicePointer, weight.devicePointer, into: activated.devicePointer,
-                auxiliary: hidden.devicePointer)
-        {
-            return (hidden, activated)
-        }
-        var product = hidden
-        try multiply(x, transposeA: false, weight, transposeB: true, into: &product, accumulate: false)
-        return (product, try gelu(product))
-    }
-
-    package func multiplyGELUBackward(
-        _ gradient: Tensor, weight: Tensor, hidden: Tensor
-    ) throws(PowerAttentionError) -> Tensor {
-        let (m, n, k) = (hidden.rowCount, hidden.rowWidth, gradient.rowWidth)
-        var result = try context.tensor([m, n], hidden.dataType)
-        let shape = ProductShape(
-            m: m, n: n, k: k, transposeA: false, transposeB: false, strideA: k, strideB: n, strideC: n,
-            input: gradient.dataType, output: hidden.dataType, epilogue: .geluGradient)
-        if fusesGELU(n),
-            try products.attempt(
-                shape, gradient.devicePointer, weight.devicePointer, into: result.devicePointer,
-                auxiliary: hidden.devicePointer)
-        {
-            return result
-        }
-        try multiply(gradient, transposeA: false, weight, transposeB: false, into: &result, accumulate: false)
-        try geluBackward(hidden, gradient: &result)
-        return result
-    }
-
-    /// Whether cuBLASLt takes rows of this width beside its products: of bfloat16, at multiples of 16 bytes.
-    private func fusesGELU(_ width: Int) -> Bool { activations == .bfloat16 && width.isMultiple(of: 8) }
-
     /// Rows and columns of a tensor read as a matrix whose columns are its last index, after transposition.
     private static func extents(_ tensor: Tensor, _ transposed: Bool) -> (rows: Int, columns: Int) {
         transposed ? (tensor.rowWidth, tensor.rowCount) : (tensor.rowCount, tensor.rowWidth)

@@ -66,8 +66,9 @@ extension CUDALayers {
     /// - Parameters:
     ///   - headWidth: of a head of queries or keys, where projections have no biases.
     ///   - gates: the number of its gates a layer.
+    ///   - hasGELU: whether GELU follows a product without biases.
     ///   - isCentered: whether its norms are layer norms.
-    package func prepare(width: Int, headWidth: Int?, gates: Int, isCentered: Bool) throws(PowerAttentionError) {
+    package func prepare(width: Int, headWidth: Int?, gates: Int, hasGELU: Bool, isCentered: Bool) throws(PowerAttentionError) {
         let wide = vector(width)
         let norm = try NormConfiguration(width: width, vector: wide)
         let centered = norm.macros + [("CENTERED", isCentered ? 1 : 0)]
@@ -85,6 +86,7 @@ extension CUDALayers {
                     ? [TiledProduct.odds.source] + Self.oddsFunctions.map { source("odds", $0, vector: wide) }
                     : [crossEntropySource(vector: vector(columnAlignment), threads: 512, keepsRow: true)])
                 + (byTiles && headWidth == Self.projectedHead ? [TiledProduct.projections.source] : [])
+                + (byTiles && hasGELU ? [TiledProduct.gelu.source, TiledProduct.geluGradient.source] : [])
                 + ["square_sums", "decide_update", "adamw"].map { source("optimizer", $0, vector: 1) })
     }
 

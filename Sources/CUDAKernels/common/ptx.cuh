@@ -27,6 +27,13 @@ __device__ __forceinline__ float exp2_flushed(float x) {
     return result;
 }
 
+// 1/x, within a unit of the last place.
+__device__ __forceinline__ float reciprocal(float x) {
+    float result;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+    return result;
+}
+
 __device__ __forceinline__ float float16_to_float(unsigned short x) {
     float result;
     asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(x));

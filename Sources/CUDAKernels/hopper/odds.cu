@@ -88,5 +88,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) multiply_odds(
     int stride, int areStored
 ) {
     Odds results = {odds, references, targets, sums, rows, vocabulary, areStored != 0};
-    multiply_rows(x, weights, rows, stride, width, results);
+    multiply_rows<false>(x, weights, rows, stride, width, results);
 }

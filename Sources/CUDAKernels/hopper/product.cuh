@@ -1,9 +1,9 @@
-// Products of rows x of activations and rows w of a weight, x · w for all pairs, whose results are finished beside the products that follow: where
+// Products of rows x of activations and rows or columns w of a weight, x · w for all pairs, whose results are finished beside the products that follow: where
 // a result is more than a sum, cuBLASLt has no kernel for it, or one in which nothing is multiplied meanwhile.
 //
 // Two warpgroups multiply 64 rows each of a tile [TILE_ROWS, TILE_COLUMNS], and pack the sums in words of two numbers of 16 bits; they finish them
 // in PIECES, one beside each of the first steps of the next tile, if it has so many. One warp brings tiles of x and w. Grid: any number of blocks,
-// which take tiles in turns. Shared memory: STAGES of x [TILE_ROWS, DEPTH] and w [TILE_COLUMNS, DEPTH] in panels; two panels [16, 64] of results for
+// which take tiles in turns. Shared memory: STAGES of x [TILE_ROWS, DEPTH] and w [TILE_COLUMNS, DEPTH], or of columns [DEPTH, TILE_COLUMNS], in panels; two panels [16, 64] of results for
 // every warp; barriers.
 #pragma once
 #include "common/repeat.cuh"
@@ -19,6 +19,8 @@ constexpr int PIECES = 8, TILE_WORDS = TILE_COLUMNS / 4, PIECE_WORDS = TILE_WORD
 static_assert(MATH == 0 && INPUT == 2, "rows in bfloat16");
 // So many rows of tiles are done column by column: their columns of w are then in the second-level cache.
 constexpr int ROWS_TOGETHER = 32;
+
+__device__ __forceinline__ int column_tiles(int columns) { return (columns + TILE_COLUMNS - 1) / TILE_COLUMNS; }
 
 // Where a tile of the result begins.
 struct ProductTile {
@@ -69,12 +71,12 @@ struct ResultPanels {
     }
 };
 
-// All tiles of a block, `width` the length of x and w. For a warp's rows of every tile `results` gets
+// All tiles of a block, `width` the length of x and w; `byColumns` w are columns of the weight. For a warp's rows of every tile `results` gets
 //
 //     begin(row, column)               before its products,
 //     pack(words, products, row)       after them, and
 //     finish<piece>(tile, panels)      for all pieces, later
-template <typename Results>
+template <bool byColumns, typename Results>
 __device__ __forceinline__ void multiply_rows(
     const TensorMap &x, const TensorMap &weights, int rows, int columns, int width, Results &results
 ) {
@@ -85,7 +87,7 @@ __device__ __forceinline__ void multiply_rows(
     if (thread == 0) ring.initialize();
     fence_products();
     __syncthreads();
-    const int rowTiles = (rows + TILE_ROWS - 1) / TILE_ROWS, columnTiles = (columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    const int rowTiles = (rows + TILE_ROWS - 1) / TILE_ROWS, columnTiles = column_tiles(columns);
     const int tiles = rowTiles * columnTiles, steps = (width + DEPTH - 1) / DEPTH;
 
     if (consumer < 0) {
@@ -99,7 +101,15 @@ __device__ __forceinline__ void multiply_rows(
                 elem *stage = stages + ring.begin(position) * STAGE;
                 if (thread == 0) {
                     ring.copy_box<VECTOR_TILE>(position, stage, x, tile.row, DEPTH * step);
-                    ring.copy_box<WEIGHT_TILE>(position, stage + VECTOR_TILE, weights, tile.column, DEPTH * step);
+                    elem *own = stage + VECTOR_TILE;
+                    if constexpr (byColumns) {
+                        constexpr int panel = panel_numbers(DEPTH, 64);
+#pragma unroll
+                        for (int n = 0; n < TILE_COLUMNS / 64; ++n)
+                            ring.copy_box<panel>(position, own + n * panel, weights, DEPTH * step, tile.column + 64 * n);
+                    } else {
+                        ring.copy_box<WEIGHT_TILE>(position, own, weights, tile.column, DEPTH * step);
+                    }
                 }
                 ring.end(position);
             }
@@ -118,11 +128,12 @@ __device__ __forceinline__ void multiply_rows(
         ring.wait_full(position);
         const elem *stage = stages + position.stage * STAGE;
         const unsigned long long left = panel_descriptor(stage + 64 * 64 * consumer, TILE_ROWS, false);
-        const unsigned long long right = panel_descriptor(stage + VECTOR_TILE, TILE_COLUMNS, false);
+        const unsigned long long right = panel_descriptor(stage + VECTOR_TILE, byColumns ? DEPTH : TILE_COLUMNS, byColumns);
         products_begin();
 #pragma unroll
         for (int k = 0; k < DEPTH; k += 16)
-            multiply_group<false>(products, panel_advance(left, k), panel_advance(right, k), !isFirst || k > 0);
+            multiply_group<byColumns>(
+                products, panel_advance(left, k), panel_advance(right, byColumns ? panel_offset(k, 0, DEPTH) : k), !isFirst || k > 0);
         products_commit();
     };
     auto advance = [&] {

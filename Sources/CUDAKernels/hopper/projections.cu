@@ -100,5 +100,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) project_heads(
     int keyHeads, int length
 ) {
     Projections results = {queries, keys, values, cosines, sines, queryMagnitudes, keyMagnitudes, rows, heads, keyHeads, length};
-    multiply_rows(x, weights, rows, HEAD * (heads + 2 * keyHeads), width, results);
+    multiply_rows<false>(x, weights, rows, HEAD * (heads + 2 * keyHeads), width, results);
 }

@@ -11,8 +11,8 @@ package struct Head {
     /// The number of logits that exist at a time, at most, unless a single row has more.
     let chunkElements: Int
 
-    /// On a device every chunk reads and writes the weight's gradient once more: few chunks, of 2.4 GB.
-    package static let deviceChunkElements = 18 << 26
+    /// On a device every chunk reads and writes the weight's gradient once more: few chunks, of 3.4 GB.
+    package static let deviceChunkElements = 25 << 26
 
     package init(weight: Parameter, _ kernels: any LayerKernels, chunkElements: Int? = nil) {
         // The embedding's, where it is tied, is added to afterwards.

@@ -62,6 +62,7 @@ final class DeviceStepRunner: StepRunner {
             width: model.configuration.width,
             headWidth: model.configuration.biases ? nil : model.configuration.keyWidth,
             gates: model.configuration.gated ? model.configuration.keyHeads : 0,
+            hasGELU: model.configuration.mlp == .gelu && !model.configuration.biases,
             isCentered: model.configuration.norm == .layerNorm)
         overwritesGradients = configuration.accumulation == 1
         var (first, second): ([Tensor], [Tensor]) = ([], [])

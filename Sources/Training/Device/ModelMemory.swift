@@ -17,14 +17,21 @@ struct ModelMemory {
     /// Whether the head multiplies odds instead of storing logits.
     private let usesOdds: Bool
     private let rows: Int
+    /// What is kept of hidden units before their activation.
+    private let hiddenBytes: Int
     private(set) var memory = RecordedMemory()
 
     init(_ model: ModelConfiguration, _ plan: AttentionPlan, usesLibrary: Bool, on card: CardLimits) {
         self.model = model
         self.plan = plan
         self.usesLibrary = usesLibrary
+        let rows = plan.problem.tokenCount
+        hiddenBytes =
+            model.mlp == .gelu && !model.biases
+            ? CUDALayers.hiddenBytes(rows: rows, width: model.width, hiddenWidth: model.hiddenWidth, on: card)
+            : 2 * rows * model.hiddenWidth * (model.mlp == .swiglu ? 2 : 1)
         usesOdds = CUDALayers.multipliesByTiles(.bfloat16, width: model.width, on: card)
-        rows = plan.problem.tokenCount
+        self.rows = rows
     }
 
     /// A row a token, of activations in bfloat16.
@@ -49,7 +56,7 @@ struct ModelMemory {
         kept += plan.takeForward(&memory, byLibrary: usesLibrary)
         kept.append(activations(model.width))
         kept += norm()
-        kept += [activations(hiddenColumns), activations(model.hiddenWidth)]
+        kept += [memory.take(hiddenBytes), activations(model.hiddenWidth)]
         return (kept, activations(model.width))
     }
 

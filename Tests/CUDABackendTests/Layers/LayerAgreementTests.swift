@@ -135,6 +135,22 @@ import Testing
             card.host.multiplyGELUBackward(gradient.host, weight: back.host, hidden: hidden))
     }
 
+    /// On Hopper what is kept of the hidden units are slopes, in bytes: what goes back is held against the units themselves.
+    @Test(arguments: [(100, 40, 24), (200, 72, 264), (128, 128, 512)])
+    func fusedActivationsOfManyRows(rows: Int, width: Int, hiddenWidth: Int) throws {
+        var card = try CardLayers(.bfloat16)
+        let (x, weight) = (card.random([rows, width]), card.random([hiddenWidth, width], scale: 0.3))
+        let (fused, separate) = (
+            try card.layers.multiplyGELU(x.card, weight: weight.card), try card.host.multiplyGELU(x.host, weight: weight.host)
+        )
+        #expect((fused.hidden.dataType == .uint8) == card.layers.multipliesByTiles(width: width, hiddenWidth))
+        try card.expect(fused.activated, separate.activated)
+        let (gradient, back) = (card.random([rows, width]), card.random([width, hiddenWidth]))
+        try card.expect(
+            card.layers.multiplyGELUBackward(gradient.card, weight: back.card, hidden: fused.hidden),
+            card.host.multiplyGELUBackward(gradient.host, weight: back.host, hidden: separate.hidden))
+    }
+
     @Test(arguments: CardLayers.types, [3, 16]) func rows(type: DataType, half: Int) throws {
         var card = try CardLayers(type)
         let width = 3 * 2 * half

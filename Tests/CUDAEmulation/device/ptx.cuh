@@ -174,6 +174,8 @@ static inline float exp2_flushed(float x) {
     return result < 0x1p-126f ? 0 : result;
 }
 
+static inline float reciprocal(float x) { return 1 / x; }
+
 static inline float float16_to_float(unsigned short x) {
     const unsigned sign = (x & 0x8000u) << 16, exponent = x >> 10 & 31, fraction = x & 0x3ff;
     if (exponent == 31) return __uint_as_float(sign | 0x7f800000 | fraction << 13);
