@@ -44,7 +44,7 @@ import Testing
         #expect(replayed == expected)
     }
 
-    /// What reads states starts beside the walk that makes them, and nothing else does.
+    /// What reads states starts beside the walk that makes them.
     @Test func readersOfStatesStartBesideTheWalk() throws {
         // One of its own, in which no other test launches anything.
         let context = try CUDAContext(driver: .system(), compiler: .shared, ordinal: 0)

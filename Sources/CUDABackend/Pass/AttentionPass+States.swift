@@ -82,8 +82,8 @@ extension AttentionPass {
             hasChunks || walk.start != nil
                 ? schedule.chunks.count * problem.keyHeads
                     * kernels.stateNumbers(features.count) : 1, elementBytes)
-        // Of a symmetric state columns that the inputs lack are read, as zeros, and so are rows beside a normalizer of degree 1: nothing stores
-        // them.
+        // Of a symmetric state columns that the inputs lack are read, as zeros, and so are rows beside a normalizer of degree 1: not all of them
+        // are stored.
         if kernels.stateLayout != nil, !problem.keyWidth.isMultiple(of: 16) || (problem.degree == 1 && walk.start != nil) {
             try context.fill(states.pointer, byte: 0, byteCount: states.byteCount)
         }

@@ -5,7 +5,7 @@
 // REVERSE r_i exp(G_i), the decay from its start, with r_i as for the gradients of the queries. The kernel that reads the states may start beside
 // it: blocks count for every state that they have stored their parts of it.
 //
-// The normalizer sums what `extra` has for a token, ones where it is null. It is one more column of the values; where that would be a panel of
+// The normalizer sums ones, or under REVERSE what `extra` has for a token. It is one more column of the values; where that would be a panel of
 // its own, and the degree is 2, warpgroups behind those of the features multiply it instead: Z = Σ (f · extra · x) xᵀ, a tile of 64 of its rows and
 // VALUE_WIDTH of its columns each.
 //
@@ -174,7 +174,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             gate = *tokenGates;
 #endif
 #if REVERSE
-            statistic = statistics[row], extraNumber = extra == nullptr ? 1 : extra[row];
+            statistic = statistics[row], extraNumber = extra[row];
 #endif
         };
         auto finishFactors = [&] {
@@ -336,9 +336,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
                 for (int column = 0; column < VALUE_WIDTH; column += 64) {
                     const int panel = NORMALIZER_PLACE + NORMALIZER_PANEL / 64 * (own.firstColumn + column);
                     if (own.isNormalizer && own.firstColumn + column >= WIDTH) break;
+                    // Of a group's own columns first factors of its second half leave those of that.
+                    const int skipped = !own.isNormalizer && SymmetricPlace(word[0], 0).isPair() ? 8 : 0;
                     store_bulk(
-                        numbers + (own.isNormalizer ? panel + 64 * own.firstRow : SymmetricPlace(word[0], 0).values(column)),
-                        rows + panel_place(0, column, 16), 16 * 64 * sizeof(elem));
+                        numbers + (own.isNormalizer ? panel + 64 * own.firstRow : SymmetricPlace(word[0], skipped).values(column)),
+                        rows + panel_place(skipped, column, 16), (16 - skipped) * 64 * sizeof(elem));
                 }
                 commit_bulk_stores();
             }

@@ -1,7 +1,7 @@
 // Gradients of the factors of a symmetric state, from products T_ji = Σ_c r_c S_jic of other rows r with the tiles of first factors j
 // (symmetric_state.cuh):
 //
-//     ∂x_i += p x_j T_ji, and, where i is of a later group than j, ∂x_j += p x_i T_ji
+//     ∂x_i += p x_j T_ji, and, where the two stand in one order only, ∂x_j += p x_i T_ji
 //
 // but for the factor p.
 #pragma once
@@ -9,9 +9,10 @@
 
 #if DEGREE <= 2
 
-// Sums of FIRSTS_AT_ONCE neighbouring first factors j of a group, Σ_i x_i T_ji over the lane's columns, of its rows g and g + 8.
-template <int group>
+// Sums of FIRSTS_AT_ONCE neighbouring first factors j of a part, Σ_i x_i T_ji over the lane's columns, of its rows g and g + 8.
+template <int part>
 struct FactorGradients {
+    static constexpr int group = part / HALVES;
     float sums[FIRSTS_AT_ONCE][2] = {};
 
     // Products of first factor n, `firsts` in both halves, with some rows of its tile: what they give to ∂x_i, and to the sums. These are `steps`
@@ -31,17 +32,17 @@ struct FactorGradients {
                 float *gradient = gradients + 8 * place + 2 * i;
                 gradient[0] += own[half] * left;
                 gradient[1] += own[half] * right;
-                if (DEGREE == 1 || place == group) continue;
+                if (DEGREE == 1 || (place == group && (!HAS_HALVES || i < 2))) continue;
                 sums[n][half] += low_bfloat16(x.steps[place - origin][i]) * left;
                 sums[n][half] += high_bfloat16(x.steps[place - origin][i]) * right;
             }
         }
     }
 
-    // Adds the sums to the gradients of the group's factors from `first` on.
+    // Adds the sums to the gradients of the group's factors from `first` on, of all 16.
     __device__ __forceinline__ void finish(float (&gradients)[WIDTH / 2], int first, int t) const {
 #if DEGREE == 2
-        if constexpr (StateTiles::rows(group) > 16) {
+        if constexpr (HAS_HALVES || StateTiles::rows(part) > 16) {
             const bool isOwn = is_own(first, t);
 #pragma unroll
             for (int half = 0; half < 2; ++half)
@@ -76,5 +77,21 @@ private:
         return sum + __shfl_xor_sync(~0u, sum, 2);
     }
 };
+
+// What products with the tile of pairs of a group's second half give: both orders of a pair stand there.
+template <int group, typename Load>
+__device__ __forceinline__ void add_pair_gradients(float (&gradients)[WIDTH / 2], const float (&products)[32], Load load) {
+#pragma unroll
+    for (int first = 0; first < 8; first += FIRSTS_AT_ONCE) {
+        const auto factors = load(16 * group + 8 + first);
+#pragma unroll
+        for (int n = 0; n < FIRSTS_AT_ONCE; ++n) {
+            const uint2 both = factors.pair(n);
+            const float own[2] = {low_bfloat16(both.x), low_bfloat16(both.y)};
+#pragma unroll
+            for (int i = 0; i < 4; ++i) gradients[8 * group + 4 + i] += own[i / 2] * products[4 * (first + n) + i];
+        }
+    }
+}
 
 #endif

@@ -16,23 +16,23 @@ __device__ __forceinline__ float4 *waiting_sums(float *sums) {
     return reinterpret_cast<float4 *>(sums + (4 * at.group + at.warp) * WAITING_SUMS) + at.lane;
 }
 
-// The tiles of first factors of a group. Products for ∂v come in turns of two steps, with operands that are made while T is multiplied; beside them
+// The tiles of first factors of a part. Products for ∂v come in turns of two steps, with operands that are made while T is multiplied; beside them
 // T is taken apart, and the next T begins.
-template <typename Columns, int group, int stageNumbers, int stageCount, int groups, int columns>
+template <typename Columns, int part, int stageNumbers, int stageCount, int groups, int columns>
 __device__ __forceinline__ void multiply_tiles(
     float (&keySums)[WIDTH / 2], float (&valueSums)[VALUE_WIDTH / 2], float *waitingSums, Ring<stageCount, groups> &ring,
     RingPosition<stageCount> &position, const elem *stages, const elem *keys, const RowOperands<columns, ROWS> &keyRows,
     const RowOperands<VALUE_WIDTH, ROWS> &valueRows
 ) {
-    constexpr int tiles = Columns::tiles(group), tileSteps = Columns::rows(group) / 16, steps = tiles * tileSteps, rows = 16 * steps;
-    constexpr int column = Columns::begin(group) / 16, origin = Columns::first / 16;
+    constexpr int tiles = Columns::tiles(part), tileSteps = Columns::rows(part) / 16, steps = tiles * tileSteps, rows = 16 * steps;
+    constexpr int column = Columns::begin(part) / 16, origin = Columns::first / 16;
     constexpr int atOnce = 2, turns = (steps + atOnce - 1) / atOnce;
 #pragma unroll 1
-    for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
+    for (int first = 0; first < PART_FIRSTS; first += FIRSTS_AT_ONCE) {
         const Place at;
         FirstFactors<ROWS> factors;
-        factors.load(keys, 16 * group + first, at.lane);
-        FactorGradients<group> gradients;
+        factors.load(keys, PART_FIRSTS * part + first, at.lane);
+        FactorGradients<part> gradients;
         unsigned operand[atOnce][4];
         RingPosition<stageCount> before = position;
         repeat<FIRSTS_AT_ONCE / tiles>([&](auto stageNumber) {
@@ -53,12 +53,11 @@ __device__ __forceinline__ void multiply_tiles(
                     operands_ready(operand);
                 }
                 if constexpr (begin == 0 && number > 0) ring.release(before, at.lane);
-#pragma unroll
-                for (int step = begin; step < end; ++step) {
-                    const uint2 once = factors.pair(tiles * number + step / tileSteps), both = both_orders(once);
-                    const int place = column + step % tileSteps;
-                    scale_rows(operand[step - begin], keyRows.steps[place - origin], place == group ? once : both);
-                }
+                repeat<end - begin>([&](auto stepNumber) {
+                    constexpr int step = begin + decltype(stepNumber)::value, group = column + step % tileSteps;
+                    const uint2 once = factors.pair(tiles * number + step / tileSteps);
+                    scale_columns<part, group>(operand[step - begin], keyRows.steps[group - origin], once, both_orders(once));
+                });
                 operands_ready(operand);
                 products_begin();
 #pragma unroll
@@ -80,11 +79,61 @@ __device__ __forceinline__ void multiply_tiles(
         products_wait<0>();
         operands_ready(operand);
         ring.release(before, at.lane);
-        if constexpr (16 * group < Columns::first)
-            gradients.finish(waiting_sums(waitingSums), first, at.t);
+        const int place = part % HALVES * PART_FIRSTS + first;
+        if constexpr (PART_FIRSTS * part < Columns::first)
+            gradients.finish(waiting_sums(waitingSums), place, at.t);
         else
-            gradients.finish(keySums, first, at.t);
+            gradients.finish(keySums, place, at.t);
     }
+}
+
+// The tiles of pairs.
+template <int stageNumbers, int stageCount, int groups, int columns>
+__device__ __forceinline__ void multiply_pairs(
+    float (&keySums)[WIDTH / 2], float (&valueSums)[VALUE_WIDTH / 2], Ring<stageCount, groups> &ring, RingPosition<stageCount> &position,
+    const elem *stages, const elem *keys, const RowOperands<columns, ROWS> &keyRows, const RowOperands<VALUE_WIDTH, ROWS> &valueRows
+) {
+    repeat<PAIR_TILES>([&](auto number) {
+        constexpr int group = decltype(number)::value;
+        const Place at;
+        auto load = [&](int first) {
+            FirstFactors<ROWS> factors;
+            factors.load(keys, first, at.lane);
+            return factors;
+        };
+        float products[32];
+        ring.wait_full(position);
+        const elem *stage = stages + position.stage * stageNumbers;
+        const unsigned long long byColumns = panel_descriptor(stage, 64, false), byRows = panel_descriptor(stage, 64, true);
+        products_begin();
+#pragma unroll
+        for (int step = 0; step < VALUE_WIDTH / 16; ++step)
+            multiply_group<false>(products, valueRows.steps[step], panel_advance(byColumns, panel_offset(0, 16 * step, 64)), step > 0);
+        products_commit();
+        // Those for ∂v in two turns: operands of both would take too many registers.
+        repeat<2>([&](auto turn) {
+            constexpr int begin = 2 * decltype(turn)::value;
+            const FirstFactors<ROWS> factors = load(16 * group + 8 + 2 * begin);
+            unsigned pairs[2][4];
+#pragma unroll
+            for (int n = 0; n < 2; ++n) make_pairs(pairs[n], keyRows.steps[group], factors.pair(2 * n), factors.pair(2 * n + 1));
+            operands_ready(pairs);
+            products_begin();
+#pragma unroll
+            for (int n = 0; n < 2; ++n)
+                multiply_group<true>(valueSums, pairs[n], panel_advance(byRows, panel_offset(16 * (begin + n), 0, 64)), true);
+            products_commit();
+            if constexpr (begin == 0) {
+                products_wait<1>();
+                products_use(products);
+                add_pair_gradients<group>(keySums, products, load);
+            }
+            products_wait<0>();
+            operands_ready(pairs);
+        });
+        ring.release(position, at.lane);
+        position.advance();
+    });
 }
 
 // A window of the state.
@@ -104,10 +153,12 @@ __device__ __forceinline__ void multiply_window(
         for (int n = 0; n < Columns::columns / 2; ++n) keySums[Columns::first / 2 + n] = products[n];
     }
     const RowOperands<Columns::columns, ROWS> keyRows(keys + ROWS * Columns::first, at.lane);
-    repeat<Columns::groups>([&](auto number) {
-        multiply_tiles<Columns, decltype(number)::value, stageNumbers>(
-            keySums, valueSums, waitingSums, ring, position, stages, keys, keyRows, valueRows);
+    repeat<Columns::parts>([&](auto number) {
+        if constexpr (Columns::rows(decltype(number)::value) > 0)
+            multiply_tiles<Columns, decltype(number)::value, stageNumbers>(
+                keySums, valueSums, waitingSums, ring, position, stages, keys, keyRows, valueRows);
     });
+    if constexpr (HAS_HALVES) multiply_pairs<stageNumbers>(keySums, valueSums, ring, position, stages, keys, keyRows, valueRows);
 }
 
 // Adds to the sums of the warp's 16 keys, but for the factor p of the gradients of keys, and takes the stages of the state. `keys` and `values`

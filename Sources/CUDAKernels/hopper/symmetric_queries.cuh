@@ -4,20 +4,20 @@
 
 #if DEGREE <= 2
 
-// The tiles of first factors of a group.
-template <typename Columns, int group, int stageNumbers, int stageCount, int groups, int columns>
+// The tiles of first factors of a part.
+template <typename Columns, int part, int stageNumbers, int stageCount, int groups, int columns>
 __device__ __forceinline__ void multiply_tiles(
     float (&sums)[WIDTH / 2], Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, const elem *stages, const elem *rows,
     const RowOperands<columns, 64> &queryRows, const RowOperands<VALUE_WIDTH, 64> &outputs
 ) {
-    constexpr int tiles = Columns::tiles(group), tileSteps = Columns::rows(group) / 16, stageRows = 16 * tiles * tileSteps;
-    constexpr int column = Columns::begin(group) / 16, origin = Columns::first / 16;
+    constexpr int tiles = Columns::tiles(part), tileSteps = Columns::rows(part) / 16, stageRows = 16 * tiles * tileSteps;
+    constexpr int column = Columns::begin(part) / 16, origin = Columns::first / 16;
 #pragma unroll 1
-    for (int first = 0; first < GROUP_FIRSTS; first += FIRSTS_AT_ONCE) {
+    for (int first = 0; first < PART_FIRSTS; first += FIRSTS_AT_ONCE) {
         const Place at;
         FirstFactors<64> factors;
-        factors.load(rows, 16 * group + first, at.lane);
-        FactorGradients<group> gradients;
+        factors.load(rows, PART_FIRSTS * part + first, at.lane);
+        FactorGradients<part> gradients;
         repeat<FIRSTS_AT_ONCE / tiles>([&](auto stageNumber) {
             constexpr int n = tiles * decltype(stageNumber)::value;
             float products[stageRows / 2];
@@ -37,8 +37,36 @@ __device__ __forceinline__ void multiply_tiles(
                 gradients.template add<column, tileSteps, tile * tileSteps, origin>(sums, products, n + tile, factors.pair(n + tile), queryRows);
             });
         });
-        gradients.finish(sums, first, at.t);
+        gradients.finish(sums, part % HALVES * PART_FIRSTS + first, at.t);
     }
+}
+
+// The tiles of pairs.
+template <int stageNumbers, int stageCount, int groups>
+__device__ __forceinline__ void multiply_pairs(
+    float (&sums)[WIDTH / 2], Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, const elem *stages, const elem *rows,
+    const RowOperands<VALUE_WIDTH, 64> &outputs
+) {
+    repeat<PAIR_TILES>([&](auto group) {
+        const Place at;
+        float products[32];
+        ring.wait_full(position);
+        const unsigned long long matrix = panel_descriptor(stages + position.stage * stageNumbers, 64, false);
+        products_begin();
+#pragma unroll
+        for (int step = 0; step < VALUE_WIDTH / 16; ++step)
+            multiply_group<false>(products, outputs.steps[step], panel_advance(matrix, panel_offset(0, 16 * step, 64)), step > 0);
+        products_commit();
+        products_wait<0>();
+        products_use(products);
+        ring.release(position, at.lane);
+        position.advance();
+        add_pair_gradients<decltype(group)::value>(sums, products, [&](int first) {
+            FirstFactors<64> factors;
+            factors.load(rows, first, at.lane);
+            return factors;
+        });
+    });
 }
 
 // Adds to the sums of the warp's 16 queries, but for the factor p, and takes the stages of the state. `rows` and `gradientRows` point to the
@@ -52,9 +80,11 @@ __device__ __forceinline__ void multiply_state(
     if (hasState) repeat<WINDOWS>([&](auto window) {
         using Columns = Window<decltype(window)::value>;
         const RowOperands<Columns::columns, 64> queryRows(rows + 64 * Columns::first, lane);
-        repeat<Columns::groups>([&](auto group) {
-            multiply_tiles<Columns, decltype(group)::value, stageNumbers>(sums, ring, position, stages, rows, queryRows, outputs);
+        repeat<Columns::parts>([&](auto part) {
+            if constexpr (Columns::rows(decltype(part)::value) > 0)
+                multiply_tiles<Columns, decltype(part)::value, stageNumbers>(sums, ring, position, stages, rows, queryRows, outputs);
         });
+        if constexpr (HAS_HALVES) multiply_pairs<stageNumbers>(sums, ring, position, stages, rows, outputs);
     });
 #if NORMALIZED
     if (!hasState) return;

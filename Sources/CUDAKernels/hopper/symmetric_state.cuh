@@ -1,9 +1,12 @@
 // States of degrees 1 and 2 as the attention kernels of Hopper read them: the symmetric tensor itself, without coefficients, but only one
 // order of factors of different groups of 16. For every first factor j, of which degree 1 has one that is 1, stands a tile of rows i, from the
 // first of its group to WIDTH − 1, and VALUE_WIDTH columns in panels, as shared memory has it; then the whole normalizer Z in panels, [WIDTH,
-// WIDTH], or at degree 1 the first of 16 rows. With x a query, and factors of different groups counted twice,
+// WIDTH], or at degree 1 the first of 16 rows. With x a query, and factors that stand in one order counted twice,
 //
 //     y_c = Σ_j x_j Σ_i x_i S_jic    T_ji = Σ_c ∂y_c S_jic
+//
+// Rows of 64 numbers have but one order of factors of different eights, too (HAS_HALVES), a tenth less: tiles of first factors in the second half of
+// a group begin with the next group, and pairs of those have a tile for every group, row 8 a + b that of numbers 8 + a and 8 + b of it.
 //
 // For outputs the left operand is rows in registers times one number of each, for T (symmetric_gradient.cuh) rows as they are, and a tile is
 // the right operand as it is: its rows are k in one, its columns in the other.
@@ -20,6 +23,9 @@ constexpr int COLUMN_GROUPS = WIDTH / 16;
 constexpr int FIRST_GROUPS = DEGREE == 1 ? 1 : COLUMN_GROUPS;
 constexpr int GROUP_FIRSTS = FIRSTS / FIRST_GROUPS;
 constexpr int FIRSTS_AT_ONCE = DEGREE == 1 ? 1 : 4;
+// First factors of a group, or of half of one, whose tiles have the same rows.
+constexpr bool HAS_HALVES = DEGREE == 2 && WIDTH == 64;
+constexpr int HALVES = HAS_HALVES ? 2 : 1, FIRST_PARTS = HALVES * FIRST_GROUPS, PART_FIRSTS = GROUP_FIRSTS / HALVES;
 constexpr int NORMALIZER_ROWS = DEGREE == 1 ? 16 : WIDTH;
 constexpr int NORMALIZER_PANELS = (WIDTH + 63) / 64;
 constexpr int NORMALIZER_PANEL = 64 * NORMALIZER_ROWS;
@@ -30,15 +36,21 @@ constexpr int tiles_of_stage(int numbers, int room) { return DEGREE == 1 || 2 * 
 
 // Where tiles stand in a state.
 struct StateTiles {
-    // Of the tile of a first factor of a group.
-    static constexpr int rows(int group) { return WIDTH - 16 * group; }
-    static constexpr int numbers(int group) { return panel_numbers(rows(group), VALUE_WIDTH); }
-    // Of the first tile of a group.
-    static constexpr int place(int group) { return GROUP_FIRSTS * panel_numbers(group * WIDTH - 8 * group * (group - 1), VALUE_WIDTH); }
+    // Of the tile of a first factor of a part.
+    static constexpr int begin(int part) { return 16 * (part / HALVES + part % HALVES); }
+    static constexpr int rows(int part) { return WIDTH - begin(part); }
+    static constexpr int numbers(int part) { return panel_numbers(rows(part), VALUE_WIDTH); }
+    // Of the first tile of a part.
+    static constexpr int place(int part) {
+        const int group = part / HALVES, before = group * WIDTH - 8 * group * (group - 1);
+        return panel_numbers(GROUP_FIRSTS * before - (HAS_HALVES ? 128 * group : 0) + part % HALVES * PART_FIRSTS * rows(part - 1), VALUE_WIDTH);
+    }
 };
 
 constexpr int LARGEST_TILE = StateTiles::numbers(0);
-constexpr int NORMALIZER_PLACE = StateTiles::place(FIRST_GROUPS);
+// Tiles of pairs of the second halves of groups.
+constexpr int PAIR_TILES = HAS_HALVES ? COLUMN_GROUPS : 0, PAIR_NUMBERS = panel_numbers(64, VALUE_WIDTH), PAIR_PLACE = StateTiles::place(FIRST_PARTS);
+constexpr int NORMALIZER_PLACE = PAIR_PLACE + PAIR_TILES * PAIR_NUMBERS;
 constexpr int STATE_NUMBERS = NORMALIZER_PLACE + NORMALIZER_NUMBERS;
 
 // Where numbers of feature n of a block stand: in the normalizer those of features of different groups in both orders of their factors.
@@ -48,10 +60,16 @@ struct SymmetricPlace {
     __device__ __forceinline__ SymmetricPlace(unsigned block, int n) :
         first(DEGREE == 1 ? 0 : prefix_index(block, 0)), row(16 * last_index(block) + n) {}
 
+    // Whether both factors are in one group, the first in its second half: only pairs of that stand there.
+    __device__ __forceinline__ bool isPair() const { return HAS_HALVES && first % 16 >= 8 && row / 16 == first / 16; }
+    __device__ __forceinline__ bool isStored() const { return !isPair() || row % 16 >= 8; }
+
     // Of numbers from a column of the values on.
     __device__ __forceinline__ int values(int column) const {
-        const int group = first / 16;
-        return StateTiles::place(group) + first % 16 * StateTiles::numbers(group) + panel_place(row - 16 * group, column, StateTiles::rows(group));
+        if (isPair()) return PAIR_PLACE + first / 16 * PAIR_NUMBERS + panel_place(first % 8 * 8 + row % 8, column, 64);
+        const int part = first / PART_FIRSTS;
+        return StateTiles::place(part) + first % PART_FIRSTS * StateTiles::numbers(part)
+            + panel_place(row - StateTiles::begin(part), column, StateTiles::rows(part));
     }
 
     // body(place) of numbers of the normalizer.
@@ -75,16 +93,20 @@ __device__ __forceinline__ void copy_normalizer(
 // Brings all tiles of a state, as many a stage as there is room for; stages are `stageNumbers` apart.
 template <int room, int stageNumbers, int stageCount, int groups>
 __device__ __forceinline__ void copy_tiles(Ring<stageCount, groups> &ring, RingPosition<stageCount> &position, elem *stages, const elem *state) {
-    repeat<FIRST_GROUPS>([&](auto group) {
-        constexpr int number = decltype(group)::value, tiles = tiles_of_stage(StateTiles::numbers(number), room);
-        constexpr int count = tiles * StateTiles::numbers(number);
+    auto copy = [&](auto numbers, int place, int tiles) {
+        constexpr int atOnce = tiles_of_stage(decltype(numbers)::value, room), count = atOnce * decltype(numbers)::value;
 #pragma unroll 1
-        for (int n = 0; n < GROUP_FIRSTS / tiles; ++n) {
+        for (int n = 0; n < tiles / atOnce; ++n) {
             elem *stage = stages + ring.begin(position) * stageNumbers;
-            ring.template copy<count>(position, stage, state + StateTiles::place(number) + n * count, thread_index() % 128);
+            ring.template copy<count>(position, stage, state + place + n * count, thread_index() % 128);
             ring.end(position);
         }
+    };
+    repeat<FIRST_PARTS>([&](auto part) {
+        constexpr int number = decltype(part)::value;
+        if constexpr (StateTiles::rows(number) > 0) copy(Constant<StateTiles::numbers(number)>(), StateTiles::place(number), PART_FIRSTS);
     });
+    if constexpr (HAS_HALVES) copy(Constant<PAIR_NUMBERS>(), PAIR_PLACE, PAIR_TILES);
 }
 
 // Four neighbouring first factors of the lane's rows g and g + 8, from column `first` on. At degree 1 there is none, and one stands for it.
@@ -116,6 +138,25 @@ __device__ __forceinline__ uint2 both_orders(uint2 first) {
     if (DEGREE == 1) return first;
     constexpr unsigned two = 0x40004000;
     return make_uint2(multiply_bfloat16(first.x, two), multiply_bfloat16(first.y, two));
+}
+
+// 16 rows of x, their columns of a group, times a first factor of a part, as they count: twice where it stands in one order with them.
+template <int part, int group>
+__device__ __forceinline__ void scale_columns(unsigned (&scaled)[4], const unsigned (&columns)[4], uint2 once, uint2 both) {
+    constexpr bool isOwn = group == part / HALVES;
+    const uint2 left = isOwn ? once : both, right = isOwn && !HAS_HALVES ? once : both;
+    scaled[0] = multiply_bfloat16(columns[0], left.x);
+    scaled[1] = multiply_bfloat16(columns[1], left.y);
+    scaled[2] = multiply_bfloat16(columns[2], right.x);
+    scaled[3] = multiply_bfloat16(columns[3], right.y);
+}
+
+// The columns of the second half of a group times two neighbouring ones of them: 16 pairs.
+__device__ __forceinline__ void make_pairs(unsigned (&pairs)[4], const unsigned (&columns)[4], uint2 one, uint2 next) {
+    pairs[0] = multiply_bfloat16(columns[2], one.x);
+    pairs[1] = multiply_bfloat16(columns[3], one.y);
+    pairs[2] = multiply_bfloat16(columns[2], next.x);
+    pairs[3] = multiply_bfloat16(columns[3], next.y);
 }
 
 // Products of rows with a panel of the normalizer, of which it takes the stage; load(operand, n) makes the operand of step n.

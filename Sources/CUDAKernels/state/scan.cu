@@ -59,6 +59,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) scan_states(
     auto store = [&](elem *numbers, float first, float second) {
 #if SYMMETRIC
         if (column < VALUE_WIDTH) {
+            if (!at.isStored()) return;
             const unsigned pair = pack_bfloat16(first, second);
             *reinterpret_cast<unsigned *>(numbers + at.values(column)) = pair;
         } else if (column == VALUE_WIDTH) {
