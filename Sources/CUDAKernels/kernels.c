@@ -143,6 +143,9 @@ static const char hopper_turned_row[] = {
 static const char hopper_turned_vectors[] = {
 #embed "hopper/turned_vectors.cuh"
 };
+static const char hopper_warp_share[] = {
+#embed "hopper/warp_share.cuh"
+};
 static const char layers_activations[] = {
 #embed "layers/activations.cuh"
 };
@@ -245,6 +248,7 @@ static const struct cuda_kernel_file files[] = {
     FILE_ENTRY("hopper/symmetric_state.cuh", hopper_symmetric_state),
     FILE_ENTRY("hopper/turned_row.cuh", hopper_turned_row),
     FILE_ENTRY("hopper/turned_vectors.cuh", hopper_turned_vectors),
+    FILE_ENTRY("hopper/warp_share.cuh", hopper_warp_share),
     FILE_ENTRY("layers/activations.cuh", layers_activations),
     FILE_ENTRY("layers/embedding.cu", layers_embedding),
     FILE_ENTRY("layers/gate.cu", layers_gate),

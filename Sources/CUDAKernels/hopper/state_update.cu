@@ -1,7 +1,7 @@
 // state/update.cu for Hopper: the same states, from products of warpgroups.
 //
 // A warpgroup holds TILES tiles of 64 features; φ of the tokens, times their factors, is made in registers, as the left operand. One more
-// warpgroup brings vectors and values to a ring of stages, and finds the factors: the decay exp(G_end − G_j) to the end of the chunk, or under
+// warpgroup brings vectors and values to a ring of stages, and finds the factors, by which above degree 2 it multiplies the vectors: the decay exp(G_end − G_j) to the end of the chunk, or under
 // REVERSE r_i exp(G_i), the decay from its start, with r_i as for the gradients of the queries. The kernel that reads the states may start beside
 // it: blocks count for every state that they have stored their parts of it.
 //
@@ -19,13 +19,10 @@
 #include "hopper/panels.cuh"
 #include "hopper/symmetric_state.cuh"
 #include "hopper/turned_vectors.cuh"
+#include "hopper/warp_share.cuh"
 
 constexpr int THREADS = 128 * (GROUPS + 1);
-// Whether the normalizer has tiles of its own, and how many for the same columns.
-constexpr bool HAS_TILES = DEGREE == 2 && VALUE_WIDTH % 64 == 0;
-constexpr int ROW_TILES = (WIDTH + 63) / 64, NORMALIZER_TILES = ROW_TILES * ((WIDTH + VALUE_WIDTH - 1) / VALUE_WIDTH);
-constexpr int COLUMNS = HAS_TILES ? VALUE_WIDTH : VALUE_WIDTH + 8;
-// Those of features, and, where it differs, of the normalizer.
+// Kinds of factors of tokens: those of features, and, where they differ, those of the normalizer.
 constexpr int FACTOR_KINDS = HAS_TILES && REVERSE ? 2 : 1;
 constexpr int VECTOR_TILE = panel_numbers(TOKENS, WIDTH);
 constexpr int VALUE_TILE = panel_numbers(TOKENS, COLUMNS);
@@ -59,50 +56,6 @@ struct Chunk {
     float2 end;
     int2 span;
     int exponent, before;
-};
-
-// What a warp has of a state: blocks of features from `firstBlock` on, or, of the normalizer, 16 rows of a tile. Made anew where it is needed: kept,
-// it would take registers from the products.
-struct WarpShare {
-    Place at;
-    int firstBlock, firstRow, firstColumn, count;
-    bool isNormalizer;
-
-    __device__ __forceinline__ explicit WarpShare(int blockCount) {
-        const int warpgroup = blockIdx.x * GROUPS + at.group, tile = warpgroup - (blockCount + 4 * TILES - 1) / (4 * TILES);
-        isNormalizer = HAS_TILES && tile >= 0;
-        firstBlock = (4 * warpgroup + at.warp) * TILES;
-        firstRow = 64 * (tile % ROW_TILES) + 16 * at.warp, firstColumn = WIDTH > VALUE_WIDTH ? VALUE_WIDTH * (tile / ROW_TILES) : 0;
-        count = !isNormalizer ? min(blockCount - firstBlock, TILES) : firstRow < WIDTH && tile < NORMALIZER_TILES ? 1 : 0;
-    }
-
-    // body(m, n, place) of every number of the lane: n of block m, and where it stands in a state of features.
-    template <typename Body>
-    __device__ __forceinline__ void forFeatures(Body body) const {
-#pragma unroll
-        for (int m = 0; m < TILES; ++m) {
-            if (isNormalizer || m >= count) continue;
-            const int place = ((firstBlock + m) * 16 + at.g) * (VALUE_WIDTH + 8) + 2 * at.t;
-#pragma unroll
-            for (int n = 0; n < COLUMNS / 2; ++n) body(m, n, place + n / 2 % 2 * 8 * (VALUE_WIDTH + 8) + n / 4 * 8 + n % 2);
-        }
-    }
-
-    // body(n, place, isFirst) of every number of the normalizer, which features of a group have twice.
-    template <typename Body>
-    __device__ __forceinline__ void forNormalizer(Body body) const {
-        if (!isNormalizer || count == 0) return;
-        const int rowGroup = firstRow / 16;
-#pragma unroll
-        for (int n = 0; n < COLUMNS / 2; ++n) {
-            const int row = at.g + n / 2 % 2 * 8, column = n / 4 % 2 * 8 + 2 * at.t + n % 2, columnGroup = firstColumn / 16 + n / 8;
-            if (columnGroup >= WIDTH / 16) continue;
-            const bool isFirst = columnGroup <= rowGroup;
-            const int feature = isFirst ? pair_feature(16 * columnGroup + column, rowGroup, row)
-                                        : pair_feature(16 * rowGroup + row, columnGroup, column);
-            body(n, feature * (VALUE_WIDTH + 8) + VALUE_WIDTH, isFirst);
-        }
-    }
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
@@ -156,7 +109,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
             if constexpr (TURNS_VECTORS) {
                 named_barrier<128>(1);
                 elem *stage = stages + turned.stage * STAGE;
-                turn_vectors<TOKENS>(stage + VECTOR_TILE + VALUE_TILE, stage, thread / 32, thread % 32);
+                turn_vectors<TOKENS>(stage + VECTOR_TILE + VALUE_TILE, stage, stageFactors + turned.stage * TOKENS);
                 ring.finish(turned);
                 --waiting;
             }
@@ -399,8 +352,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     for (int n = 0; n < 2; ++n) prefixPlaces[n] = 64 * (2 * t + n) + mixed(prefix_index(block[0], 0), 8 * (2 * t + n));
 #else
     struct Factors {
-        uint2 tokens[DEPTH];
         FragmentA last[DEPTH];
+        // Of the lane's four tokens, two in a word.
         uint2 firsts[DEPTH][QUADS][QUAD_TILES], others[DEPTH][QUADS][DEGREE - 2];
     };
     const int tileLastPlace = lastPlace(block[0]);
@@ -414,11 +367,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
 #endif
     const int tokenPlace = 2 * t + (isNormalizer ? (FACTOR_KINDS - 1) * TOKENS : 0);
     auto load = [&](Factors &factors, int stage, int step) {
-        const elem *vectors = stages + stage * STAGE, *tokenFactors = stageFactors + stage * FACTOR_KINDS * TOKENS + tokenPlace;
+        const elem *vectors = stages + stage * STAGE;
+        [[maybe_unused]] const elem *tokenFactors = stageFactors + stage * FACTOR_KINDS * TOKENS + tokenPlace;
 #pragma unroll
         for (int k = 0; k < DEPTH; ++k) {
-            const elem *tokens = vectors + 64 * 16 * (DEPTH * step + k), *own = tokenFactors + 16 * (DEPTH * step + k);
+            const elem *tokens = vectors + 64 * 16 * (DEPTH * step + k);
+#if DEGREE <= 2
+            const elem *own = tokenFactors + 16 * (DEPTH * step + k);
             factors.tokens[k] = make_uint2(*reinterpret_cast<const unsigned *>(own), *reinterpret_cast<const unsigned *>(own + 8));
+#endif
 #if DEGREE == 1
 #pragma unroll
             for (int m = 0; m < TILES; ++m) load_matrices_transposed(factors.last[k][m].r, tokens + lastPlaces[m]);
@@ -451,11 +408,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) state_update(
     auto expand = [&](unsigned (&phi)[DEPTH * QUAD_TILES][4], const Factors &factors, [[maybe_unused]] int quad) {
 #pragma unroll
         for (int k = 0; k < DEPTH; ++k) {
-            // All factors but the first.
-            uint2 others = factors.tokens[k];
+            // All but the first and the last: above degree 2 the last ones have come with their tokens' factors.
 #if DEGREE > 2
+            uint2 others = factors.others[k][quad][0];
 #pragma unroll
-            for (int i = 0; i < DEGREE - 2; ++i) others = multiply_both(others, factors.others[k][quad][i]);
+            for (int i = 1; i < DEGREE - 2; ++i) others = multiply_both(others, factors.others[k][quad][i]);
+#else
+            const uint2 others = factors.tokens[k];
 #endif
 #if DEGREE > 1
             unsigned products[4];

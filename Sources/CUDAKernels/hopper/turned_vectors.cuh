@@ -7,20 +7,26 @@
 // Where a column's numbers for lane t stand among those of 16 tokens.
 __device__ __forceinline__ int turned_place(int column, int t) { return column / 2 * 32 + t * 8 + column % 2 * 4; }
 
-// Turns `tokens` vectors in panels, by a warpgroup.
+// Turns `tokens` vectors in panels, by a warpgroup, and multiplies those in the panels by their tokens' factors.
 template <int tokens>
-__device__ __forceinline__ void turn_vectors(elem *turned, const elem *vectors, int warp, int lane) {
+__device__ __forceinline__ void turn_vectors(elem *turned, elem *vectors, const elem *factors) {
     constexpr int groups = WIDTH / 16;
-    const int g = lane / 4, t = lane % 4;
+    const Place at;
 #pragma unroll 1
-    for (int n = warp; n < tokens / 16 * groups; n += 4) {
+    for (int n = at.warp; n < tokens / 16 * groups; n += 4) {
         const int first = n / groups * 16, column = n % groups * 16;
         FragmentA matrix;
         load_matrices_transposed(
-            matrix.r, vectors + panel_place(first + lane % 8 + lane / 16 * 8, column + lane / 8 % 2 * 8, tokens));
+            matrix.r, vectors + panel_place(first + at.lane % 8 + at.lane / 16 * 8, column + at.lane / 8 % 2 * 8, tokens));
         elem *place = turned + first * WIDTH;
-        *reinterpret_cast<uint2 *>(place + turned_place(column + g, t)) = make_uint2(matrix.r[0], matrix.r[2]);
-        *reinterpret_cast<uint2 *>(place + turned_place(column + 8 + g, t)) = make_uint2(matrix.r[1], matrix.r[3]);
+        *reinterpret_cast<uint2 *>(place + turned_place(column + at.g, at.t)) = make_uint2(matrix.r[0], matrix.r[2]);
+        *reinterpret_cast<uint2 *>(place + turned_place(column + 8 + at.g, at.t)) = make_uint2(matrix.r[1], matrix.r[3]);
+        __syncwarp();
+        uint4 &eight = *reinterpret_cast<uint4 *>(vectors + panel_place(first + at.lane % 16, column + at.lane / 16 * 8, tokens));
+        const unsigned factor = factors[first + at.lane % 16], both = factor << 16 | factor;
+        eight = make_uint4(
+            multiply_bfloat16(eight.x, both), multiply_bfloat16(eight.y, both), multiply_bfloat16(eight.z, both),
+            multiply_bfloat16(eight.w, both));
     }
 }
 
