@@ -20,10 +20,10 @@ package struct SymmetricStateLayout: Sendable, Hashable {
         let isLinear = degree == 1
         let panel = 64 * (isLinear ? 16 : width)
         largestTile = Panels.numbers(width, valueWidth)
-        // Tiles begin with the group of 16 of their first factor; of 64 columns those of the second half of a group with the next one, and
-        // pairs of second halves have tiles of 64 rows.
-        let groups = width / 16
-        let rows = width * (width + 16) / 2 - (width == 64 ? 128 * groups - 64 * groups : 0)
+        // Tiles begin with the group of 16 of their first factor; of 64 columns, and no more values, those of the second half of a group with
+        // the next one, and pairs of second halves have tiles of 64 rows.
+        let saved = width == 64 && valueWidth <= 64 ? (128 - 64) * width / 16 : 0
+        let rows = width * (width + 16) / 2 - saved
         let tiles = isLinear ? largestTile : Panels.numbers(rows, valueWidth)
         numbers = tiles + (width + 63) / 64 * panel
         windowStage = max(Panels.numbers(isLinear ? min(width, 64) : 64, valueWidth), panel)

@@ -5,7 +5,7 @@
 //
 //     y_c = Σ_j x_j Σ_i x_i S_jic    T_ji = Σ_c ∂y_c S_jic
 //
-// Rows of 64 numbers have but one order of factors of different eights, too (HAS_HALVES), a tenth less: tiles of first factors in the second half of
+// Rows of 64 numbers, and values of no more, have but one order of factors of different eights, too (HAS_HALVES), a tenth less: tiles of first factors in the second half of
 // a group begin with the next group, and pairs of those have a tile for every group, row 8 a + b that of numbers 8 + a and 8 + b of it.
 //
 // For outputs the left operand is rows in registers times one number of each, for T (symmetric_gradient.cuh) rows as they are, and a tile is
@@ -24,7 +24,7 @@ constexpr int FIRST_GROUPS = DEGREE == 1 ? 1 : COLUMN_GROUPS;
 constexpr int GROUP_FIRSTS = FIRSTS / FIRST_GROUPS;
 constexpr int FIRSTS_AT_ONCE = DEGREE == 1 ? 1 : 4;
 // First factors of a group, or of half of one, whose tiles have the same rows.
-constexpr bool HAS_HALVES = DEGREE == 2 && WIDTH == 64;
+constexpr bool HAS_HALVES = DEGREE == 2 && WIDTH == 64 && VALUE_WIDTH <= 64;
 constexpr int HALVES = HAS_HALVES ? 2 : 1, FIRST_PARTS = HALVES * FIRST_GROUPS, PART_FIRSTS = GROUP_FIRSTS / HALVES;
 constexpr int NORMALIZER_ROWS = DEGREE == 1 ? 16 : WIDTH;
 constexpr int NORMALIZER_PANELS = (WIDTH + 63) / 64;

@@ -53,7 +53,7 @@ extension VerificationProblem {
             (1, 112, 96, .open, 64), (2, 80, 48, .open, 128), (2, 48, 80, .open, 64), (2, 96, 96, .none, 64),
             (2, 112, 112, .open, 64), (2, 128, 80, .open, 64), (2, 64, 64, .open, 64), (2, 96, 64, .none, 64),
             (2, 128, 64, .open, 64), (2, 48, 128, .open, 64), (2, 40, 64, .open, 64), (2, 24, 128, .open, 64),
-            (3, 48, 48, .open, 64), (4, 16, 80, .open, 64),
+            (2, 64, 128, .open, 64), (3, 48, 48, .open, 64), (4, 16, 80, .open, 64),
         ]
         let uneven = unevenWidths.map { degree, d, e, gates, chunkSize in
             power(degree, .bfloat16, length: 150, heads: 4, keyHeads: 2, width: d) {
