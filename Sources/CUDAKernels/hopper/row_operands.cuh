@@ -15,6 +15,14 @@ struct RowOperands {
 #pragma unroll
         for (int n = 0; n < columns / 16; ++n) load(steps[n], rows, n, lane);
     }
+
+    // The products with all rows of a matrix, of which `others` is the descriptor.
+    template <int count>
+    __device__ __forceinline__ void multiply(float (&products)[count], unsigned long long others) const {
+#pragma unroll
+        for (int n = 0; n < columns / 16; ++n)
+            multiply_group<false>(products, steps[n], panel_advance(others, panel_offset(0, 16 * n, 2 * count)), n > 0);
+    }
 };
 
 // 64 rows of a warpgroup as the left operand of products with other rows: the warp's from registers, which leaves shared memory half of its reads,
@@ -25,12 +33,9 @@ struct LeftRows {
 
     __device__ __forceinline__ LeftRows(const elem *rows, int warp, int lane) : operands(rows + 64 * 16 * warp, lane) {}
 
-    // The products with all rows of a matrix, of which `others` is the descriptor.
     template <int count>
     __device__ __forceinline__ void multiply(float (&products)[count], unsigned long long others) const {
-#pragma unroll
-        for (int n = 0; n < columns / 16; ++n)
-            multiply_group<false>(products, operands.steps[n], panel_advance(others, panel_offset(0, 16 * n, 2 * count)), n > 0);
+        operands.multiply(products, others);
     }
 };
 

@@ -42,9 +42,7 @@ __device__ __forceinline__ void multiply_tiles(
             const elem *stage = stages + position.stage * stageNumbers;
             const unsigned long long byColumns = panel_descriptor(stage, rows, false), byRows = panel_descriptor(stage, rows, true);
             products_begin();
-#pragma unroll
-            for (int step = 0; step < VALUE_WIDTH / 16; ++step)
-                multiply_group<false>(products, valueRows.steps[step], panel_advance(byColumns, panel_offset(0, 16 * step, rows)), step > 0);
+            valueRows.multiply(products, byColumns);
             products_commit();
             repeat<turns>([&](auto turnNumber) {
                 constexpr int begin = atOnce * decltype(turnNumber)::value, end = begin + atOnce < steps ? begin + atOnce : steps;
@@ -106,9 +104,7 @@ __device__ __forceinline__ void multiply_pairs(
         const elem *stage = stages + position.stage * stageNumbers;
         const unsigned long long byColumns = panel_descriptor(stage, 64, false), byRows = panel_descriptor(stage, 64, true);
         products_begin();
-#pragma unroll
-        for (int step = 0; step < VALUE_WIDTH / 16; ++step)
-            multiply_group<false>(products, valueRows.steps[step], panel_advance(byColumns, panel_offset(0, 16 * step, 64)), step > 0);
+        valueRows.multiply(products, byColumns);
         products_commit();
         // Those for ∂v in two turns: operands of both would take too many registers.
         repeat<2>([&](auto turn) {

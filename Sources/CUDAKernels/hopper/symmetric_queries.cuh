@@ -24,9 +24,7 @@ __device__ __forceinline__ void multiply_tiles(
             ring.wait_full(position);
             const unsigned long long matrix = panel_descriptor(stages + position.stage * stageNumbers, stageRows, false);
             products_begin();
-#pragma unroll
-            for (int step = 0; step < VALUE_WIDTH / 16; ++step)
-                multiply_group<false>(products, outputs.steps[step], panel_advance(matrix, panel_offset(0, 16 * step, stageRows)), step > 0);
+            outputs.multiply(products, matrix);
             products_commit();
             products_wait<0>();
             products_use(products);
@@ -53,9 +51,7 @@ __device__ __forceinline__ void multiply_pairs(
         ring.wait_full(position);
         const unsigned long long matrix = panel_descriptor(stages + position.stage * stageNumbers, 64, false);
         products_begin();
-#pragma unroll
-        for (int step = 0; step < VALUE_WIDTH / 16; ++step)
-            multiply_group<false>(products, outputs.steps[step], panel_advance(matrix, panel_offset(0, 16 * step, 64)), step > 0);
+        outputs.multiply(products, matrix);
         products_commit();
         products_wait<0>();
         products_use(products);
